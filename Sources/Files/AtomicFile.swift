@@ -1,0 +1,96 @@
+import Foundation
+
+/// What went wrong with a file: which one, why, and what to do about it.
+public struct FileError: Error, Equatable, CustomStringConvertible {
+    public enum Kind: Equatable, Sendable {
+        /// The path does not exist (exit status 66).
+        case missing
+        /// Reading or writing failed: permissions, a full disk (exit status 74).
+        case inputOutput
+    }
+    public var kind: Kind
+    public var path: String
+    public var reason: String
+
+    public init(_ kind: Kind, path: String, reason: String) {
+        (self.kind, self.path, self.reason) = (kind, path, reason)
+    }
+
+    public var description: String { "\(path): \(reason)" }
+
+    /// The error for a failed system call on `path`, from `errno`.
+    public static func system(_ path: String, doing action: String, code: Int32 = errno) -> FileError {
+        FileError(
+            code == ENOENT ? .missing : .inputOutput, path: path,
+            reason: "cannot \(action): \(String(cString: strerror(code)))")
+    }
+}
+
+/// A file that appears under its final name whole or not at all: it is written under a temporary name in the same
+/// folder, flushed to disk, and renamed by ``commit()``. Without a commit it is removed when the value goes away.
+///
+/// The one way in which beit-seg writes files; writers that open a path by themselves (HDF5) write to
+/// ``temporaryPath``.
+public final class AtomicFile {
+    public let path: String
+    public let temporaryPath: String
+    private var committed = false
+
+    /// Creates the parent folders. Throws ``FileError``.
+    public init(_ path: String) throws(FileError) {
+        self.path = path
+        let folder = (path as NSString).deletingLastPathComponent
+        temporaryPath =
+            (folder as NSString).appendingPathComponent(
+                ".\((path as NSString).lastPathComponent).\(getpid())-\(UInt32.random(in: 0...(.max))).partial")
+        guard folder.isEmpty || makeFolder(folder) else { throw .system(folder, doing: "create the folder") }
+    }
+
+    deinit { if !committed { unlink(temporaryPath) } }
+
+    /// Flushes the temporary file to disk and gives it its final name.
+    public func commit() throws(FileError) {
+        let descriptor = open(temporaryPath, O_RDONLY)
+        guard descriptor >= 0 else { throw .system(path, doing: "write") }
+        let flushed = fsync(descriptor) == 0
+        let code = errno
+        close(descriptor)
+        guard flushed else { throw .system(path, doing: "flush to disk", code: code) }
+        guard rename(temporaryPath, path) == 0 else { throw .system(path, doing: "rename into place") }
+        committed = true
+    }
+
+    /// Writes `bytes` to `path`, whole or not at all.
+    public static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws(FileError) {
+        let file = try AtomicFile(path)
+        let descriptor = open(file.temporaryPath, O_WRONLY | O_CREAT | O_EXCL, 0o644)
+        guard descriptor >= 0 else { throw .system(path, doing: "create") }
+        var done = 0
+        while done < bytes.count {
+            let written = Foundation.write(descriptor, bytes.baseAddress! + done, bytes.count - done)
+            if written < 0 && errno == EINTR { continue }
+            guard written > 0 else {
+                let code = errno
+                close(descriptor)
+                throw .system(path, doing: "write", code: code)
+            }
+            done += written
+        }
+        guard close(descriptor) == 0 else { throw .system(path, doing: "write") }
+        try file.commit()
+    }
+
+    /// Writes `text` as UTF-8 to `path`, whole or not at all.
+    public static func write(_ text: String, to path: String) throws(FileError) {
+        try write(Array(text.utf8), to: path)
+    }
+
+    /// Writes `bytes` to `path`, whole or not at all.
+    public static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
+        try bytes.withUnsafeBytes { buffer throws(FileError) in try write(buffer, to: path) }
+    }
+}
+
+private func makeFolder(_ path: String) -> Bool {
+    (try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)) != nil
+}
