@@ -61,7 +61,7 @@ public final class AtomicFile {
     }
 
     /// Writes `bytes` to `path`, whole or not at all.
-    public static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws(FileError) {
+    public static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws {
         let file = try AtomicFile(path)
         let descriptor = open(file.temporaryPath, O_WRONLY | O_CREAT | O_EXCL, 0o644)
         guard descriptor >= 0 else { throw .system(path, doing: "create") }
@@ -81,13 +81,13 @@ public final class AtomicFile {
     }
 
     /// Writes `text` as UTF-8 to `path`, whole or not at all.
-    public static func write(_ text: String, to path: String) throws(FileError) {
+    public static func write(_ text: String, to path: String) throws {
         try write(Array(text.utf8), to: path)
     }
 
     /// Writes `bytes` to `path`, whole or not at all.
-    public static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
-        try bytes.withUnsafeBytes { buffer throws(FileError) in try write(buffer, to: path) }
+    public static func write(_ bytes: [UInt8], to path: String) throws {
+        try bytes.withUnsafeBytes { buffer in try write(buffer, to: path) }
     }
 }
 
