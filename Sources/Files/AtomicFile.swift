@@ -43,7 +43,7 @@ public final class AtomicFile {
         temporaryPath =
             (folder as NSString).appendingPathComponent(
                 ".\((path as NSString).lastPathComponent).\(getpid())-\(UInt32.random(in: 0...(.max))).partial")
-        guard folder.isEmpty || makeFolder(folder) else { throw .system(folder, doing: "create the folder") }
+        guard folder.isEmpty || makeFolder(folder) else { throw FileError.system(folder, doing: "create the folder") }
     }
 
     deinit { if !committed { unlink(temporaryPath) } }
@@ -51,12 +51,12 @@ public final class AtomicFile {
     /// Flushes the temporary file to disk and gives it its final name.
     public func commit() throws(FileError) {
         let descriptor = open(temporaryPath, O_RDONLY)
-        guard descriptor >= 0 else { throw .system(path, doing: "write") }
+        guard descriptor >= 0 else { throw FileError.system(path, doing: "write") }
         let flushed = fsync(descriptor) == 0
         let code = errno
         close(descriptor)
-        guard flushed else { throw .system(path, doing: "flush to disk", code: code) }
-        guard rename(temporaryPath, path) == 0 else { throw .system(path, doing: "rename into place") }
+        guard flushed else { throw FileError.system(path, doing: "flush to disk", code: code) }
+        guard rename(temporaryPath, path) == 0 else { throw FileError.system(path, doing: "rename into place") }
         committed = true
     }
 
@@ -64,7 +64,7 @@ public final class AtomicFile {
     public static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws {
         let file = try AtomicFile(path)
         let descriptor = open(file.temporaryPath, O_WRONLY | O_CREAT | O_EXCL, 0o644)
-        guard descriptor >= 0 else { throw .system(path, doing: "create") }
+        guard descriptor >= 0 else { throw FileError.system(path, doing: "create") }
         var done = 0
         while done < bytes.count {
             let written = Foundation.write(descriptor, bytes.baseAddress! + done, bytes.count - done)
@@ -72,11 +72,11 @@ public final class AtomicFile {
             guard written > 0 else {
                 let code = errno
                 close(descriptor)
-                throw .system(path, doing: "write", code: code)
+                throw FileError.system(path, doing: "write", code: code)
             }
             done += written
         }
-        guard close(descriptor) == 0 else { throw .system(path, doing: "write") }
+        guard close(descriptor) == 0 else { throw FileError.system(path, doing: "write") }
         try file.commit()
     }
 
