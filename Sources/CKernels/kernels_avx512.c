@@ -1,0 +1,9 @@
+#include "CKernels.h"
+#if defined(__x86_64__)
+#define LEVEL(name) beitseg_avx512_##name
+#define INLINE static inline
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"), min_vector_width(512))), \
+                             apply_to = function)
+#include "kernels.inc"
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,95 @@
+import COneDNNShim
+import COpenBLAS
+import TensorCore
+
+/// The library that multiplies matrices: the one place where it is chosen.
+public enum MatrixEngine: String, Sendable, CaseIterable {
+    case openBLAS, oneDNN
+
+    /// oneDNN where it was built in, unless a test says otherwise.
+    @TaskLocal public static var current: MatrixEngine = .preferred
+
+    public static let preferred: MatrixEngine = beitseg_onednn_available() == 1 ? .oneDNN : .openBLAS
+
+    /// The engines of this build.
+    public static var available: [MatrixEngine] { preferred == .oneDNN ? [.openBLAS, .oneDNN] : [.openBLAS] }
+
+    /// Names and versions of the libraries, for `--version`.
+    public static var versions: [String] {
+        let openBLAS = openblas_get_config().map { String(cString: $0) } ?? "OpenBLAS"
+        let oneDNN = String(cString: beitseg_onednn_version())
+        return [openBLAS] + (oneDNN.isEmpty ? [] : ["oneDNN \(oneDNN)"])
+    }
+
+    // Our workers are the threads; OpenBLAS must start none of its own.
+    private static let singleThreaded: Void = openblas_set_num_threads(1)
+
+    /// C = op(A)·op(B) + β·C on the calling thread; row-major, `m`×`k` times `k`×`n`, row strides `lda`, `ldb`, `ldc`.
+    public func multiply(
+        m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, lda: Int, transposeA: Bool = false,
+        _ b: UnsafePointer<Float>, ldb: Int, transposeB: Bool = false, beta: Float = 0,
+        _ c: UnsafeMutablePointer<Float>, ldc: Int
+    ) {
+        switch self {
+        case .oneDNN:
+            let status = beitseg_onednn_sgemm(
+                transposeA ? 1 : 0, transposeB ? 1 : 0, m, n, k, a, lda, b, ldb, beta, c, ldc)
+            precondition(status == 0, "oneDNN sgemm \(m)×\(n)×\(k): status \(status)")
+        case .openBLAS:
+            _ = MatrixEngine.singleThreaded
+            cblas_sgemm(
+                CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans,
+                blasint(m), blasint(n), blasint(k), 1, a, blasint(lda), b, blasint(ldb), beta, c, blasint(ldc))
+        }
+    }
+}
+
+/// How a product is cut into tasks. The cuts depend on its size alone, never on the number of threads.
+struct Tiling {
+    let rows, columns: Int
+    let rowTiles, columnTiles: Int
+
+    /// About `height` × `width` elements a tile: small enough that a few cores share the work evenly and a tile
+    /// stays in the second-level cache for its epilogue, large enough for the engine's kernels.
+    init(rows: Int, columns: Int, height: Int = 96, width: Int = 384) {
+        (self.rows, self.columns) = (rows, columns)
+        rowTiles = max(1, (rows + height - 1) / height)
+        columnTiles = max(1, (columns + width - 1) / width)
+    }
+
+    var count: Int { rowTiles * columnTiles }
+
+    /// Tiles one after another share their columns, so that a core meets the same weights again.
+    func tile(_ index: Int) -> (rows: Range<Int>, columns: Range<Int>) {
+        (Tiling.part(index % rowTiles, of: rowTiles, rows), Tiling.part(index / rowTiles, of: columnTiles, columns))
+    }
+
+    func columnRange(_ index: Int) -> Range<Int> { Tiling.part(index, of: columnTiles, columns) }
+
+    static func part(_ index: Int, of parts: Int, _ count: Int) -> Range<Int> {
+        count * index / parts..<count * (index + 1) / parts
+    }
+}
+
+/// Products of whole tensors, shared among the workers.
+public enum MatrixProduct {
+    /// C = op(A)·op(B) (+ C with `accumulate`), op(A) `[m, k]`, op(B) `[k, n]`, all contiguous row-major.
+    public static func run(
+        m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, transposeA: Bool = false, _ b: UnsafePointer<Float>,
+        transposeB: Bool = false, accumulate: Bool = false, _ c: UnsafeMutablePointer<Float>,
+        epilogue: ((_ rows: Range<Int>, _ columns: Range<Int>) -> Void)? = nil
+    ) {
+        let engine = MatrixEngine.current
+        // In training A has many rows and B is packed anew in each call: taller tiles repay that.
+        let tiling = Tiling(rows: m, columns: n, height: m > 768 ? 256 : 128)
+        let (lda, ldb) = (transposeA ? m : k, transposeB ? k : n)
+        WorkerPool.current.run(tiling.count) { index in
+            let (rows, columns) = tiling.tile(index)
+            engine.multiply(
+                m: rows.count, n: columns.count, k: k, a + rows.lowerBound * (transposeA ? 1 : lda), lda: lda,
+                transposeA: transposeA, b + columns.lowerBound * (transposeB ? ldb : 1), ldb: ldb,
+                transposeB: transposeB, beta: accumulate ? 1 : 0, c + rows.lowerBound * n + columns.lowerBound, ldc: n)
+            epilogue?(rows, columns)
+        }
+    }
+}

@@ -1,0 +1,152 @@
+import TensorCore
+
+/// The gradient of one variable while the tape plays backwards.
+public final class GradientSlot {
+    public internal(set) var tensor: Tensor?
+
+    public init() {}
+
+    /// Adds `gradient`. The first one is kept as it is, without a copy: a backward step hands the same tensor to at
+    /// most one slot, and reads it no more once it has returned.
+    public func add(_ gradient: Tensor) {
+        guard let tensor else {
+            self.tensor = gradient
+            return
+        }
+        precondition(tensor.count == gradient.count, "gradient \(gradient.shape) for \(tensor.shape)")
+        Elementwise.add(gradient, into: tensor)
+    }
+
+    /// Lets `write` add to the gradient in place. `fresh`: the elements are not initialised yet, so store (β = 0)
+    /// instead of adding.
+    public func accumulate(_ shape: [Int], _ write: (_ gradient: Tensor, _ fresh: Bool) -> Void) {
+        if let tensor {
+            precondition(tensor.count == shape.elementCount, "gradient \(shape) for \(tensor.shape)")
+            write(tensor, false)
+        } else {
+            let fresh = Tensor(uninitialized: shape)
+            write(fresh, true)
+            tensor = fresh
+        }
+    }
+
+    /// As `accumulate` for kernels that only add: a fresh gradient starts as zeros.
+    public func accumulateIntoZeros(_ shape: [Int], _ write: (_ gradient: Tensor) -> Void) {
+        if tensor == nil { tensor = .zeros(shape) }
+        tensor.map(write)
+    }
+
+    public func clear() { tensor = nil }
+}
+
+/// A value that a model computes with, and the place of its gradient.
+public class Variable {
+    public fileprivate(set) var value: Tensor
+    /// Nil where no gradient is wanted: pixels, labels, frozen parameters, inference.
+    public fileprivate(set) var slot: GradientSlot?
+
+    /// A constant, or with `needsGradient` a leaf whose gradient is asked for.
+    public init(_ value: Tensor, needsGradient: Bool = false) {
+        self.value = value
+        slot = needsGradient ? GradientSlot() : nil
+    }
+
+    public var shape: [Int] { value.shape }
+    public var gradient: Tensor? { slot?.tensor }
+}
+
+/// A learnable tensor. Its gradient adds up over backward passes until it is cleared.
+public final class Parameter: Variable {
+    /// Whether weight decay applies: matrices and kernels, not biases, norms, layer scales, cls token and positions.
+    public let decays: Bool
+    /// The weights in the layout of the matrix engine, once ``freeze()`` has packed them.
+    public private(set) var packed: PackedMatrix?
+    /// The shape, also when the values are packed away.
+    public let fullShape: [Int]
+
+    public init(_ value: Tensor, decays: Bool = true) {
+        self.decays = decays
+        fullShape = value.shape
+        super.init(value, needsGradient: true)
+    }
+
+    public override var shape: [Int] { fullShape }
+
+    /// Replaces the values, in place: every holder of the parameter sees them.
+    public func assign(_ tensor: Tensor) {
+        precondition(tensor.shape == fullShape && packed == nil, "\(tensor.shape) for parameter \(fullShape)")
+        value.pointer.update(from: tensor.pointer, count: tensor.count)
+    }
+
+    /// For inference: packs a weight `[outputs, inputs]` once, lets the plain copy go, and takes no more gradients.
+    public func freezePacked() {
+        guard packed == nil, let packed = PackedMatrix(weight: value) else { return freeze() }
+        self.packed = packed
+        value = Tensor(uninitialized: [0])
+        freeze()
+    }
+
+    /// Takes no more gradients.
+    public func freeze() { slot = nil }
+}
+
+/// What a forward pass is for, and, in training, the way back: each operation records a step that turns the gradient
+/// of its result into the gradients of its inputs; ``backward(from:gradient:)`` plays them in reverse.
+///
+/// A pass for inference records nothing, so every intermediate tensor returns to the pool at its last use.
+public final class Tape {
+    public enum Mode: Sendable { case inference, training }
+    public let mode: Mode
+    /// Random choices of the pass (drop path, Gumbel noise).
+    public var generator: Philox
+    private var steps: [() -> Void] = []
+
+    public init(_ mode: Mode, generator: Philox = Philox(seed: 0)) {
+        (self.mode, self.generator) = (mode, generator)
+    }
+
+    public var isTraining: Bool { mode == .training }
+
+    /// A result that depends on `inputs`; `backward` receives its gradient, which it may keep or overwrite.
+    public func record(_ value: Tensor, from inputs: [Variable?], _ backward: @escaping (Tensor) -> Void) -> Variable {
+        guard isTraining, inputs.contains(where: { $0?.slot != nil }) else { return Variable(value) }
+        let result = Variable(value, needsGradient: true)
+        guard let slot = result.slot else { return result }
+        // The step holds the slot, not the variable: values that no backward needs are free to go.
+        steps.append {
+            guard let gradient = slot.tensor else { return }
+            slot.clear()
+            backward(gradient)
+        }
+        return result
+    }
+
+    /// Plays the tape back from `result`, whose gradient is `gradient` (ones if nil). The tape is empty afterwards.
+    public func backward(from result: Variable, gradient: Tensor? = nil) {
+        result.slot?.add(gradient ?? Tensor(repeating: 1, result.shape))
+        while let step = steps.popLast() { step() }
+    }
+
+    /// Runs `segment` without keeping what it saves, and once more when its gradient is wanted: memory for time
+    /// (gradient checkpointing, Chen et al., arXiv:1604.06174). Random choices repeat exactly.
+    public func checkpoint(_ input: Variable, _ segment: @escaping (Variable, Tape) -> Variable) -> Variable {
+        guard isTraining else { return segment(input, self) }
+        let start = generator
+        let rehearsal = Tape(.training, generator: start)
+        let value = segment(Variable(input.value), rehearsal).value
+        rehearsal.steps.removeAll()
+        generator = rehearsal.generator
+        let (inputValue, inputSlot) = (input.value, input.slot)
+        let result = Variable(value, needsGradient: true)
+        guard let slot = result.slot else { return result }
+        steps.append {
+            guard let gradient = slot.tensor else { return }
+            slot.clear()
+            let again = Tape(.training, generator: start)
+            let input = Variable(inputValue)
+            input.slot = inputSlot
+            again.backward(from: segment(input, again), gradient: gradient)
+        }
+        return result
+    }
+}

@@ -1,0 +1,111 @@
+import Foundation
+import Synchronization
+
+/// A block of memory aligned to 64 bytes (a cache line, an AVX-512 register), not initialised.
+///
+/// Blocks come from ``StoragePool`` and go back to it when the last reference disappears, so that a forward pass which
+/// runs again finds its buffers mapped already.
+public final class Storage: @unchecked Sendable {
+    public let byteCount: Int
+    public let address: UnsafeMutableRawPointer
+
+    public init(byteCount: Int) {
+        precondition(byteCount >= 0, "a negative size")
+        self.byteCount = StoragePool.sizeClass(byteCount)
+        address = StoragePool.shared.take(self.byteCount)
+    }
+
+    deinit { StoragePool.shared.give(address, byteCount: byteCount) }
+}
+
+/// Keeps freed blocks by size for the next tensor of that size.
+public final class StoragePool: Sendable {
+    public static let shared = StoragePool()
+
+    private struct State: @unchecked Sendable {
+        var free: [Int: [UnsafeMutableRawPointer]] = [:]
+        var freeBytes = 0
+        var usedBytes = 0
+        var peakBytes = 0
+
+        /// Removes unused blocks, largest first, until used and unused together are no more than was ever in use.
+        mutating func shrink() -> [UnsafeMutableRawPointer] {
+            var removed: [UnsafeMutableRawPointer] = []
+            while usedBytes + freeBytes > peakBytes, let largest = free.keys.max() {
+                if let block = free[largest]?.popLast() {
+                    removed.append(block)
+                    freeBytes -= largest
+                } else {
+                    free[largest] = nil
+                }
+            }
+            return removed
+        }
+    }
+    private let state = Mutex(State())
+
+    /// Bytes in live tensors at their highest since ``resetPeak()``.
+    public var peakBytes: Int { state.withLock { $0.peakBytes } }
+    public func resetPeak() { state.withLock { $0.peakBytes = $0.usedBytes } }
+
+    /// Hands every unused block back to the system.
+    public func trim() {
+        let blocks = state.withLock { state in
+            defer { (state.free, state.freeBytes) = ([:], 0) }
+            return state.free.values.flatMap { $0 }
+        }
+        blocks.forEach { free($0) }
+    }
+
+    /// Sizes are rounded up to an eighth of a power of two, so that nearly equal tensors share blocks.
+    static func sizeClass(_ byteCount: Int) -> Int {
+        let minimum = max(byteCount, 64)
+        let step = max(64, (1 << (Int.bitWidth - 1 - minimum.leadingZeroBitCount)) / 8)
+        return (minimum + step - 1) / step * step
+    }
+
+    func take(_ byteCount: Int) -> UnsafeMutableRawPointer {
+        let (reused, surplus) = state.withLock { state -> (UnsafeMutableRawPointer?, [UnsafeMutableRawPointer]) in
+            state.usedBytes += byteCount
+            state.peakBytes = max(state.peakBytes, state.usedBytes)
+            if let block = state.free[byteCount]?.popLast() {
+                state.freeBytes -= byteCount
+                return (block, [])
+            }
+            return (nil, state.shrink())
+        }
+        surplus.forEach { free($0) }
+        if let reused { return reused }
+        var block: UnsafeMutableRawPointer?
+        let huge = byteCount >= 4 << 20
+        var failed = posix_memalign(&block, huge ? 2 << 20 : 64, byteCount) != 0
+        if failed {
+            trim()
+            failed = posix_memalign(&block, 64, byteCount) != 0
+        }
+        guard !failed, let block else { outOfMemory(byteCount) }
+        #if os(Linux)
+            if huge { madvise(block, byteCount, 14 /* MADV_HUGEPAGE: fewer page faults and TLB misses */) }
+        #endif
+        return block
+    }
+
+    func give(_ block: UnsafeMutableRawPointer, byteCount: Int) {
+        let release = state.withLock { state -> Bool in
+            state.usedBytes -= byteCount
+            // What is kept for later stays below what was ever in use at once.
+            guard state.usedBytes + state.freeBytes + byteCount <= state.peakBytes else { return true }
+            state.free[byteCount, default: []].append(block)
+            state.freeBytes += byteCount
+            return false
+        }
+        if release { free(block) }
+    }
+}
+
+/// Memory that the system refuses cannot be had by any other way; the message names the remedy.
+private func outOfMemory(_ byteCount: Int) -> Never {
+    FileHandle.standardError.write(
+        Data("beit-seg: out of memory (\(byteCount >> 20) MiB more); use a smaller --batch or --size\n".utf8))
+    exit(74)
+}

@@ -1,0 +1,144 @@
+import Foundation
+import Synchronization
+
+/// The threads that do the arithmetic: one level of parallelism, under every operation.
+///
+/// Work is cut into numbered tasks whose borders never depend on the number of threads, and each task writes its own
+/// part of the result, so 1, 2 or 7 threads give the same bytes.
+public final class WorkerPool: @unchecked Sendable {
+    /// The pool that operations use; one thread per core unless ``setThreads(_:)`` or a test says otherwise.
+    @TaskLocal public static var scoped: WorkerPool?
+    private static let shared = Mutex(WorkerPool(threads: ProcessInfo.processInfo.activeProcessorCount))
+    public static var current: WorkerPool { scoped ?? shared.withLock { $0 } }
+
+    /// Sets the number of threads of the process (`--threads`).
+    public static func setThreads(_ count: Int) { shared.withLock { $0 = WorkerPool(threads: count) } }
+
+    public let threads: Int
+    private let team: Team?
+
+    public init(threads: Int) {
+        precondition(threads > 0, "a pool without threads")
+        self.threads = threads
+        team = threads > 1 ? Team(helpers: threads - 1) : nil
+    }
+
+    deinit { team?.dismiss() }
+
+    /// Calls `body` once for each of 0 ..< count, on any thread in any order, and returns when all are done.
+    ///
+    /// Two tasks must not write the same memory. A call from inside a task, or while another thread uses the pool,
+    /// runs on the calling thread alone.
+    public func run(_ count: Int, _ body: (Int) -> Void) {
+        guard count > 1, let team, team.run(count, body) else {
+            for task in 0..<count { body(task) }
+            return
+        }
+    }
+
+    /// `run` over `count` items in tasks of `grain` items.
+    public func run(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
+        let grain = max(1, grain)
+        run((count + grain - 1) / grain) { body($0 * grain..<min(count, ($0 + 1) * grain)) }
+    }
+}
+
+/// Helper threads that sleep between jobs.
+private final class Team: @unchecked Sendable {
+    private struct Job {
+        let body: (Int) -> Void
+        let count: Int
+    }
+    private let busy = Atomic<Bool>(false)
+    private let generation = Atomic<Int>(0)
+    private let next = Atomic<Int>(0)
+    private let condition = NSCondition()  // guards the four below
+    private var job: Job?
+    private var active = 0
+    private var sleepers = 0
+    private var dismissed = false
+
+    init(helpers: Int) {
+        for index in 0..<helpers {
+            let thread = Thread { [self] in serve() }
+            thread.name = "beit-seg worker \(index + 1)"
+            thread.stackSize = 4 << 20
+            thread.start()
+        }
+    }
+
+    func dismiss() {
+        condition.lock()
+        dismissed = true
+        generation.add(1, ordering: .releasing)
+        condition.broadcast()
+        condition.unlock()
+    }
+
+    /// False if the team is at work already.
+    func run(_ count: Int, _ body: (Int) -> Void) -> Bool {
+        guard !busy.exchange(true, ordering: .acquiring) else { return false }
+        defer { busy.store(false, ordering: .releasing) }
+        withoutActuallyEscaping(body) { body in
+            condition.lock()
+            job = Job(body: body, count: count)
+            next.store(0, ordering: .relaxed)
+            generation.add(1, ordering: .releasing)
+            if sleepers > 0 { condition.broadcast() }
+            condition.unlock()
+
+            work(count, body)
+
+            condition.lock()
+            job = nil
+            while active > 0 { condition.wait() }
+            condition.unlock()
+        }
+        return true
+    }
+
+    private func work(_ count: Int, _ body: (Int) -> Void) {
+        while true {
+            let task = next.add(1, ordering: .relaxed).oldValue
+            guard task < count else { return }
+            body(task)
+        }
+    }
+
+    private func serve() {
+        var seen = 0
+        while true {
+            spin(until: seen)
+            condition.lock()
+            while generation.load(ordering: .acquiring) == seen {
+                sleepers += 1
+                condition.wait()
+                sleepers -= 1
+            }
+            seen = generation.load(ordering: .acquiring)
+            if dismissed {
+                condition.unlock()
+                return
+            }
+            guard let job else {
+                condition.unlock()
+                continue
+            }
+            active += 1
+            condition.unlock()
+            work(job.count, job.body)
+            condition.lock()
+            active -= 1
+            if active == 0 { condition.broadcast() }
+            condition.unlock()
+        }
+    }
+
+    /// The next job mostly comes within microseconds: look for it a moment before going to sleep.
+    private func spin(until seen: Int) {
+        for _ in 0..<4000 {
+            if generation.load(ordering: .relaxed) != seen { return }
+            for _ in 0..<4 { _ = next.load(ordering: .relaxed) }
+        }
+    }
+}
