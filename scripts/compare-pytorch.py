@@ -174,35 +174,36 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     modes = parser.add_subparsers(required=True)
 
-    def mode(name, run, summary):
-        added = modes.add_parser(name, help=summary)
+    def mode(name, run, summary, *groups):
+        added = modes.add_parser(name, help=summary, parents=groups)
         added.set_defaults(run=run)
-        added.add_argument("--preset", choices=["tiny", "small", "base", "large"], default="base")
-        added.add_argument("--program", help="the beit-seg to run (default: the release build, then the PATH)")
         return added
 
-    one = mode("make", make, "write a checkpoint of random weights, 150 classes")
+    preset, beit_seg, case = (argparse.ArgumentParser(add_help=False) for _ in range(3))
+    preset.add_argument("--preset", choices=["tiny", "small", "base", "large"], default="base")
+    beit_seg.add_argument("--program", help="the beit-seg to run (default: the release build, then the PATH)")
+    case.add_argument("--pass", dest="what", choices=["forward", "training-step"], required=True)
+    for name in ("--size", "--batch", "--threads"):
+        case.add_argument(name, type=int, required=True)
+
+    one = mode("make", make, "write a checkpoint of random weights, 150 classes", preset)
     one.add_argument("model")
     one.add_argument("--size", type=int, default=224, help="pixels")
     one.add_argument("--seed", type=int, default=0)
 
-    one = mode("agree", agree, "compare logits and features")
+    one = mode("agree", agree, "compare logits and features", beit_seg)
     one.add_argument("model")
     one.add_argument("--batch", type=int, default=2)
     one.add_argument("--seed", type=int, default=1)
     one.add_argument("--tolerance", type=float, default=1e-4, help="largest error, as a share of the largest value")
 
-    one = mode("time", compare_times, "compare speed and memory")
+    one = mode("time", compare_times, "compare speed and memory", preset, beit_seg)
     one.add_argument("--threads", type=int, default=os.cpu_count())
     one.add_argument("--turns", type=int, default=3)
     one.add_argument("--only", nargs="*", help="some cases, such as forward:224:1 or training-step:224:8")
     one.add_argument("--pytorch-only", action="store_true")
 
-    one = mode("run-pytorch", run_pytorch, "one measurement of `time`")
-    one.add_argument("--pass", dest="what", choices=["forward", "training-step"], required=True)
-    one.add_argument("--size", type=int, required=True)
-    one.add_argument("--batch", type=int, required=True)
-    one.add_argument("--threads", type=int, required=True)
+    one = mode("run-pytorch", run_pytorch, "one measurement of `time`", preset, case)
     one.add_argument("--seconds", type=float, default=5, help="how long to measure, after one step to warm up")
     return parser.parse_args()
 
