@@ -1,7 +1,7 @@
 """BEiT with the deconvolution decoder in plain PyTorch, to compare beit-seg with.
 
-The parameters have the names of beit-seg's checkpoints: dataset /model/a/b/c is parameter a.b.c. There is no dropout and
-no stochastic depth. Shapes: B batch, N patches, D width, H heads, K classes; (h, w) is the grid of patches.
+The parameters have the names of beit-seg's checkpoints: dataset /model/a/b/c is parameter a.b.c. There is no dropout
+and no stochastic depth. Shapes: B batch, N patches, D width, H heads, K classes; (h, w) is the grid of patches.
 """
 
 import json
@@ -169,7 +169,8 @@ def save(net, config, path, provenance):
         for name, value in texts.items():
             file.attrs[name] = json.dumps(value)
         for name, value in net.state_dict().items():
-            file.create_dataset("model/" + name.replace(".", "/"), data=value.numpy(), chunks=value.shape, fletcher32=True)
+            path = "model/" + name.replace(".", "/")
+            file.create_dataset(path, data=value.numpy(), chunks=value.shape, fletcher32=True)
 
 
 def load(path):
