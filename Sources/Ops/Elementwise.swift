@@ -14,4 +14,14 @@ public enum Elementwise {
             beitseg_add_into(x + $0.lowerBound, y + $0.lowerBound, $0.count)
         }
     }
+
+    /// y += x, `count` elements on the calling thread.
+    static func addRow(_ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, count: Int) {
+        beitseg_add_into(x, y, count)
+    }
+
+    /// y ·= factor, `count` elements on the calling thread.
+    static func scaleRow(_ factor: Float, _ y: UnsafeMutablePointer<Float>, count: Int) {
+        beitseg_axpby(factor, y, 0, y, count)
+    }
 }

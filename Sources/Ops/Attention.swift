@@ -1,0 +1,216 @@
+import CKernels
+import TensorCore
+
+/// What is added to the scaled scores of attention before the softmax.
+public enum AttentionBias {
+    case none
+    /// `[H, N, N]`, the same for every image.
+    case dense(Variable)
+    /// A table of relative positions `[(2·Gh−1)(2·Gw−1)+3, H]` for a grid of Gh × Gw patches behind a cls token; the
+    /// last three rows are cls→patch, patch→cls, cls→cls (reference: `beit/modeling_finetune.py`, BEiT §2.3).
+    case relative(Variable, gridHeight: Int, gridWidth: Int)
+}
+
+extension Tape {
+    /// Multi-head attention softmax(q·kᵀ/√d + bias)·v, by tiles of queries: the scores of all pairs are never in
+    /// memory at once, and the way back computes them again.
+    /// - Parameter qkv: `[B, N, 3·D]`, q, k and v one after another, each with its heads side by side.
+    /// - Returns: `[B, N, D]`.
+    public func attention(_ qkv: Variable, heads: Int, bias: AttentionBias) -> Variable {
+        let size = AttentionSize(qkv: qkv.shape, heads: heads)
+        let y = Tensor(uninitialized: [size.batch, size.tokens, size.width])
+        let biasValues = BiasValues(bias, size)
+        attend(qkv.value, size, biasValues, y)
+        let (input, slot) = (qkv.value, qkv.slot)
+        return record(y, from: [qkv, bias.variable]) { dy in
+            let partials = biasValues.slot.map { _ in Tensor.zeros([size.batch, heads, biasValues.count]) }
+            let write = { (gradient: Tensor, fresh: Bool) in
+                attendBackward(input, y, dy, size, biasValues, gradient, fresh: fresh, partials)
+            }
+            if let slot { slot.accumulate(input.shape, write) } else { write(Tensor(uninitialized: input.shape), true) }
+            if let partials { biasValues.addGradient(partials, size) }
+        }
+    }
+}
+
+extension Tape {
+    /// The bias of a joint q, k, v projection, `[3·D]`: q's, zeros (k has none), v's.
+    public func qkvBias(q: Parameter, v: Parameter) -> Variable {
+        let width = q.value.count
+        let result = Tensor.zeros([3 * width])
+        result.pointer.update(from: q.value.pointer, count: width)
+        (result.pointer + 2 * width).update(from: v.value.pointer, count: width)
+        let (qSlot, vSlot) = (q.slot, v.slot)
+        return record(result, from: [q, v]) { dy in
+            qSlot?.accumulateIntoZeros([width]) { Elementwise.addRow(dy.pointer, into: $0.pointer, count: width) }
+            vSlot?.accumulateIntoZeros([width]) {
+                Elementwise.addRow(dy.pointer + 2 * width, into: $0.pointer, count: width)
+            }
+        }
+    }
+}
+
+extension AttentionBias {
+    fileprivate var variable: Variable? {
+        switch self {
+        case .none: nil
+        case .dense(let bias): bias
+        case .relative(let table, _, _): table
+        }
+    }
+}
+
+private struct AttentionSize {
+    let batch, tokens, heads, headWidth: Int
+    var width: Int { heads * headWidth }
+    var stride: Int { 3 * width }
+    var scale: Float { 1 / Float(headWidth).squareRoot() }
+
+    init(qkv shape: [Int], heads: Int) {
+        precondition(shape.count == 3 && shape[2] % (3 * heads) == 0, "attention: qkv \(shape), \(heads) heads")
+        (batch, tokens, self.heads, headWidth) = (shape[0], shape[1], heads, shape[2] / (3 * heads))
+    }
+
+    /// Tiles of queries whose scores stay in the second-level cache.
+    var tiles: Int { max(1, (tokens + tileRows - 1) / tileRows) }
+    private var tileRows: Int { min(128, max(16, 131_072 / tokens)) }
+    func tile(_ index: Int) -> Range<Int> { Tiling.part(index, of: tiles, tokens) }
+    var scoresWidth: Int { (tokens + 15) / 16 * 16 }
+    var scoresCount: Int { ((tokens + tiles - 1) / tiles) * scoresWidth }
+
+    /// Offset of the first query of one head; the keys are `width` further, the values twice that.
+    func offset(image: Int, head: Int) -> Int { image * tokens * stride + head * headWidth }
+    func outputOffset(image: Int, head: Int) -> Int { image * tokens * width + head * headWidth }
+}
+
+/// A bias as the kernels read it: head by head; a relative table with each of its rows reversed, so that the biases of
+/// one query to a row of keys lie side by side.
+private struct BiasValues {
+    let kind: Int32
+    let gridHeight, gridWidth: Int
+    /// Elements of one head.
+    let count: Int
+    private let values: Tensor?
+    let slot: GradientSlot?
+
+    init(_ bias: AttentionBias, _ size: AttentionSize) {
+        switch bias {
+        case .none:
+            (kind, gridHeight, gridWidth, count, values, slot) = (0, 0, 0, 0, nil, nil)
+        case .dense(let bias):
+            precondition(bias.shape == [size.heads, size.tokens, size.tokens], "attention bias \(bias.shape)")
+            (kind, gridHeight, gridWidth, count) = (1, 0, 0, size.tokens * size.tokens)
+            (values, slot) = (bias.value, bias.slot)
+        case .relative(let table, let height, let width):
+            precondition(size.tokens == height * width + 1, "\(size.tokens) tokens, grid \(height)×\(width)")
+            (kind, gridHeight, gridWidth, count) = (2, height, width, (2 * height - 1) * (2 * width - 1) + 3)
+            precondition(table.shape == [count, size.heads], "bias table \(table.shape), not \([count, size.heads])")
+            slot = table.slot
+            values = BiasValues.byHead(table.value, width: 2 * width - 1)
+        }
+    }
+
+    func head(_ index: Int) -> UnsafePointer<Float>? { values.map { UnsafePointer($0.pointer + index * count) } }
+
+    /// The place in a reversed head table of row `row` of the parameter.
+    private static func reversed(_ row: Int, width: Int, count: Int) -> Int {
+        row >= count - 3 ? row : row / width * width + (width - 1 - row % width)
+    }
+
+    private static func byHead(_ table: Tensor, width: Int) -> Tensor {
+        let (count, heads) = (table.shape[0], table.shape[1])
+        let result = Tensor(uninitialized: [heads, count])
+        let (from, to) = (table.pointer, result.pointer)
+        for row in 0..<count {
+            let place = reversed(row, width: width, count: count)
+            for head in 0..<heads { to[head * count + place] = from[row * heads + head] }
+        }
+        return result
+    }
+
+    /// Adds the images' partial gradients `[B, H, count]` in order, in the parameter's own layout.
+    func addGradient(_ partials: Tensor, _ size: AttentionSize) {
+        guard let slot else { return }
+        let (heads, each) = (size.heads, size.heads * count)
+        for image in 1..<max(1, size.batch) { beitseg_add_into(partials.pointer + image * each, partials.pointer, each) }
+        if kind == 1 { return slot.add(partials.rows(0..<1).reshaped([heads, size.tokens, size.tokens]).copy()) }
+        slot.accumulateIntoZeros([count, heads]) { gradient in
+            let (from, to) = (partials.pointer, gradient.pointer)
+            for row in 0..<count {
+                let place = BiasValues.reversed(row, width: 2 * gridWidth - 1, count: count)
+                for head in 0..<heads { to[row * heads + head] += from[head * count + place] }
+            }
+        }
+    }
+}
+
+private func attend(_ qkv: Tensor, _ size: AttentionSize, _ bias: BiasValues, _ y: Tensor) {
+    let engine = MatrixEngine.current
+    let (tokens, d, stride, ld) = (size.tokens, size.headWidth, size.stride, size.scoresWidth)
+    WorkerPool.current.run(size.batch * size.heads * size.tiles) { task in
+        let (image, head) = (task / size.tiles / size.heads, task / size.tiles % size.heads)
+        let rows = size.tile(task % size.tiles)
+        let q = qkv.pointer + size.offset(image: image, head: head)
+        let scores = Tensor(uninitialized: [size.scoresCount + rows.count])
+        let inverses = scores.pointer + size.scoresCount
+        engine.multiply(
+            m: rows.count, n: tokens, k: d, q + rows.lowerBound * stride, lda: stride, q + size.width, ldb: stride,
+            transposeB: true, scores.pointer, ldc: ld)
+        beitseg_attention_softmax(
+            scores.pointer, ld, rows.count, rows.lowerBound, tokens, size.scale, bias.kind, bias.head(head),
+            bias.gridHeight, bias.gridWidth, 0, inverses)
+        let out = y.pointer + size.outputOffset(image: image, head: head) + rows.lowerBound * size.width
+        engine.multiply(
+            m: rows.count, n: d, k: tokens, scores.pointer, lda: ld, q + 2 * size.width, ldb: stride, out,
+            ldc: size.width)
+        // Dividing by the row's sum here touches d numbers a row instead of N.
+        for row in 0..<rows.count {
+            beitseg_axpby(inverses[row], out + row * size.width, 0, out + row * size.width, d)
+        }
+    }
+}
+
+/// Writes (or adds, unless `fresh`) ∂L/∂qkv; adds ∂L/∂bias of each image and head into `partials`.
+private func attendBackward(
+    _ qkv: Tensor, _ y: Tensor, _ dy: Tensor, _ size: AttentionSize, _ bias: BiasValues, _ dqkv: Tensor, fresh: Bool,
+    _ partials: Tensor?
+) {
+    let engine = MatrixEngine.current
+    let (tokens, d, width, stride, ld) = (size.tokens, size.headWidth, size.width, size.stride, size.scoresWidth)
+    WorkerPool.current.run(size.batch * size.heads) { task in
+        let (image, head) = (task / size.heads, task % size.heads)
+        let at = size.offset(image: image, head: head)
+        let (q, k, v) = (qkv.pointer + at, qkv.pointer + at + width, qkv.pointer + at + 2 * width)
+        let (dq, dk, dv) = (dqkv.pointer + at, dqkv.pointer + at + width, dqkv.pointer + at + 2 * width)
+        let scratch = Tensor(uninitialized: [2 * size.scoresCount + tokens])
+        let (p, dp) = (scratch.pointer, scratch.pointer + size.scoresCount)
+        let delta = dp + size.scoresCount
+        for tile in 0..<size.tiles {
+            let rows = size.tile(tile)
+            let (first, count) = (rows.lowerBound, rows.count)
+            let outAt = size.outputOffset(image: image, head: head) + first * width
+            let (out, dout) = (y.pointer + outAt, dy.pointer + outAt)
+            let qTile = q + first * stride
+            engine.multiply(
+                m: count, n: tokens, k: d, qTile, lda: stride, k, ldb: stride, transposeB: true, p, ldc: ld)
+            beitseg_attention_softmax(
+                p, ld, count, first, tokens, size.scale, bias.kind, bias.head(head), bias.gridHeight, bias.gridWidth,
+                1, nil)
+            for row in 0..<count { delta[row] = beitseg_dot(out + row * width, dout + row * width, d) }
+            engine.multiply(
+                m: count, n: tokens, k: d, dout, lda: width, v, ldb: stride, transposeB: true, dp, ldc: ld)
+            beitseg_attention_softmax_backward(
+                p, dp, ld, count, first, tokens, delta, size.scale, partials == nil ? 0 : bias.kind,
+                partials.map { $0.pointer + task * bias.count }, bias.gridHeight, bias.gridWidth)
+            let beta: Float = fresh && tile == 0 ? 0 : 1
+            engine.multiply(
+                m: count, n: d, k: tokens, dp, lda: ld, k, ldb: stride, beta: fresh ? 0 : 1, dq + first * stride,
+                ldc: stride)
+            engine.multiply(
+                m: tokens, n: d, k: count, dp, lda: ld, transposeA: true, qTile, ldb: stride, beta: beta, dk,
+                ldc: stride)
+            engine.multiply(
+                m: tokens, n: d, k: count, p, lda: ld, transposeA: true, dout, ldb: width, beta: beta, dv, ldc: stride)
+        }
+    }
+}
