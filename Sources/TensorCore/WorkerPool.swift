@@ -120,18 +120,25 @@ private final class Team: @unchecked Sendable {
                 condition.unlock()
                 return
             }
-            guard let job else {
-                condition.unlock()
-                continue
-            }
-            active += 1
+            let present = job != nil
+            if present { active += 1 }
             condition.unlock()
-            work(job.count, job.body)
+            guard present else { continue }
+            takePart()
             condition.lock()
             active -= 1
             if active == 0 { condition.broadcast() }
             condition.unlock()
         }
+    }
+
+    /// A function of its own, so that its reference to the job's closure is gone before `active` says so.
+    @inline(never)
+    private func takePart() {
+        condition.lock()
+        let job = job
+        condition.unlock()
+        if let job { work(job.count, job.body) }
     }
 
     /// The next job mostly comes within microseconds: look for it a moment before going to sleep.
