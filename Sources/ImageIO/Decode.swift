@@ -35,7 +35,7 @@ public func decodeImage(
     return RGBImage(width: rows.width, height: rows.height, pixels: try rows.read(rows.height)).turned(orientation)
 }
 
-/// Reads an image strip by strip, for images larger than memory.
+/// Reads an image strip by strip, for images larger than memory. (Of a progressive JPEG all coefficients stay in memory.)
 public final class ImageRows {
     /// Pixels of the rows delivered.
     public let width, height: Int
