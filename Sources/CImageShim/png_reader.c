@@ -54,7 +54,7 @@ const char *beitseg_png_reader_error(const beitseg_png_reader *reader) { return 
 
 bool beitseg_png_reader_header(beitseg_png_reader *reader, beitseg_png_header *header) {
     if (setjmp(reader->jump)) return false;
-    // Pixels are used as stored, so colour profiles, gamma and texts are skipped unread, however large they pretend to be.
+    // Pixels are used as stored: colour profiles, gamma and texts are skipped unread, however large they claim to be.
     png_set_keep_unknown_chunks(reader->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_set_keep_unknown_chunks(reader->png, PNG_HANDLE_CHUNK_AS_DEFAULT, (png_const_bytep) "eXIf", 1);
     png_read_info(reader->png, reader->info);
