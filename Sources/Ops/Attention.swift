@@ -33,6 +33,23 @@ extension Tape {
     }
 }
 
+extension Tape {
+    /// The bias of a joint q, k, v projection, `[3·D]`: q's, zeros (k has none), v's.
+    public func qkvBias(q: Parameter, v: Parameter) -> Variable {
+        let width = q.value.count
+        let result = Tensor.zeros([3 * width])
+        result.pointer.update(from: q.value.pointer, count: width)
+        (result.pointer + 2 * width).update(from: v.value.pointer, count: width)
+        let (qSlot, vSlot) = (q.slot, v.slot)
+        return record(result, from: [q, v]) { dy in
+            qSlot?.accumulateIntoZeros([width]) { Elementwise.addRow(dy.pointer, into: $0.pointer, count: width) }
+            vSlot?.accumulateIntoZeros([width]) {
+                Elementwise.addRow(dy.pointer + 2 * width, into: $0.pointer, count: width)
+            }
+        }
+    }
+}
+
 extension AttentionBias {
     fileprivate var variable: Variable? {
         switch self {

@@ -1,0 +1,61 @@
+import Foundation
+import Ops
+import TensorCore
+
+/// Makes the first values of parameters, or, for a model that is about to be loaded, leaves them unset.
+public final class Initializer {
+    /// How the authors truncate and what they set themselves (reference: `modeling_pretrain.py`,
+    /// `modeling_finetune.py`).
+    public enum Style: Sendable {
+        /// Truncated normals cut at one standard deviation, also for the patch projection.
+        case pretraining
+        /// Truncated normals cut at ±2 (practically never); convolutions keep the uniform default.
+        case finetuning
+    }
+
+    public let style: Style
+    private let seed: UInt64?
+    private var drawn: UInt64 = 0
+
+    public init(seed: UInt64, style: Style) { (self.seed, self.style) = (seed, style) }
+
+    private init() { (seed, style) = (nil, .finetuning) }
+
+    /// Values come from a file: nothing is drawn, and memory is not touched.
+    public static var unset: Initializer { Initializer() }
+
+    public func zeros(_ shape: [Int]) -> Tensor { constant(0, shape) }
+    public func ones(_ shape: [Int]) -> Tensor { constant(1, shape) }
+
+    public func constant(_ value: Float, _ shape: [Int]) -> Tensor {
+        seed == nil ? Tensor(uninitialized: shape) : Tensor(repeating: value, shape)
+    }
+
+    /// Normal of deviation 0.02, truncated as the style says; times `scale`.
+    public func truncatedNormal(_ shape: [Int], scale: Float = 1) -> Tensor {
+        let (deviation, limit): (Float, Float) = style == .pretraining ? (0.02, 0.02) : (0.02, 2)
+        return fill(shape) { scale * $0.truncatedNormal(deviation: deviation, limit: limit) }
+    }
+
+    /// Normal of the given deviation.
+    public func normal(_ shape: [Int], deviation: Float) -> Tensor { fill(shape) { deviation * $0.normal() } }
+
+    /// Uniform within ±1/√fanIn: the default of PyTorch's convolutions (Kaiming uniform, a = √5).
+    public func uniform(_ shape: [Int], fanIn: Int) -> Tensor {
+        let bound = 1 / Float(max(1, fanIn)).squareRoot()
+        return fill(shape) { $0.uniform(-bound..<bound) }
+    }
+
+    /// Each slice of 4096 elements has a stream of its own, so that the slices can be drawn at the same time.
+    private func fill(_ shape: [Int], _ draw: (inout Philox) -> Float) -> Tensor {
+        let result = Tensor(uninitialized: shape)
+        guard let seed else { return result }
+        let (values, first) = (result.pointer, drawn)
+        drawn += UInt64((result.count + 4095) / 4096)
+        WorkerPool.current.run(result.count, grain: 4096) { range in
+            var generator = Philox(seed: seed, stream: first + UInt64(range.lowerBound / 4096))
+            for index in range { values[index] = draw(&generator) }
+        }
+        return result
+    }
+}

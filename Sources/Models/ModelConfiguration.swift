@@ -1,0 +1,151 @@
+import Foundation
+
+/// What a model is for; the root attribute `task` of a checkpoint.
+public enum ModelTask: String, Codable, CaseIterable, Sendable {
+    case segmentation, classification, mim, tokenizer
+}
+
+/// The head that turns patch features into class logits.
+public struct DecoderConfiguration: Codable, Equatable, Sendable {
+    public enum Kind: String, Codable, CaseIterable, Sendable {
+        /// Transposed convolutions 4×4 of stride 2, each with group norm and GELU; then a 1×1 convolution.
+        case deconvolution
+        /// A 1×1 convolution on the patch grid.
+        case linear
+    }
+    public var kind = Kind.deconvolution
+    /// Channels after each transposed convolution.
+    public var channels = [256, 128, 64, 32]
+    public var normGroups = 32
+    /// K, the number of classes.
+    public var classes = 150
+
+    public init() {}
+
+    enum CodingKeys: String, CodingKey {
+        case kind, channels, classes
+        case normGroups = "norm_groups"
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        kind = try values.decode(Kind.self, forKey: .kind)
+        channels = kind == .linear ? [] : try values.decode([Int].self, forKey: .channels)
+        normGroups = try values.decodeIfPresent(Int.self, forKey: .normGroups) ?? 32
+        classes = try values.decode(Int.self, forKey: .classes)
+    }
+
+    var problem: String? {
+        if classes < 1 || classes > 65_535 { return "decoder.classes is \(classes)" }
+        guard kind == .deconvolution else { return nil }
+        if channels.isEmpty || channels.count > 6 { return "decoder.channels \(channels) are not 1 to 6 stages" }
+        for count in channels where count < 1 || count > 1 << 14 || normGroups < 1 || count % normGroups != 0 {
+            return "decoder.channels \(channels) cannot be divided into \(normGroups) groups (decoder.norm_groups)"
+        }
+        return nil
+    }
+}
+
+/// The classification head: mean over the patch features, layer norm, linear; or the cls token after the final norm.
+public struct ClassifierConfiguration: Codable, Equatable, Sendable {
+    public enum Pooling: String, Codable, CaseIterable, Sendable { case mean, cls }
+    public var classes = 1000
+    public var pooling = Pooling.mean
+    public init() {}
+}
+
+/// The head of masked image modeling.
+public struct MIMConfiguration: Codable, Equatable, Sendable {
+    /// V, the number of visual words.
+    public var vocabulary = 8192
+    public init() {}
+}
+
+/// DALL-E's discrete VAE with free widths ([D] `dall_e/encoder.py`, `decoder.py`).
+public struct TokenizerConfiguration: Codable, Equatable, Sendable {
+    /// Channels of the first group; doubled from group to group.
+    public var hidden = 256
+    /// Residual blocks in each group.
+    public var blocks = 2
+    /// Groups, with a halving of the grid between one and the next.
+    public var groups = 4
+    /// V, the size of the codebook.
+    public var vocabulary = 8192
+    /// Width of a code in the decoder.
+    public var codeWidth = 128
+    public init() {}
+
+    enum CodingKeys: String, CodingKey {
+        case hidden, blocks, groups, vocabulary
+        case codeWidth = "code_width"
+    }
+
+    /// Pixels a side that one token stands for.
+    public var downsampling: Int { 1 << (groups - 1) }
+
+    var problem: String? {
+        let sizes = [
+            ("hidden", hidden, 1 << 12), ("blocks", blocks, 64), ("groups", groups, 6),
+            ("vocabulary", vocabulary, 1 << 20), ("code_width", codeWidth, 1 << 14),
+        ]
+        for (name, value, most) in sizes where value < 1 || value > most { return "tokenizer.\(name) is \(value)" }
+        return hidden % 4 == 0 ? nil : "tokenizer.hidden \(hidden) is not a multiple of 4"
+    }
+}
+
+/// The architecture of a model; the JSON `config` of a checkpoint.
+public struct ModelConfiguration: Codable, Equatable, Sendable {
+    public var backbone: BackboneConfiguration?
+    public var decoder: DecoderConfiguration?
+    public var classifier: ClassifierConfiguration?
+    public var mim: MIMConfiguration?
+    public var tokenizer: TokenizerConfiguration?
+
+    public init() {}
+
+    public static func segmentation(_ backbone: BackboneConfiguration, _ decoder: DecoderConfiguration) -> Self {
+        var result = Self()
+        (result.backbone, result.decoder) = (backbone, decoder)
+        return result
+    }
+
+    public static func classification(_ backbone: BackboneConfiguration, _ head: ClassifierConfiguration) -> Self {
+        var result = Self()
+        (result.backbone, result.classifier) = (backbone, head)
+        // Mean pooling has a norm of its own behind the pool.
+        result.backbone?.finalNorm = head.pooling == .cls
+        return result
+    }
+
+    public static func mim(_ backbone: BackboneConfiguration, _ head: MIMConfiguration) -> Self {
+        var result = Self()
+        (result.backbone, result.mim) = (backbone, head)
+        return result
+    }
+
+    public static func tokenizer(_ tokenizer: TokenizerConfiguration) -> Self {
+        var result = Self()
+        result.tokenizer = tokenizer
+        return result
+    }
+
+    /// The one task that the parts add up to; nil if they do not.
+    public var task: ModelTask? {
+        switch (backbone != nil, decoder != nil, classifier != nil, mim != nil, tokenizer != nil) {
+        case (true, true, false, false, false): .segmentation
+        case (true, false, true, false, false): .classification
+        case (true, false, false, true, false): .mim
+        case (false, false, false, false, true): .tokenizer
+        default: nil
+        }
+    }
+
+    /// What makes the configuration impossible, in one sentence; nil if nothing does.
+    public var problem: String? {
+        guard task != nil else { return "it needs a backbone and one of decoder, classifier, mim; or a tokenizer" }
+        if let problem = backbone?.problem ?? decoder?.problem ?? tokenizer?.problem { return problem }
+        if let classes = classifier?.classes, classes < 1 || classes > 1 << 20 { return "classifier.classes is \(classes)" }
+        if let words = mim?.vocabulary, words < 1 || words > 1 << 20 { return "mim.vocabulary is \(words)" }
+        return nil
+    }
+}
