@@ -5,6 +5,10 @@ public struct UnknownClass: Error, Equatable {
     public var value: Int
     /// K: the classes are 0 ..< K.
     public var classes: Int
+
+    public init(place: Place, value: Int, classes: Int) {
+        (self.place, self.value, self.classes) = (place, value, classes)
+    }
 }
 
 /// Pixels counted by true and by predicted class, over any number of images.
