@@ -59,12 +59,14 @@ public enum Checkpoint {
         if let task, task != description.task {
             throw CheckpointError.wrongTask(file: path, found: description.task, wanted: task)
         }
-        let weights = reader.datasets.filter { $0.path.hasPrefix("/model/") }
-        try description.configuration.checkFits(weights, file: path)
+        let tensors = reader.tensors(below: "/model/")
+        try description.configuration.checkFits(tensors, in: [path])
         let model = Model(description.configuration, .unset)
-        var loader = ParameterLoader(reader: reader) { "/model/" + $0 }
+        var loader = ParameterLoader(
+            Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0) }), refusals: reader.refusals(below: "/model/")
+        )
         try loader.load(into: model.module, frozen: frozen)
-        loader.noteUnexpected(among: weights)
+        loader.refuseRest()
         guard loader.issues.isEmpty else { throw CheckpointError.parameters(file: path, loader.issues) }
         if frozen { StoragePool.shared.trim() }
         return (model, description)
