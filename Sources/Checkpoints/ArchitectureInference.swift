@@ -50,7 +50,7 @@ struct ArchitectureInference {
         if let table = shapes[own] ?? shapes[shared], table.count == 2 {
             settings["backbone.position"] = shapes[own] != nil ? "\"relative\"" : "\"relative-shared\""
             set("backbone.heads", table[1])
-            side = squareRoot(table[0] - 3).map { ($0 + 1) / 2 }
+            side = squareRoot(table[0] - 3).flatMap { $0 % 2 == 1 ? ($0 + 1) / 2 : nil }
         } else if let rows = size("backbone/pos_embed", 1) {
             settings["backbone.position"] = "\"absolute\""
             side = squareRoot(rows - 1)
@@ -88,7 +88,12 @@ struct ArchitectureInference {
             needed.append(("backbone.image_size", "HxW"))
         }
         if settings["decoder.kind"] == "\"deconvolution\"" { needed.append(("decoder.norm_groups", "N")) }
-        return needed.filter { settings[$0.0] == nil }.map { "--set \($0.0)=\($0.1)" }
+        var missing = needed.filter { settings[$0.0] == nil }.map { "--set \($0.0)=\($0.1)" }
+        if sections == ["tokenizer"] {
+            if settings["tokenizer.hidden"] == nil { missing.append("the file of the encoder") }
+            if settings["tokenizer.code_width"] == nil { missing.append("the file of the decoder") }
+        }
+        return missing
     }
 
     private mutating func set(_ name: String, _ value: Int?) { settings[name] = value.map(String.init) }
@@ -102,12 +107,9 @@ struct ArchitectureInference {
 
     /// The numbers that follow `prefix` in the paths.
     private func numbers(_ prefix: String) -> Set<Int> {
-        Set(
-            shapes.keys.filter { $0.hasPrefix(prefix) }.compactMap {
-                $0.dropFirst(prefix.count).split(separator: "/").first.flatMap { Int($0) }.flatMap {
-                    (0..<1 << 16).contains($0) ? $0 : nil
-                }
-            })
+        let names = shapes.keys.filter { $0.hasPrefix(prefix) }.map { $0.dropFirst(prefix.count) }
+        let numbers = names.compactMap { $0.split(whereSeparator: { !$0.isNumber }).first.flatMap { Int($0) } }
+        return Set(numbers.filter { (0..<1 << 16).contains($0) })
     }
 }
 

@@ -45,6 +45,15 @@ public enum Checkpoint {
         return result
     }
 
+    /// The description, and name, shape and type of every parameter and of every tensor of the training state.
+    public static func contents(
+        _ path: String
+    ) throws -> (description: ModelDescription, parameters: [DatasetInfo], training: [DatasetInfo]) {
+        let reader = try HDF5Reader(path)
+        func datasets(_ prefix: String) -> [DatasetInfo] { reader.datasets.filter { $0.path.hasPrefix(prefix) } }
+        return (try describe(reader), datasets("/model/"), datasets("/training/"))
+    }
+
     /// Reads a model.
     ///
     /// - Parameters:

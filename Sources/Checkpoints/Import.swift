@@ -101,11 +101,12 @@ public struct ForeignModel {
         if let native { try all.merge(Settings(native.configuration)) }
         if let companion { all.merge(companion.settings) }
         all.merge(settings)
+        if let stray = settings.sections.first(where: { !(inference.sections + ["preprocessing"]).contains($0) }) {
+            throw ImportError.badSetting("\(stray).…", reason: "the weights are those of a model without \(stray)")
+        }
         let missing = inference.missing(from: all)
         guard missing.isEmpty else { throw ImportError.undetermined(file: file, missing) }
-        if inference.sections.contains("backbone"), all["backbone.norm_eps"] == nil {
-            report.assumed.append("backbone.norm_eps = 1e-06, as in the official release")
-        }
+        noteAssumptions(all, settings, &report)
         guard let configuration = try? all.decode(inference.sections, as: ModelConfiguration.self) else {
             throw ImportError.impossible(file: file, reason: "the architecture is incomplete: \(all.text)")
         }
@@ -116,6 +117,16 @@ public struct ForeignModel {
             preprocessing: try preprocessing(configuration, settings, &report), provenance: try provenance(command))
         if let problem = result.problem { throw ImportError.impossible(file: file, reason: problem) }
         return result
+    }
+
+    private func noteAssumptions(_ all: Settings, _ given: Settings, _ report: inout ImportReport) {
+        guard native == nil, inference.sections.contains("backbone") else { return }
+        if all["backbone.norm_eps"] == nil {
+            report.assumed.append("backbone.norm_eps = 1e-06, as in the official release")
+        }
+        if given["backbone.image_size"] ?? companion?.settings["backbone.image_size"] == nil {
+            report.assumed.append("backbone.image_size = \(all["backbone.image_size"] ?? ""), from a square grid")
+        }
     }
 
     private func classes(
@@ -135,18 +146,18 @@ public struct ForeignModel {
         _ configuration: ModelConfiguration, _ settings: Settings, _ report: inout ImportReport
     ) throws -> Preprocessing {
         var standard = Preprocessing(size: configuration.backbone?.imageSize ?? [112, 112])
-        // φ(x) = 0.8·x + 0.1 of the dVAE, as (x − mean) / std.
         if configuration.tokenizer != nil {
+            // φ(x) = 0.8·x + 0.1 of the dVAE, as (x − mean) / std.
             (standard.mean, standard.std) = ([-0.125, -0.125, -0.125], [1.25, 1.25, 1.25])
         }
-        if let native { (standard.mean, standard.std) = (native.preprocessing.mean, native.preprocessing.std) }
-        var all = try Settings(standard, below: "preprocessing")
-        all.merge(settings)
-        if native == nil,
-            all == (try Settings(standard, below: "preprocessing")) || settings["preprocessing.mean"] == nil
-        {
+        if var own = native?.preprocessing {
+            own.size = configuration.backbone?.imageSize ?? own.size
+            standard = own
+        } else if settings["preprocessing.mean"] == nil || settings["preprocessing.std"] == nil {
             report.assumed.append("preprocessing.mean = \(standard.mean), preprocessing.std = \(standard.std)")
         }
+        var all = try Settings(standard, below: "preprocessing")
+        all.merge(settings)
         guard let result = try? all.decode("preprocessing", as: Preprocessing.self) else {
             throw ImportError.impossible(
                 file: files[0], reason: "preprocessing needs mean and std of three numbers, and a size")
@@ -197,7 +208,9 @@ private struct Companion {
         guard fields.model_type == "beit" else { return nil }
         settings["backbone.heads"] = fields.num_attention_heads.map { "\($0)" }
         settings["backbone.image_size"] = fields.image_size?.text
-        settings["backbone.norm_eps"] = "\(fields.layer_norm_eps ?? 1e-12)"  // what their code takes where it is missing
+
+        // 1e-12 is what their code takes where the key is missing.
+        settings["backbone.norm_eps"] = "\(fields.layer_norm_eps ?? 1e-12)"
         classNames = fields.id2label.map { labels in
             (0..<labels.count).map { labels[String($0)] ?? "class \($0)" }
         }
@@ -210,11 +223,15 @@ extension Settings {
 }
 
 extension ForeignModel {
-    /// What the weights look like, in a few words.
+    /// What the weights look like, in one line.
     public var summary: String {
-        let head = inference.sections.last ?? ""
-        return
-            "weights of a \(head == "classifier" ? "classification model" : head == "mim" ? "model of masked image modeling" : head == "decoder" ? "segmentation model" : "tokenizer") "
-            + "under official names: \(inference.settings.text)"
+        let kind =
+            switch inference.sections.last {
+            case "decoder": "a segmentation model"
+            case "classifier": "a classification model"
+            case "mim": "a model of masked image modeling"
+            default: "a tokenizer"
+            }
+        return "weights of \(kind) under official names (\(inference.settings.text))"
     }
 }

@@ -42,6 +42,9 @@ public struct Settings: Equatable, Sendable {
         set { values[name] = newValue }
     }
 
+    /// The parts of the configuration that are spoken of, sorted.
+    var sections: [String] { Set(values.keys.compactMap { $0.split(separator: ".").first.map(String.init) }).sorted() }
+
     mutating func merge(_ later: Settings) { values.merge(later.values) { $1 } }
 
     /// Decodes the sections `names` as members of one object.
