@@ -108,7 +108,7 @@ struct ArchitectureInference {
     /// The numbers that follow `prefix` in the paths.
     private func numbers(_ prefix: String) -> Set<Int> {
         let names = shapes.keys.filter { $0.hasPrefix(prefix) }.map { $0.dropFirst(prefix.count) }
-        let numbers = names.compactMap { $0.split(whereSeparator: { !$0.isNumber }).first.flatMap { Int($0) } }
+        let numbers = names.compactMap { $0.split(separator: "/").first.flatMap { Int($0) } }
         return Set(numbers.filter { (0..<1 << 16).contains($0) })
     }
 }
