@@ -120,11 +120,7 @@ private final class Team: @unchecked Sendable {
                 condition.unlock()
                 return
             }
-            let present = job != nil
-            if present { active += 1 }
-            condition.unlock()
-            guard present else { continue }
-            takePart()
+            guard help() else { continue }
             condition.lock()
             active -= 1
             if active == 0 { condition.broadcast() }
@@ -132,13 +128,20 @@ private final class Team: @unchecked Sendable {
         }
     }
 
-    /// A function of its own, so that its reference to the job's closure is gone before `active` says so.
+    /// Joins the job of the moment, if there is one. Called with the lock held, returns without it.
+    ///
+    /// A function of its own: its reference to the job, whose closure must not outlive `run`, is gone when it returns,
+    /// before `active` says that this helper is done.
     @inline(never)
-    private func takePart() {
-        condition.lock()
-        let job = job
+    private func help() -> Bool {
+        guard let job else {
+            condition.unlock()
+            return false
+        }
+        active += 1
         condition.unlock()
-        if let job { work(job.count, job.body) }
+        work(job.count, job.body)
+        return true
     }
 
     /// The next job mostly comes within microseconds: look for it a moment before going to sleep.
