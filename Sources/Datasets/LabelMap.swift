@@ -12,10 +12,10 @@ public struct LabelMap: Equatable, Sendable {
     /// The class index of each of the 65,536 values.
     private var table: [UInt16]
 
-    /// Value i is class `indices[i]`; `ignoreIndex` is void; every other value is unknown.
-    public init(indices: [Int], ignoreIndex: Int = 255) {
+    /// Value i is class `indices[i]`; `ignoreIndex` is void; nil and every other value are unknown.
+    public init(indices: [Int?], ignoreIndex: Int = 255) {
         table = [UInt16](repeating: LabelMap.unknown, count: 1 << 16)
-        for (value, index) in indices.enumerated() { table[value] = UInt16(index) }
+        for (value, index) in indices.enumerated() { table[value] = index.map { UInt16($0) } ?? LabelMap.unknown }
         setVoid(ignoreIndex)
     }
 
@@ -24,8 +24,7 @@ public struct LabelMap: Equatable, Sendable {
 
     /// Value 0 becomes void and every value n is read as n − 1 (ADE20K); void stays void.
     mutating func reduceZeroLabel(ignoreIndex: Int) {
-        let classes = table.prefix(1 << 16 - 1)
-        table = [LabelMap.void] + classes
+        table = [LabelMap.void] + table.dropLast()
         setVoid(ignoreIndex)
     }
 
