@@ -58,7 +58,8 @@ let package = Package(
         .target(
             name: "COneDNNShim",
             dependencies: [.target(name: "COneDNN", condition: .when(traits: ["OneDNN"]))],
-            cSettings: [.define("BEITSEG_ONEDNN", .when(traits: ["OneDNN"]))]),
+            cSettings: [.define("BEITSEG_ONEDNN", .when(traits: ["OneDNN"]))],
+            linkerSettings: [.linkedLibrary("dnnl", .when(traits: ["OneDNN"]))]),
         .target(name: "CKernels", linkerSettings: [.linkedLibrary("m")]),
 
         room("Files", []),
