@@ -58,7 +58,8 @@ let package = Package(
         .target(
             name: "COneDNNShim",
             dependencies: [.target(name: "COneDNN", condition: .when(traits: ["OneDNN"]))],
-            cSettings: [.define("BEITSEG_ONEDNN", .when(traits: ["OneDNN"]))]),
+            cSettings: [.define("BEITSEG_ONEDNN", .when(traits: ["OneDNN"]))],
+            linkerSettings: [.linkedLibrary("dnnl", .when(traits: ["OneDNN"]))]),
         .target(name: "CKernels", linkerSettings: [.linkedLibrary("m")]),
 
         room("Files", []),
@@ -69,7 +70,7 @@ let package = Package(
         room("HDF5", ["Files", "CHDF5", "CHDF5Shim"]),
         room("Checkpoints", ["Models", "HDF5"]),
         room("ImageIO", ["Files", "CImageShim"]),
-        room("Datasets", ["ImageIO", "TensorCore"]),
+        room("Datasets", ["ImageIO", "TensorCore", "Files"]),
         room("Training", ["Models", "Datasets", "Checkpoints", .product(name: "Logging", package: "swift-log")]),
         room("Evaluation", ["Models", "Datasets", "Checkpoints"]),
         room(

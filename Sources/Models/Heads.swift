@@ -3,13 +3,13 @@ import Ops
 import TensorCore
 
 /// A head that turns a grid of patch features into class logits.
-public protocol Decoder: Module {
+public protocol SegmentationDecoder: Module {
     /// grid `[B, Gh, Gw, D]` → logits `[B, h, w, K]` at the decoder's own resolution.
     func callAsFunction(_ grid: Variable, _ tape: Tape) -> Variable
 }
 
 /// Several transposed convolutions, each doubling the resolution (BEiT §2.5: "several deconvolution layers").
-public final class DeconvolutionDecoder: Decoder {
+public final class DeconvolutionDecoder: SegmentationDecoder {
     private final class Stage: Module {
         let deconv: ConvTranspose2d
         let norm: GroupNorm
@@ -41,7 +41,7 @@ public final class DeconvolutionDecoder: Decoder {
 }
 
 /// A 1×1 convolution on the patch grid.
-public final class LinearDecoder: Decoder {
+public final class LinearDecoder: SegmentationDecoder {
     private let head: Conv2d
 
     public init(_ configuration: DecoderConfiguration, width: Int, _ initializer: Initializer) {
@@ -56,7 +56,7 @@ public final class LinearDecoder: Decoder {
 /// Backbone and decoder: pixels to class logits.
 public final class Segmenter: Module {
     public let backbone: Backbone
-    public let decoder: any Decoder
+    public let decoder: any SegmentationDecoder
 
     public init(_ configuration: BackboneConfiguration, _ head: DecoderConfiguration, _ initializer: Initializer) {
         backbone = Backbone(configuration, masked: false, initializer)

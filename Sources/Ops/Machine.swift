@@ -1,7 +1,44 @@
 import CKernels
+import Foundation
+import TensorCore
 
-/// What the arithmetic runs on.
+/// What the processor offers and what of it is used.
 public enum Machine {
-    /// The instruction set that the kernels use: "AVX-512", "AVX2+FMA" or "baseline".
+    /// The instruction set of the kernels in use, such as "AVX-512".
     public static var instructionSet: String { String(cString: beitseg_kernel_level_name(beitseg_kernel_level())) }
+
+    /// The arithmetic peak in float32 GFLOP/s of each instruction set on the threads of the pool, best of several
+    /// rounds: a loop of fused multiply-adds on registers.
+    public static func measurePeaks() -> [(instructionSet: String, gflops: Double)] {
+        (0...beitseg_kernel_level()).compactMap { level in
+            guard let kernels = beitseg_kernels_at(level) else { return nil }
+            let gflops = (0..<7).map { _ in round(kernels.pointee.multiply_add_loop) }.max() ?? 0
+            return (String(cString: beitseg_kernel_level_name(level)), gflops)
+        }
+    }
+
+    private static func round(_ loop: @convention(c) (Int, UnsafeMutablePointer<Float>?) -> Double) -> Double {
+        let threads = WorkerPool.current.threads
+        let iterations = 4_000_000
+        let work = Tensor.zeros([2 * threads])  // operations and sink of each thread
+        let start = ContinuousClock.now
+        WorkerPool.current.run(threads) { task in
+            var sink: Float = 0
+            work.pointer[2 * task] = Float(loop(iterations, &sink))
+            work.pointer[2 * task + 1] = sink
+        }
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
+        return stride(from: 0, to: 2 * threads, by: 2).reduce(0) { $0 + Double(work.pointer[$1]) } / seconds / 1e9
+    }
+
+    /// The largest resident memory of the process so far, in bytes.
+    public static var peakMemoryBytes: Int {
+        var usage = rusage()
+        getrusage(0 /* RUSAGE_SELF */, &usage)
+        #if os(Linux)
+            return usage.ru_maxrss * 1024
+        #else
+            return usage.ru_maxrss
+        #endif
+    }
 }

@@ -75,7 +75,9 @@ public final class PackedMatrix: @unchecked Sendable {
         }
     }
 
-    private func multiplyChunk(
+    /// As `multiply` for the outputs of one chunk, `Tiling(rows: 1, columns: outputs).columnRange(index)`, on the calling
+    /// thread; C is the first of these outputs.
+    func multiplyChunk(
         _ index: Int, rows: Int, _ a: UnsafePointer<Float>, lda: Int, _ c: UnsafeMutablePointer<Float>, ldc: Int
     ) {
         let columns = Tiling(rows: 1, columns: outputs).columnRange(index)

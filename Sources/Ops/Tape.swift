@@ -59,8 +59,10 @@ public class Variable {
 public final class Parameter: Variable {
     /// Whether weight decay applies: matrices and kernels, not biases, norms, layer scales, cls token and positions.
     public let decays: Bool
-    /// The weights in the layout of the matrix engine, once ``freeze()`` has packed them.
-    public private(set) var packed: PackedMatrix?
+    /// The weights in the layout of the matrix engine, once they are frozen so: one matrix for a linear layer or a
+    /// convolution, one for each phase of a transposed convolution.
+    public private(set) var packedMatrices: [PackedMatrix] = []
+    public var packed: PackedMatrix? { packedMatrices.first }
     /// The shape, also when the values are packed away.
     public let fullShape: [Int]
 
@@ -80,8 +82,13 @@ public final class Parameter: Variable {
 
     /// For inference: packs a weight `[outputs, inputs]` once, lets the plain copy go, and takes no more gradients.
     public func freezePacked() {
-        guard packed == nil, let packed = PackedMatrix(weight: value) else { return freeze() }
-        self.packed = packed
+        freezePacked { PackedMatrix(weight: $0).map { [$0] } }
+    }
+
+    /// As `freezePacked()`, where `pack` says how; nil leaves the plain copy.
+    func freezePacked(_ pack: (Tensor) -> [PackedMatrix]?) {
+        guard packed == nil, let matrices = pack(value) else { return freeze() }
+        packedMatrices = matrices
         value = Tensor(uninitialized: [0])
         freeze()
     }

@@ -1,0 +1,37 @@
+/// Arithmetic of matrix products and convolutions, two operations a multiply-add; norms, softmax and activations are
+/// not counted, as is usual.
+extension ModelConfiguration {
+    /// Floating-point operations of one forward pass of one image; nil for a tokenizer, whose size is free.
+    public var forwardFlops: Double? {
+        guard let backbone else { return nil }
+        return backbone.forwardFlops + headFlops(backbone)
+    }
+
+    /// A training step computes the gradients of inputs and of weights besides: three times the forward pass.
+    public var trainingFlops: Double? { forwardFlops.map { 3 * $0 } }
+
+    private func headFlops(_ backbone: BackboneConfiguration) -> Double {
+        let width = Double(backbone.width)
+        var pixels = Double(backbone.patchCount)
+        if let decoder {
+            var (channels, total) = (width, 0.0)
+            for next in decoder.channels.map(Double.init) {
+                total += 2 * 16 * pixels * channels * next
+                (channels, pixels) = (next, 4 * pixels)
+            }
+            return total + 2 * pixels * channels * Double(decoder.classes)
+        }
+        if let classifier { return 2 * width * Double(classifier.classes) }
+        return mim.map { 2 * pixels * width * Double($0.vocabulary) } ?? 0
+    }
+}
+
+extension BackboneConfiguration {
+    var forwardFlops: Double {
+        let (width, hidden, tokens) = (Double(width), Double(hiddenWidth), Double(patchCount + 1))
+        let projections = 2 * tokens * width * (4 * width + 2 * hidden)
+        let attention = 4 * tokens * tokens * width
+        let patch = Double(3 * patchSize * patchSize)
+        return 2 * Double(patchCount) * width * patch + Double(depth) * (projections + attention)
+    }
+}

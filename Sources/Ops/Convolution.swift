@@ -1,0 +1,113 @@
+import CKernels
+import TensorCore
+
+extension Tape {
+    /// Convolution (cross-correlation) with zero padding: `[B, H, W, in]` to
+    /// `[B, (H + 2·padding − kH) / stride + 1, …, out]`, weight `[out, in, kH, kW]`, bias `[out]`.
+    public func conv2d(
+        _ x: Variable, weight: Parameter, bias: Parameter? = nil, stride: Int = 1, padding: Int = 0
+    ) -> Variable {
+        let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: padding)
+        let matrix = weight.packed.map(KernelMatrix.packed) ?? KernelMatrix(kernel.coarseWeights(weight.value))
+        let y = kernel.coarse(from: x.value, weights: matrix, bias: bias?.value)
+        let (height, width) = (x.shape[1], x.shape[2])
+        let step = KernelGradients(x, weight, bias)
+        return record(y, from: [x, weight, bias]) { dy in
+            step.input { weight in
+                let matrices = kernel.fineWeights(weight).map { KernelMatrix($0) }
+                return kernel.fine(from: dy, weights: matrices, bias: nil, height: height, width: width)
+            }
+            step.weight { x in kernel.weightGradient(coarse: dy, fine: x) }
+            step.bias(dy)
+        }
+    }
+
+    /// Transposed convolution: `[B, h, w, in]` to `[B, (h − 1)·stride − 2·padding + kH, …, out]`, weight
+    /// `[in, out, kH, kW]`, bias `[out]`.
+    public func convTranspose2d(
+        _ x: Variable, weight: Parameter, bias: Parameter? = nil, stride: Int, padding: Int = 0
+    ) -> Variable {
+        let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: padding)
+        let matrices =
+            weight.packedMatrices.isEmpty
+            ? kernel.fineWeights(weight.value).map { KernelMatrix($0) } : weight.packedMatrices.map(KernelMatrix.packed)
+        let (height, width) = kernel.fineSize(x.shape)
+        let y = kernel.fine(from: x.value, weights: matrices, bias: bias?.value, height: height, width: width)
+        let step = KernelGradients(x, weight, bias)
+        return record(y, from: [x, weight, bias]) { dy in
+            step.input { weight in
+                kernel.coarse(from: dy, weights: KernelMatrix(kernel.coarseWeights(weight)), bias: nil)
+            }
+            step.weight { x in kernel.weightGradient(coarse: x, fine: dy) }
+            step.bias(dy)
+        }
+    }
+}
+
+extension Parameter {
+    /// For inference: packs the weight of a `conv2d` once and takes no more gradients.
+    public func freezeConvolution() {
+        freezePacked { weight in
+            let kernel = ConvolutionKernel(weight.shape, stride: 1, padding: 0)
+            return PackedMatrix(weight: kernel.coarseWeights(weight)).map { [$0] }
+        }
+    }
+
+    /// For inference: packs the weight of a `convTranspose2d` of this stride once and takes no more gradients.
+    public func freezeTransposedConvolution(stride: Int) {
+        freezePacked { weight in
+            let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: 0)
+            let packed = kernel.fineWeights(weight).compactMap { PackedMatrix(weight: $0) }
+            return packed.count == stride * stride ? packed : nil
+        }
+    }
+}
+
+/// What the backward steps of both convolutions keep, and whom they serve.
+private struct KernelGradients {
+    private let inputSlot, weightSlot, biasSlot: GradientSlot?
+    /// Each is kept only where the other's gradient is asked for.
+    private let input, weight: Tensor?
+
+    init(_ x: Variable, _ weight: Parameter, _ bias: Parameter?) {
+        (inputSlot, weightSlot, biasSlot) = (x.slot, weight.slot, bias?.slot)
+        precondition(inputSlot == nil || weight.packed == nil, "a packed kernel has no backward")
+        input = weightSlot == nil ? nil : x.value
+        self.weight = inputSlot == nil ? nil : weight.value
+    }
+
+    func input(_ gradient: (_ weight: Tensor) -> Tensor) {
+        guard let inputSlot, let weight else { return }
+        inputSlot.add(gradient(weight))
+    }
+
+    func weight(_ gradient: (_ input: Tensor) -> Tensor) {
+        guard let weightSlot, let input else { return }
+        weightSlot.add(gradient(input))
+    }
+
+    func bias(_ dy: Tensor) {
+        guard let biasSlot else { return }
+        biasSlot.add(ChannelSums.of(dy))
+    }
+}
+
+/// Sums over all pixels of a channels-last map.
+enum ChannelSums {
+    /// `[C]` from `[…, C]`, the same for any number of threads.
+    static func of(_ map: Tensor) -> Tensor {
+        let channels = map.shape.last ?? 1
+        let pixels = map.count / channels
+        let tiles = Tiling(rows: pixels, columns: 1, height: max(64, Elementwise.grain / channels)).rowTiles
+        let sums = Tensor.zeros([tiles, channels])
+        let (from, to) = (map.pointer, sums.pointer)
+        WorkerPool.current.run(tiles) { tile in
+            let part = Tiling.part(tile, of: tiles, pixels)
+            beitseg_add_column_sums(
+                from + part.lowerBound * channels, channels, part.count, channels, to + tile * channels)
+        }
+        let total = Tensor.zeros([channels])
+        beitseg_add_column_sums(to, channels, tiles, channels, total.pointer)
+        return total
+    }
+}

@@ -1,0 +1,76 @@
+import TensorCore
+
+/// A window that slides over channels-last maps `[images, height, width, channels]`, read as a matrix: one row for each
+/// position of the window, `kernelHeight·kernelWidth·channels` columns in the order (row, column, channel) of the
+/// pixels below it, zero outside the map (im2col).
+struct Window {
+    let images, height, width, channels: Int
+    let kernelHeight, kernelWidth: Int
+    let stride: Int
+    /// The pixel below the window's first corner at its first position; negative in the padding.
+    let top, left: Int
+    /// How many positions the window takes in each direction.
+    let gridHeight, gridWidth: Int
+
+    var columns: Int { kernelHeight * kernelWidth * channels }
+    var positions: Int { images * gridHeight * gridWidth }
+
+    /// Whether the matrix is the map itself.
+    var isIdentity: Bool {
+        kernelHeight == 1 && kernelWidth == 1 && stride == 1 && top == 0 && left == 0 && gridHeight == height
+            && gridWidth == width
+    }
+
+    /// Writes the rows `positions` of the matrix, of each the columns of the window's rows `kernelRows`.
+    func gather(
+        _ positions: Range<Int>, kernelRows: Range<Int>, from map: UnsafePointer<Float>,
+        into matrix: UnsafeMutablePointer<Float>
+    ) {
+        let kernelRow = kernelWidth * channels
+        var destination = matrix
+        for position in positions {
+            let (row, gridX) = position.quotientAndRemainder(dividingBy: gridWidth)
+            let (image, gridY) = row.quotientAndRemainder(dividingBy: gridHeight)
+            let x = gridX * stride + left
+            let before = min(kernelWidth, max(0, -x))
+            let after = max(before, min(kernelWidth, width - x))
+            for kernelY in kernelRows {
+                let y = gridY * stride + top + kernelY
+                if y < 0 || y >= height {
+                    destination.update(repeating: 0, count: kernelRow)
+                } else {
+                    let source = map + ((image * height + y) * width + x + before) * channels
+                    destination.update(repeating: 0, count: before * channels)
+                    (destination + before * channels).update(from: source, count: (after - before) * channels)
+                    (destination + after * channels).update(repeating: 0, count: (kernelWidth - after) * channels)
+                }
+                destination += kernelRow
+            }
+        }
+    }
+}
+
+/// Pixels of a channels-last map, `step` apart in both directions from (`top`, `left`) on: where the results of a
+/// window's positions go.
+struct Lattice {
+    let height, width, channels: Int
+    let step, top, left: Int
+
+    /// Whether the lattice is the whole map.
+    var isDense: Bool { step == 1 }
+
+    /// Copies `rows`, one for each of the positions of `window`, to channels `columns` of their pixels.
+    func scatter(
+        _ rows: UnsafePointer<Float>, _ positions: Range<Int>, of window: Window, columns: Range<Int>,
+        into map: UnsafeMutablePointer<Float>
+    ) {
+        var source = rows
+        for position in positions {
+            let (row, gridX) = position.quotientAndRemainder(dividingBy: window.gridWidth)
+            let (image, gridY) = row.quotientAndRemainder(dividingBy: window.gridHeight)
+            let pixel = (image * height + gridY * step + top) * width + gridX * step + left
+            (map + pixel * channels + columns.lowerBound).update(from: source, count: columns.count)
+            source += columns.count
+        }
+    }
+}

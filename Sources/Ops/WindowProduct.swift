@@ -1,0 +1,181 @@
+import CKernels
+import TensorCore
+
+/// The weights of a convolution as a matrix `[outputs, inputs]`.
+enum KernelMatrix {
+    case plain(Tensor)
+    case packed(PackedMatrix)
+
+    /// Packed where the engine can: the tiles of one product share the packed form.
+    init(_ matrix: Tensor) {
+        self = PackedMatrix(weight: matrix).map(KernelMatrix.packed) ?? .plain(matrix)
+    }
+
+    var outputs: Int {
+        switch self {
+        case .plain(let matrix): matrix.shape[0]
+        case .packed(let matrix): matrix.outputs
+        }
+    }
+
+    var inputs: Int {
+        switch self {
+        case .plain(let matrix): matrix.shape[1]
+        case .packed(let matrix): matrix.inputs
+        }
+    }
+
+    /// C = A·Wᵀ for the outputs of one chunk, on the calling thread.
+    func multiply(
+        _ engine: MatrixEngine, chunk: Int, of tiling: Tiling, rows: Int, _ a: UnsafePointer<Float>, lda: Int,
+        _ c: UnsafeMutablePointer<Float>, ldc: Int
+    ) {
+        switch self {
+        case .plain(let matrix):
+            let columns = tiling.columnRange(chunk)
+            engine.multiply(
+                m: rows, n: columns.count, k: inputs, a, lda: lda, matrix.pointer + columns.lowerBound * inputs,
+                ldb: inputs, transposeB: true, c, ldc: ldc)
+        case .packed(let matrix):
+            matrix.multiplyChunk(chunk, rows: rows, a, lda: lda, c, ldc: ldc)
+        }
+    }
+}
+
+/// One product of a window's matrix with weights, whose rows go to the pixels of a lattice.
+struct WindowProduct {
+    let window: Window
+    let weights: KernelMatrix
+    let lattice: Lattice
+
+    /// Computes `products` over one map, which together write every pixel of `output`; `bias` is added to each.
+    static func run(_ products: [WindowProduct], _ map: Tensor, _ bias: Tensor?, into output: Tensor) {
+        let engine = MatrixEngine.current
+        let tiles = products.flatMap(\.tiles)
+        WorkerPool.current.run(tiles.count) { index in
+            tiles[index].compute(engine, map.pointer, bias?.pointer, into: output.pointer)
+        }
+    }
+
+    private static let gatheredElements = 128 << 10
+
+    /// Tiles one after another share their weights.
+    private var tiles: [Tile] {
+        // A tile of gathered rows stays in the second-level cache until it is multiplied.
+        let height = min(512, max(48, WindowProduct.gatheredElements / max(1, window.columns)))
+        let tiling = Tiling(rows: window.positions, columns: weights.outputs, height: height)
+        guard window.positions > 0 else { return [] }
+        return (0..<tiling.count).map { Tile(product: self, tiling: tiling, index: $0) }
+    }
+
+    private struct Tile {
+        let product: WindowProduct
+        let tiling: Tiling
+        let index: Int
+
+        func compute(
+            _ engine: MatrixEngine, _ map: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?,
+            into output: UnsafeMutablePointer<Float>
+        ) {
+            let (window, lattice) = (product.window, product.lattice)
+            let (positions, columns) = tiling.tile(index)
+            if lattice.isDense {
+                let first = positions.lowerBound * lattice.channels + columns.lowerBound
+                multiply(engine, positions, columns, map, bias, output + first, ldc: lattice.channels)
+            } else {
+                let rows = Storage(byteCount: positions.count * columns.count * MemoryLayout<Float>.stride)
+                let c = rows.address.assumingMemoryBound(to: Float.self)
+                multiply(engine, positions, columns, map, bias, c, ldc: columns.count)
+                lattice.scatter(c, positions, of: window, columns: columns, into: output)
+            }
+        }
+
+        private func multiply(
+            _ engine: MatrixEngine, _ positions: Range<Int>, _ columns: Range<Int>, _ map: UnsafePointer<Float>,
+            _ bias: UnsafePointer<Float>?, _ c: UnsafeMutablePointer<Float>, ldc: Int
+        ) {
+            let (window, rows) = (product.window, positions.count)
+            if window.columns == 0 {  // A kernel smaller than its stride leaves pixels untouched.
+                for row in 0..<rows { (c + row * ldc).update(repeating: 0, count: columns.count) }
+            } else {
+                window.withRows(positions, of: map) { a in
+                    product.weights.multiply(
+                        engine, chunk: index / tiling.rowTiles, of: tiling, rows: rows, a, lda: window.columns, c,
+                        ldc: ldc)
+                }
+            }
+            guard let bias else { return }
+            beitseg_linear_epilogue(
+                c, ldc, rows, columns.count, bias + columns.lowerBound, nil, 0, 0, nil, nil, nil, 0)
+        }
+    }
+}
+
+extension Window {
+    /// Calls `body` with rows `positions` of the matrix (`kernelRows` of each), row stride `kernelRows·kernelWidth·
+    /// channels`: the map itself, or gathered from it.
+    func withRows(
+        _ positions: Range<Int>, kernelRows: Range<Int>? = nil, of map: UnsafePointer<Float>,
+        _ body: (UnsafePointer<Float>) -> Void
+    ) {
+        if isIdentity { return body(map + positions.lowerBound * channels) }
+        let kernelRows = kernelRows ?? 0..<kernelHeight
+        let count = positions.count * kernelRows.count * kernelWidth * channels
+        let rows = Storage(byteCount: count * MemoryLayout<Float>.stride)
+        let matrix = rows.address.assumingMemoryBound(to: Float.self)
+        gather(positions, kernelRows: kernelRows, from: map, into: matrix)
+        body(matrix)
+    }
+}
+
+/// Aᵀ·M for a matrix A `[positions, rows]` and the matrix M of a window: the gradient of a kernel, `[rows, kH·kW·b]`.
+struct OuterProduct {
+    let window: Window
+    let rows: Int
+
+    /// A task takes some rows of the result, the columns of one row of the window, and one share of the positions;
+    /// the shares are added up in order.
+    func run(_ a: Tensor, _ map: Tensor) -> Tensor {
+        let engine = MatrixEngine.current
+        let kernelRow = window.kernelWidth * window.channels
+        let bands = max(1, (rows + 255) / 256)
+        let parts = bands * window.kernelHeight
+        let shares = max(1, min((24 + parts - 1) / parts, window.positions / 256))
+        let size = rows * window.columns
+        let sums = Tensor(uninitialized: [shares, rows, window.columns])
+        WorkerPool.current.run(shares * parts) { task in
+            let (share, part) = task.quotientAndRemainder(dividingBy: parts)
+            let (kernelY, band) = part.quotientAndRemainder(dividingBy: bands)
+            let band_ = Tiling.part(band, of: bands, rows)
+            let c = sums.pointer + share * size + band_.lowerBound * window.columns + kernelY * kernelRow
+            add(
+                engine, a.pointer, map.pointer, Tiling.part(share, of: shares, window.positions), band_, kernelY, c)
+        }
+        let result = sums.pointer
+        WorkerPool.current.run(size, grain: Elementwise.grain) { range in
+            for share in 1..<shares {
+                beitseg_add_into(
+                    result + share * size + range.lowerBound, result + range.lowerBound, range.count)
+            }
+        }
+        return sums.rows(0..<1).reshaped([rows, window.columns])
+    }
+
+    private func add(
+        _ engine: MatrixEngine, _ a: UnsafePointer<Float>, _ map: UnsafePointer<Float>, _ positions: Range<Int>,
+        _ band: Range<Int>, _ kernelY: Int, _ c: UnsafeMutablePointer<Float>
+    ) {
+        let kernelRow = window.kernelWidth * window.channels
+        let height = min(1024, max(96, (128 << 10) / kernelRow))
+        let tiles = Tiling(rows: positions.count, columns: 1, height: height)
+        for tile in 0..<tiles.rowTiles {
+            let part = Tiling.part(tile, of: tiles.rowTiles, positions.count)
+            let first = positions.lowerBound + part.lowerBound
+            window.withRows(first..<first + part.count, kernelRows: kernelY..<kernelY + 1, of: map) { m in
+                engine.multiply(
+                    m: band.count, n: kernelRow, k: part.count, a + first * rows + band.lowerBound, lda: rows,
+                    transposeA: true, m, ldb: kernelRow, beta: tile == 0 ? 0 : 1, c, ldc: window.columns)
+            }
+        }
+    }
+}
