@@ -26,7 +26,7 @@ public final class Conv2d: Module {
     public var members: [Member] { [.parameter(names.weight, weight), .parameter(names.bias, bias)] }
 
     public func freeze() {
-        weight.freezePacked()
+        weight.freezeConvolution()
         bias.freeze()
     }
 
@@ -49,6 +49,8 @@ public final class ConvTranspose2d: Module {
     }
 
     public var members: [Member] { [.parameter("weight", weight)] }
+
+    public func freeze() { weight.freezeTransposedConvolution(stride: stride) }
 
     public func callAsFunction(_ x: Variable, _ tape: Tape) -> Variable {
         tape.convTranspose2d(x, weight: weight, bias: nil, stride: stride, padding: padding)

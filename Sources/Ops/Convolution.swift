@@ -1,4 +1,3 @@
-import CKernels
 import TensorCore
 
 extension Tape {
@@ -87,27 +86,9 @@ private struct KernelGradients {
     }
 
     func bias(_ dy: Tensor) {
-        guard let biasSlot else { return }
-        biasSlot.add(ChannelSums.of(dy))
-    }
-}
-
-/// Sums over all pixels of a channels-last map.
-enum ChannelSums {
-    /// `[C]` from `[…, C]`, the same for any number of threads.
-    static func of(_ map: Tensor) -> Tensor {
-        let channels = map.shape.last ?? 1
-        let pixels = map.count / channels
-        let tiles = Tiling(rows: pixels, columns: 1, height: max(64, Elementwise.grain / channels)).rowTiles
-        let sums = Tensor.zeros([tiles, channels])
-        let (from, to) = (map.pointer, sums.pointer)
-        WorkerPool.current.run(tiles) { tile in
-            let part = Tiling.part(tile, of: tiles, pixels)
-            beitseg_add_column_sums(
-                from + part.lowerBound * channels, channels, part.count, channels, to + tile * channels)
+        guard let biasSlot, let channels = dy.shape.last else { return }
+        biasSlot.accumulateIntoZeros([channels]) {
+            RowSums.add(dy, rows: dy.count / channels, columns: channels, into: $0)
         }
-        let total = Tensor.zeros([channels])
-        beitseg_add_column_sums(to, channels, tiles, channels, total.pointer)
-        return total
     }
 }

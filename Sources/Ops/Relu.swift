@@ -1,0 +1,19 @@
+import CKernels
+import TensorCore
+
+extension Tape {
+    /// y = max(x, 0).
+    public func relu(_ x: Variable) -> Variable {
+        let (input, y) = (x.value, Tensor(uninitialized: x.shape))
+        WorkerPool.current.run(y.count, grain: Elementwise.grain) {
+            beitseg_relu(input.pointer + $0.lowerBound, y.pointer + $0.lowerBound, $0.count)
+        }
+        let slot = x.slot
+        return record(y, from: [x]) { dy in
+            WorkerPool.current.run(y.count, grain: Elementwise.grain) {
+                beitseg_relu_backward(y.pointer + $0.lowerBound, dy.pointer + $0.lowerBound, $0.count)
+            }
+            slot?.add(dy)
+        }
+    }
+}
