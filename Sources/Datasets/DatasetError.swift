@@ -1,5 +1,7 @@
+import Files
+
 /// What is wrong with a data set: where, why, and what to do about it.
-public struct DatasetError: Error, Equatable, CustomStringConvertible {
+public struct DatasetError: Error, Equatable, ExitStatus {
     public enum Kind: Equatable, Sendable {
         /// A path that does not exist (exit status 66).
         case missing
