@@ -45,6 +45,15 @@ public enum Checkpoint {
         return result
     }
 
+    /// The description, and name, shape and type of every parameter and of every tensor of the training state.
+    public static func contents(
+        _ path: String
+    ) throws -> (description: ModelDescription, parameters: [DatasetInfo], training: [DatasetInfo]) {
+        let reader = try HDF5Reader(path)
+        func datasets(_ prefix: String) -> [DatasetInfo] { reader.datasets.filter { $0.path.hasPrefix(prefix) } }
+        return (try describe(reader), datasets("/model/"), datasets("/training/"))
+    }
+
     /// Reads a model.
     ///
     /// - Parameters:
@@ -59,12 +68,14 @@ public enum Checkpoint {
         if let task, task != description.task {
             throw CheckpointError.wrongTask(file: path, found: description.task, wanted: task)
         }
-        let weights = reader.datasets.filter { $0.path.hasPrefix("/model/") }
-        try description.configuration.checkFits(weights, file: path)
+        let tensors = reader.tensors(below: "/model/")
+        try description.configuration.checkFits(tensors, in: [path])
         let model = Model(description.configuration, .unset)
-        var loader = ParameterLoader(reader: reader) { "/model/" + $0 }
+        var loader = ParameterLoader(
+            Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0) }), refusals: reader.refusals(below: "/model/")
+        )
         try loader.load(into: model.module, frozen: frozen)
-        loader.noteUnexpected(among: weights)
+        loader.refuseRest()
         guard loader.issues.isEmpty else { throw CheckpointError.parameters(file: path, loader.issues) }
         if frozen { StoragePool.shared.trim() }
         return (model, description)

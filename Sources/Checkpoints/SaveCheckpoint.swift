@@ -72,7 +72,7 @@ extension Checkpoint {
 
 extension Module {
     /// Parameters and buffers with their paths.
-    fileprivate var tensors: [(path: String, tensor: Tensor)] {
+    var tensors: [(path: String, tensor: Tensor)] {
         parameters.map { named in
             precondition(named.parameter.packed == nil, "\(named.path): a frozen model cannot be saved")
             return (named.path, named.parameter.value)

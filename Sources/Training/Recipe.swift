@@ -57,3 +57,19 @@ public struct Recipe: Codable, Equatable, Sendable {
         return nil
     }
 }
+
+extension Recipe {
+    /// For people, in one line.
+    public var summary: String {
+        let length = steps.map { "\($0) steps" } ?? "\(epochs) epochs"
+        let extras = [
+            clipGradient.map { "clipping at \($0)" }, averageDecay.map { "weights averaged with decay \($0)" },
+        ]
+        let parts = [
+            "\(length) of batches of \(batch)" + (accumulate > 1 ? " × \(accumulate)" : ""),
+            "AdamW, peak learning rate \(learningRate), warm-up \(warmupEpochs) epochs, cosine to \(minimumLearningRate)",
+            "weight decay \(weightDecay)", "layer decay \(layerDecay)",
+        ]
+        return "recipe: " + (parts + extras.compactMap { $0 } + ["seed \(seed)"]).joined(separator: "; ")
+    }
+}
