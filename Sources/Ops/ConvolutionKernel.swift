@@ -84,7 +84,9 @@ struct ConvolutionKernel {
 
     /// The height and width of the fine map where none is left over: (n − 1)·stride − 2·padding + kernel.
     func fineSize(_ coarse: [Int]) -> (height: Int, width: Int) {
-        ((coarse[1] - 1) * stride - 2 * padding + height, (coarse[2] - 1) * stride - 2 * padding + width)
+        let (h, w) = ((coarse[1] - 1) * stride - 2 * padding, (coarse[2] - 1) * stride - 2 * padding)
+        precondition(h + height > 0 && w + width > 0, "nothing is left of map \(coarse) without the padding")
+        return (h + height, w + width)
     }
 
     /// `[B, height, width, b]` from `[B, h, w, a]`.
