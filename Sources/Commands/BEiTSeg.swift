@@ -17,32 +17,32 @@ public struct BEiTSeg: ParsableCommand {
         commandName: "beit-seg", abstract: "Semantic segmentation with BEiT.", version: Version.text,
         subcommands: commands)
 
+    private static let commandNames = commands.compactMap { $0.configuration.commandName }
+
     public init() {}
 
     /// Runs the command of this process and ends it with the status that says how it went.
     public static func start() -> Never {
         // A reader that goes away ends the printing, not a run of hours.
         signal(SIGPIPE, SIG_IGN)
-        exit(status(of: Array(CommandLine.arguments.dropFirst())))
+        Foundation.exit(status(of: Array(CommandLine.arguments.dropFirst())))
     }
 
     private static func status(of arguments: [String]) -> Int32 {
-        var usage = "beit-seg --help"
         do {
             var command = try parseAsRoot(arguments)
-            if let name = type(of: command).configuration.commandName { usage = "beit-seg \(name) --help" }
             try command.run()
             return 0
         } catch let error as any ExitStatus {
             Console.error(error.description)
             return error.exitStatus
         } catch {
-            return status(of: error, usage: usage)
+            return status(of: error, arguments)
         }
     }
 
     /// For the errors of the argument parser, and for those of Foundation that nobody has translated.
-    private static func status(of error: any Error, usage: String) -> Int32 {
+    private static func status(of error: any Error, _ arguments: [String]) -> Int32 {
         let code = exitCode(for: error).rawValue
         switch error {
         case let code as ExitCode: return code.rawValue
@@ -53,7 +53,8 @@ public struct BEiTSeg: ParsableCommand {
             print(fullMessage(for: error))
             return 0
         case _ where code == ExitCode.validationFailure.rawValue:
-            Console.error("\(message(for: error)); see `\(usage)`")
+            let name = arguments.first.flatMap { commandNames.contains($0) ? $0 + " " : nil } ?? ""
+            Console.error("\(message(for: error)); see `beit-seg \(name)--help`")
             return code
         default:
             Console.error("\(error)")

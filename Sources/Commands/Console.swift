@@ -31,11 +31,8 @@ struct ConsoleLogHandler: LogHandler {
         set { metadata[key] = newValue }
     }
 
-    func log(
-        level: Logger.Level, message: Logger.Message, metadata: Logger.Metadata?, source: String, file: String,
-        function: String, line: UInt
-    ) {
-        let kind = level >= .warning ? "\(level): " : ""
-        Console.write("beit-seg: \(kind)\(message)")
+    func log(event: LogEvent) {
+        let kind = event.level >= .warning ? "\(event.level): " : ""
+        Console.write("beit-seg: \(kind)\(event.message)")
     }
 }
