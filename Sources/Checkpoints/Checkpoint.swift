@@ -105,6 +105,7 @@ func describeJSON(_ error: any Error) -> String {
         return path.isEmpty ? "the top level" : path
     }
     switch error as? DecodingError {
+    case .dataCorrupted(let context) where context.codingPath.isEmpty: return "it is no JSON"
     case .keyNotFound(let key, let context): return "\(key.stringValue) is missing at \(place(context))"
     case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
         return "\(place(context)) makes no sense"

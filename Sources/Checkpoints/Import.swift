@@ -57,7 +57,8 @@ public struct ForeignModel {
             refusals.merge(reader.refusals) { first, _ in first }
         }
         let file = files.joined(separator: ", ")
-        guard !placed.isEmpty else {
+        let marks = ["backbone/patch_embed/proj/weight", "encoder/blocks/input/w", "decoder/blocks/input/w"]
+        guard marks.contains(where: { placed[$0] != nil }) else {
             throw ImportError.unknownNames(file: file, examples: (all.map(\.name) + refusals.keys).prefix(3).map { $0 })
         }
         guard let inference = ArchitectureInference(placed.mapValues(\.shape)) else {

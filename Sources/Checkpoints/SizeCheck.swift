@@ -15,9 +15,10 @@ extension ModelConfiguration {
         let bytes = try files.reduce(0) {
             try $0 + (FileManager.default.attributesOfItem(atPath: $1)[.size] as? Int ?? 0)
         }
-        // Float16 at zlib's best ratio. A file that merely lacks some weights shall hear which: hence the factor 4.
+        // Float16 at zlib's best ratio.
         let held = min(declared, Double(bytes) * 1032 / 2)
-        guard leastParameterCount <= held * 4 else {
+        // A file that merely lacks some weights shall hear which; and 64 MB do no harm.
+        guard leastParameterCount <= max(held * 4, 0x1p24) else {
             throw CheckpointError.impossibleSize(
                 file: file,
                 reason: String(

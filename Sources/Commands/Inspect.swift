@@ -99,7 +99,7 @@ private struct Inspection: Encodable {
 
     func text(verbose: Bool) -> String {
         var rows: [(String, String)] = [
-            ("file", "\(file) (\(String(format: "%.1f", Double(bytes) / 1e6)) MB)"), ("task", task.rawValue),
+            ("file", "\(file) (\(size))"), ("task", task.rawValue),
         ]
         rows += architecture
         rows += [
@@ -117,6 +117,10 @@ private struct Inspection: Encodable {
         var lines = rows.map { $0.0.padding(toLength: 16, withPad: " ", startingAt: 0) + $0.1 }
         if verbose { lines += parameters.map { "  \($0.path) \($0.shape) \($0.type)" } }
         return lines.joined(separator: "\n")
+    }
+
+    private var size: String {
+        bytes < 1_000_000 ? "\((bytes + 500) / 1000) kB" : String(format: "%.1f MB", Double(bytes) / 1e6)
     }
 
     private var architecture: [(String, String)] {

@@ -45,16 +45,18 @@ import Testing
     @Test func everyFlawOfTheWeightsAtOnce() throws {
         let folder = try Scratch()
         let path = folder["model.h5"]
-        try write(path) { writer, datasets in
-            datasets["/model/backbone/blocks/1/gamma_2"] = nil
-            datasets["/model/head/bias"] = nil
-            datasets["/model/backbone/blocks/2/gamma_1"] = ([12], [Float](repeating: 0, count: 12))
-            datasets["/model/fc_norm/weight"] = ([13], [Float](repeating: 0, count: 13))
-            datasets["/model/backbone/blocks/0/attn/q_bias"]?.values[11] = .nan
-            datasets["/model/backbone/patch_embed/proj/weight"]?.values[575] = -.infinity
-            datasets["/model/fc_norm/bias"] = nil
-            try writer.write("/model/fc_norm/bias", shape: [12], ints: [Int64](repeating: 1, count: 12))
-        }
+        try write(
+            path,
+            datasets: { writer, datasets in
+                datasets["/model/backbone/blocks/1/gamma_2"] = nil
+                datasets["/model/head/bias"] = nil
+                datasets["/model/backbone/blocks/2/gamma_1"] = ([12], [Float](repeating: 0, count: 12))
+                datasets["/model/fc_norm/weight"] = ([13], [Float](repeating: 0, count: 13))
+                datasets["/model/backbone/blocks/0/attn/q_bias"]?.values[11] = .nan
+                datasets["/model/backbone/patch_embed/proj/weight"]?.values[575] = -.infinity
+                datasets["/model/fc_norm/bias"] = nil
+                try writer.write("/model/fc_norm/bias", shape: [12], ints: [Int64](repeating: 1, count: 12))
+            })
         let issues: [ParameterIssue] = [
             .notFinite("backbone/patch_embed/proj/weight"), .missing("backbone/blocks/1/gamma_2"),
             .notFinite("backbone/blocks/0/attn/q_bias"), .wrongShape("fc_norm/weight", expected: [12], found: [13]),
@@ -118,10 +120,12 @@ import Testing
             try writer.create("/model/head/weight", shape: [1 << 20, 1 << 20], as: .float32)
         }
         _ = refusal(path)
-        try write(path + "2") { writer, datasets in
-            datasets["/model/head/weight"] = nil
-            try writer.create("/model/head/weight", shape: [7, 12], as: .float32)  // its rows are never written
-        }
+        try write(
+            path + "2",
+            datasets: { writer, datasets in
+                datasets["/model/head/weight"] = nil
+                try writer.create("/model/head/weight", shape: [7, 12], as: .float32)  // its rows are never written
+            })
         #expect(refusal(path + "2").contains("head/weight"))
     }
 

@@ -4,6 +4,7 @@ import Layers
 import Models
 import Ops
 import TensorCore
+import Testing
 
 /// Small models of every kind, of uneven sizes.
 enum Sample: String, CaseIterable, CustomTestStringConvertible {
