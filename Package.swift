@@ -86,11 +86,11 @@ let package = Package(
         tests("Ops", ["HDF5"], fixtures: true),
         tests("Models", ["HDF5", "Checkpoints"], fixtures: true),
         tests("HDF5", [], fixtures: true),
-        tests("ImageIO", [], fixtures: true),
-        tests("Checkpoints", [], fixtures: true),
+        tests("ImageIO", ["Files"], fixtures: true),
+        tests("Checkpoints", ["HDF5"], fixtures: true),
         tests("Datasets", []),
         tests("Training", ["HDF5"], fixtures: true),
         tests("Evaluation", [], fixtures: true),
-        tests("Commands", [], fixtures: true),
+        tests("Commands", ["HDF5"]),
     ]
 )

@@ -1,8 +1,8 @@
 #include <setjmp.h>
-#include <stdio.h>
+#include <stdio.h>  // which jpeglib.h needs and does not include
 #include <stdlib.h>
 #include <string.h>
-// After stdio.h, which jpeglib.h needs and does not include.
+
 #include <jpeglib.h>
 #include <jerror.h>
 
@@ -108,7 +108,10 @@ bool beitseg_jpeg_reader_begin_rgb(beitseg_jpeg_reader *reader, int shrink) {
 static void mix_inks(const uint8_t *cmyk, uint8_t *rgb, size_t width, bool inverted) {
     const int flip = inverted ? 0 : 255;
     for (size_t x = 0; x < width; x++)
-        for (int c = 0; c < 3; c++) rgb[3 * x + c] = (uint8_t)(((cmyk[4 * x + c] ^ flip) * (cmyk[4 * x + 3] ^ flip) + 127) / 255);
+        for (int c = 0; c < 3; c++) {
+            const int product = (cmyk[4 * x + c] ^ flip) * (cmyk[4 * x + 3] ^ flip);
+            rgb[3 * x + c] = (uint8_t)((product + 127) / 255);
+        }
 }
 
 bool beitseg_jpeg_reader_rows(beitseg_jpeg_reader *reader, uint8_t *rows, size_t row_bytes, size_t count) {

@@ -9,28 +9,35 @@ struct beitseg_png_reader {
     png_infop info;
     int passes;
     jmp_buf jump;
-    char message[200];
+    char warning[100], message[200];
 };
 
+/// libpng often says in a warning what it then calls "Invalid IHDR data".
 static void fail(png_structp png, png_const_charp message) {
     beitseg_png_reader *reader = png_get_error_ptr(png);
-    snprintf(reader->message, sizeof reader->message, "%s", message);
+    const char *separator = reader->warning[0] ? ": " : "";
+    snprintf(reader->message, sizeof reader->message, "%s%s%s", message, separator, reader->warning);
     longjmp(reader->jump, 1);
 }
 
-static void ignore(png_structp png, png_const_charp message) {
-    (void)png;
-    (void)message;
+static void warn(png_structp png, png_const_charp message) {
+    beitseg_png_reader *reader = png_get_error_ptr(png);
+    snprintf(reader->warning, sizeof reader->warning, "%s", message);
+}
+
+/// Reads as libpng does by itself, but says what is wrong.
+static void read_exactly(png_structp png, png_bytep bytes, size_t size) {
+    if (fread(bytes, 1, size, png_get_io_ptr(png)) != size) png_error(png, "the file ends too early");
 }
 
 beitseg_png_reader *beitseg_png_reader_open(FILE *file) {
     beitseg_png_reader *reader = calloc(1, sizeof *reader);
     if (!reader) return NULL;
     if (setjmp(reader->jump) == 0) {
-        reader->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, reader, fail, ignore);
+        reader->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, reader, fail, warn);
         if (reader->png) reader->info = png_create_info_struct(reader->png);
         if (reader->info) {
-            png_init_io(reader->png, file);
+            png_set_read_fn(reader->png, file, read_exactly);
             return reader;
         }
     }
@@ -47,7 +54,7 @@ const char *beitseg_png_reader_error(const beitseg_png_reader *reader) { return 
 
 bool beitseg_png_reader_header(beitseg_png_reader *reader, beitseg_png_header *header) {
     if (setjmp(reader->jump)) return false;
-    // Pixels are used as stored, so colour profiles, gamma and texts are skipped unread, however large they pretend to be.
+    // Pixels are used as stored: colour profiles, gamma and texts are skipped unread, however large they claim to be.
     png_set_keep_unknown_chunks(reader->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_set_keep_unknown_chunks(reader->png, PNG_HANDLE_CHUNK_AS_DEFAULT, (png_const_bytep) "eXIf", 1);
     png_read_info(reader->png, reader->info);

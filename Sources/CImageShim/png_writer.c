@@ -56,7 +56,7 @@ bool beitseg_png_writer_begin(beitseg_png_writer *writer, const beitseg_png_layo
         png_set_PLTE(writer->png, writer->info, colors, layout->palette_count);
     }
     png_set_compression_level(writer->png, layout->compression);
-    // Neighbouring colours are close, neighbouring indices are equal or unrelated: only the former gain from prediction.
+    // Neighbouring colours are close, which prediction uses; neighbouring indices are equal or unrelated.
     const bool photo = layout->color_type == PNG_COLOR_TYPE_RGB;
     png_set_filter(writer->png, PNG_FILTER_TYPE_BASE, photo ? PNG_FILTER_SUB : PNG_FILTER_NONE);
     png_write_info(writer->png, writer->info);

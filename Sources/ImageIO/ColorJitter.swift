@@ -1,5 +1,5 @@
-// Pillow's `ImageEnhance` and `Image.blend` (`src/libImaging/Blend.c`) on 8-bit RGB, which torchvision's ColorJitter calls.
-// A factor of 1 changes nothing, 0 gives the plain end (black, grey, colourless), more than 1 exaggerates.
+// Pillow's `ImageEnhance` and `Image.blend` (`src/libImaging/Blend.c`) on 8-bit RGB, which torchvision's ColorJitter
+// calls. A factor of 1 changes nothing, 0 gives the plain end (black, grey, colourless), more than 1 exaggerates.
 
 extension RGBImage {
     /// Blends with black.

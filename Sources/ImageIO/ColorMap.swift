@@ -1,7 +1,7 @@
 /// Distinct colours for classes: PASCAL VOC's colour map, whose first colour is black.
 public enum ColorMap {
-    /// The first `count` colours. Source: `VOClabelcolormap.m` of the VOC development kit: the bits of the class index are
-    /// dealt out in turn to red, green and blue, highest first.
+    /// The first `count` colours. Source: `VOClabelcolormap.m` of the VOC development kit: the bits of the class index
+    /// are dealt out in turn to red, green and blue, highest first.
     public static func colors(_ count: Int) -> [RGBColor] {
         (0..<count).map { index in
             var color = RGBColor(0, 0, 0)

@@ -4,7 +4,9 @@ import Files
 /// a full disk) is a ``FileError``.
 public struct ImageError: Error, Equatable, CustomStringConvertible {
     public enum Reason: Equatable, Sendable {
-        /// Neither a PNG nor a JPEG, or a damaged one; the text says what is wrong.
+        /// Neither a PNG nor a JPEG.
+        case unknownFormat
+        /// Damaged, or a variant of its format that cannot be decoded; the text says what is wrong.
         case undecodable(String)
         /// More pixels than ``ImageLimits`` allow.
         case tooLarge(width: Int, height: Int, limit: Int)
@@ -22,7 +24,8 @@ public struct ImageError: Error, Equatable, CustomStringConvertible {
 
     public var description: String {
         switch reason {
-        case .undecodable(let why): "\(path): cannot decode: \(why)"
+        case .unknownFormat: "\(path): it is neither a PNG nor a JPEG; convert it to one of them"
+        case .undecodable(let why): "\(path): cannot decode: \(why); replace the file or leave it out"
         case .tooLarge(let width, let height, let limit):
             "\(path): \(width) × \(height) pixels are more than the limit of \(limit); scale the image down, "
                 + "raise the limit, or work in strips"

@@ -26,7 +26,7 @@ public final class PNGWriter {
     private let stream: UnsafeMutablePointer<FILE>
     private var isOpen = true
 
-    /// - Parameter compression: 0 (none) to 9 (smallest); 1 is several times faster than zlib's default and a little larger.
+    /// - Parameter compression: 0 (none) to 9 (smallest); 1 is several times faster than zlib's default, 6.
     /// - Throws: ``FileError``.
     public init(_ path: String, width: Int, height: Int, kind: PNGKind, compression: Int = 1) throws {
         file = try AtomicFile(path)
@@ -62,9 +62,9 @@ public func writePNG(_ image: RGBImage, to path: String, compression: Int = 1) t
     }
 }
 
-/// Writes `mask` so that ``decodeMask(_:limits:)`` gives back its values: as a palette PNG where it has a palette of up to
-/// 256 colours (completed by ``ColorMap`` for indices beyond it), else as 8-bit grey; as 16-bit grey where it has more
-/// classes. Throws ``FileError``.
+/// Writes `mask` so that ``decodeMask(_:limits:)`` gives back its values. Up to 256 classes: as a palette PNG where it
+/// has a palette (completed by ``ColorMap`` for indices beyond it), else as 8-bit grey. More classes: as 16-bit grey.
+/// Throws ``FileError``.
 public func writePNG(_ mask: IndexMask, to path: String, compression: Int = 1) throws {
     let classes = max(Int(mask.values.max() ?? 0) + 1, mask.palette?.count ?? 0)
     if classes > 256 {

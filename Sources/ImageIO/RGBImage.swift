@@ -1,7 +1,7 @@
 import CImageShim
 
 /// A picture of 8-bit RGB pixels.
-public struct RGBImage: Sendable, Equatable {
+public struct RGBImage: Sendable, Equatable, CustomStringConvertible {
     public let width, height: Int
     /// Rows from top to bottom, `R G B` per pixel: `3 · width · height` bytes.
     public var pixels: [UInt8]
@@ -11,6 +11,8 @@ public struct RGBImage: Sendable, Equatable {
         precondition(pixels.count == 3 * width * height, "\(pixels.count) bytes for \(width) × \(height) RGB pixels")
         (self.width, self.height, self.pixels) = (width, height, pixels)
     }
+
+    public var description: String { "RGB image of \(width) × \(height) pixels" }
 
     /// The part of `width` × `height` pixels whose top left corner is at (`x`, `y`).
     ///

@@ -18,8 +18,8 @@ public struct Rectangle: Sendable, Equatable {
 extension RGBImage {
     /// The image, or the part `box` of it, at another size. Shrinking averages over all pixels covered (antialiasing).
     ///
-    /// Bit for bit what Pillow's `Image.resize` gives for 8-bit RGB (`src/libImaging/Resample.c`, `Geometry.c`): weights of
-    /// 22 bits after the point, the horizontal pass first, each pass rounded to 8 bits.
+    /// Bit for bit what Pillow's `Image.resize` gives for 8-bit RGB (`src/libImaging/Resample.c`, `Geometry.c`): weights
+    /// of 22 bits after the point, the horizontal pass first, each pass rounded to 8 bits.
     ///
     /// - Precondition: `width` and `height` are positive, and `box` is a non-empty part of the image.
     public func resized(width: Int, height: Int, filter: ResizeFilter, box: Rectangle? = nil) -> RGBImage {
@@ -166,7 +166,7 @@ private func sinc(_ x: Double) -> Double { x == 0 ? 1 : sin(.pi * x) / (.pi * x)
 private struct Taps {
     var starts: [Int32] = []
     var counts: [Int32] = []
-    /// `stride` weights a new pixel, of which `counts` are used; their sum is 1 << `beitseg_weight_bits`, but for rounding.
+    /// `stride` weights a new pixel, of which `counts` are used; they sum to 1 << `beitseg_weight_bits`, but for rounding.
     var weights: [Int32]
     let stride: Int
 

@@ -44,8 +44,7 @@ final class InputFile {
     /// The error for a decoder that failed with `message`: the disk's fault, or the data's.
     func failure(_ message: UnsafePointer<CChar>) -> any Error {
         if ferror(stream) != 0 { return FileError.system(path, doing: "read") }
-        let cutShort = feof(stream) != 0 ? "the file ends too early" : String(cString: message)
-        return ImageError(path: path, .undecodable(cutShort))
+        return ImageError(path: path, .undecodable(String(cString: message)))
     }
 
     func outOfMemory() -> FileError { FileError.system(path, doing: "read", code: ENOMEM) }
@@ -58,6 +57,6 @@ func openImage(_ path: String) throws -> any RowSource {
     case 0x89: try PNGReader(file)
     case 0xFF: try JPEGReader(file)
     case nil: throw ImageError(path: path, .undecodable("the file is empty"))
-    default: throw ImageError(path: path, .undecodable("it is neither a PNG nor a JPEG; convert it to one of them"))
+    default: throw ImageError(path: path, .unknownFormat)
     }
 }

@@ -40,7 +40,7 @@ int beitseg_png_reader_palette(beitseg_png_reader *reader, uint8_t rgb[256 * 3])
 /// Asks for rows of 8-bit RGB, whatever the file holds: alpha is dropped, grey is replicated, 16 bits are rounded to 8.
 bool beitseg_png_reader_begin_rgb(beitseg_png_reader *reader);
 
-/// Asks for rows of the stored samples: a byte each up to 8 bits (1, 2 and 4 bits are not scaled), else native uint16_t.
+/// Asks for rows of the stored samples: a byte each up to 8 bits (fewer are not scaled up), else native uint16_t.
 bool beitseg_png_reader_begin_samples(beitseg_png_reader *reader);
 
 /// Reads the next `count` rows; all rows at once where the image is interlaced.
