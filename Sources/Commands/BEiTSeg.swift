@@ -7,6 +7,8 @@ import Foundation
 public struct BEiTSeg: ParsableCommand {
     /// In the order of the help.
     private static let commands: [any ParsableCommand.Type] = [
+        Predict.self,
+        Eval.self,
         Inspect.self,
         Import.self,
         Export.self,

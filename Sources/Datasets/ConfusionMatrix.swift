@@ -30,7 +30,7 @@ public struct ConfusionMatrix: Equatable, Sendable {
     ///
     /// - Throws: ``UnknownClass``, and nothing is added then.
     /// - Precondition: both have the same number of pixels.
-    public mutating func add(label: [UInt16], prediction: [UInt16], ignore: UInt16? = 255) throws(UnknownClass) {
+    public mutating func add(label: [UInt16], prediction: [UInt16], ignore: UInt16? = LabelMap.void) throws(UnknownClass) {
         precondition(label.count == prediction.count, "\(label.count) labels for \(prediction.count) pixels")
         var image = ConfusionMatrix(classes: classes)
         for (truth, guess) in zip(label, prediction) {
@@ -45,6 +45,14 @@ public struct ConfusionMatrix: Equatable, Sendable {
         }
         merge(image)
     }
+
+    /// Adds `count` pixels of class `truth` that were taken for class `prediction`.
+    public mutating func add(_ count: Int, truth: Int, prediction: Int) {
+        counts[truth * classes + prediction] += count
+    }
+
+    /// Adds `count` pixels whose label says that they do not count.
+    public mutating func addIgnored(_ count: Int) { ignored += count }
 
     /// Adds the counts of `other`, which has the same classes.
     public mutating func merge(_ other: ConfusionMatrix) {

@@ -23,7 +23,7 @@ public struct LabelMap: Equatable, Sendable {
     mutating func setVoid(_ value: Int) { if table.indices.contains(value) { table[value] = LabelMap.void } }
 
     /// Value 0 becomes void and every value n is read as n − 1 (ADE20K); void stays void.
-    mutating func reduceZeroLabel(ignoreIndex: Int) {
+    public mutating func reduceZeroLabel(ignoreIndex: Int) {
         table = [LabelMap.void] + table.dropLast()
         setVoid(ignoreIndex)
     }
@@ -50,7 +50,7 @@ public struct UnknownLabel: Error, Equatable {
 extension LabelMap {
     /// The rules of `--label-map FILE`: a line `VALUE CLASS` each, CLASS a name, or `void`. Values that the file does
     /// not name are unknown. Throws ``DatasetError``.
-    static func read(_ path: String, classes: [LabelClass], ignoreIndex: Int) throws -> LabelMap {
+    public static func read(_ path: String, classes: [LabelClass], ignoreIndex: Int) throws -> LabelMap {
         var map = LabelMap(indices: [], ignoreIndex: ignoreIndex)
         for line in try readText(path, of: "label map").split(separator: "\n") {
             let words = line.split(whereSeparator: \.isWhitespace).map(String.init)

@@ -34,7 +34,9 @@ public enum InputImages {
             } else if (path as NSString).pathExtension.lowercased() == "txt" {
                 result += try lines(of: path).map(listed)
             } else {
-                guard FileManager.default.fileExists(atPath: path) else { throw FileError.system(path, doing: "open", code: ENOENT) }
+                guard FileManager.default.fileExists(atPath: path) else {
+                    throw FileError.system(path, doing: "open", code: ENOENT)
+                }
                 result.append(InputImage(path: path, stem: stem((path as NSString).lastPathComponent)))
             }
         }
@@ -59,7 +61,9 @@ public enum InputImages {
     }
 
     private static func lines(of path: String) throws(FileError) -> [String] {
-        guard let bytes = FileManager.default.contents(atPath: path) else { throw FileError.system(path, doing: "read") }
+        guard let bytes = FileManager.default.contents(atPath: path) else {
+            throw FileError.system(path, doing: "read")
+        }
         return String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).map(String.init)
             .filter { !$0.isEmpty }
     }

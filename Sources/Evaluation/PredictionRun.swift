@@ -126,7 +126,8 @@ private final class RecordList: Sendable {
     private let report: @Sendable (PredictionRecord) -> Void
 
     init(count: Int, report: @escaping @Sendable (PredictionRecord) -> Void) {
-        (records, self.report) = (Mutex([PredictionRecord?](repeating: nil, count: count)), report)
+        records = Mutex([PredictionRecord?](repeating: nil, count: count))
+        self.report = report
     }
 
     func set(_ index: Int, _ record: PredictionRecord) {

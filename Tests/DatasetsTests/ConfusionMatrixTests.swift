@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct ConfusionMatrixTests {
     /// 3 classes, 10 pixels, worked by hand: class 2 is never labelled, one pixel is ignored.
-    private let label: [UInt16] = [0, 0, 0, 1, 1, 255, 0, 1, 1, 1]
+    private let label: [UInt16] = [0, 0, 0, 1, 1, LabelMap.void, 0, 1, 1, 1]
     private let prediction: [UInt16] = [0, 0, 1, 1, 2, 9, 2, 1, 1, 0]
 
     @Test func countsRowsByTruthAndColumnsByPrediction() throws {
