@@ -70,7 +70,7 @@ let package = Package(
         room("HDF5", ["Files", "CHDF5", "CHDF5Shim"]),
         room("Checkpoints", ["Models", "HDF5"]),
         room("ImageIO", ["Files", "CImageShim"]),
-        room("Datasets", ["ImageIO", "TensorCore"]),
+        room("Datasets", ["ImageIO", "TensorCore", "Files"]),
         room("Training", ["Models", "Datasets", "Checkpoints", .product(name: "Logging", package: "swift-log")]),
         room("Evaluation", ["Models", "Datasets", "Checkpoints"]),
         room(
@@ -86,11 +86,11 @@ let package = Package(
         tests("Ops", ["HDF5"], fixtures: true),
         tests("Models", ["HDF5", "Checkpoints"], fixtures: true),
         tests("HDF5", [], fixtures: true),
-        tests("ImageIO", [], fixtures: true),
-        tests("Checkpoints", [], fixtures: true),
+        tests("ImageIO", ["Files"], fixtures: true),
+        tests("Checkpoints", ["HDF5"], fixtures: true),
         tests("Datasets", []),
         tests("Training", ["HDF5"], fixtures: true),
         tests("Evaluation", [], fixtures: true),
-        tests("Commands", [], fixtures: true),
+        tests("Commands", ["HDF5"]),
     ]
 )

@@ -20,6 +20,13 @@ public enum Elementwise {
         beitseg_add_into(x, y, count)
     }
 
+    /// y += factor·x, `count` elements on the calling thread.
+    public static func addScaled(
+        _ factor: Float, _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, count: Int
+    ) {
+        beitseg_axpby(factor, x, 1, y, count)
+    }
+
     /// y ·= factor, `count` elements on the calling thread.
     static func scaleRow(_ factor: Float, _ y: UnsafeMutablePointer<Float>, count: Int) {
         beitseg_axpby(factor, y, 0, y, count)

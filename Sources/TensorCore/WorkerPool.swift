@@ -120,18 +120,28 @@ private final class Team: @unchecked Sendable {
                 condition.unlock()
                 return
             }
-            guard let job else {
-                condition.unlock()
-                continue
-            }
-            active += 1
-            condition.unlock()
-            work(job.count, job.body)
+            guard help() else { continue }
             condition.lock()
             active -= 1
             if active == 0 { condition.broadcast() }
             condition.unlock()
         }
+    }
+
+    /// Joins the job of the moment, if there is one. Called with the lock held, returns without it.
+    ///
+    /// A function of its own: its reference to the job, whose closure must not outlive `run`, is gone when it returns,
+    /// before `active` says that this helper is done.
+    @inline(never)
+    private func help() -> Bool {
+        guard let job else {
+            condition.unlock()
+            return false
+        }
+        active += 1
+        condition.unlock()
+        work(job.count, job.body)
+        return true
     }
 
     /// The next job mostly comes within microseconds: look for it a moment before going to sleep.

@@ -1,1 +1,45 @@
+// What Swift cannot see of libhdf5: macros that call functions, versioned structures, variadic callbacks.
 #pragma once
+// One spelling of the structures on every libhdf5 since 1.10.
+#define H5_USE_110_API
+#include <hdf5.h>
+
+// Element types. On disk little-endian, in memory native.
+hid_t beitseg_h5t_ieee_f32le(void);
+hid_t beitseg_h5t_ieee_f64le(void);
+hid_t beitseg_h5t_std_i32le(void);
+hid_t beitseg_h5t_std_i64le(void);
+hid_t beitseg_h5t_std_u8le(void);
+hid_t beitseg_h5t_native_float(void);
+hid_t beitseg_h5t_native_double(void);
+hid_t beitseg_h5t_native_int32(void);
+hid_t beitseg_h5t_native_int64(void);
+hid_t beitseg_h5t_native_uint8(void);
+hid_t beitseg_h5t_c_s1(void);
+
+/// The size of a string type whose values are pointers to text of any length.
+size_t beitseg_h5t_variable(void);
+
+// Classes of property lists.
+hid_t beitseg_h5p_file_create(void);
+hid_t beitseg_h5p_file_access(void);
+hid_t beitseg_h5p_group_create(void);
+hid_t beitseg_h5p_dataset_create(void);
+
+// Flags of H5Fopen and H5Fcreate.
+unsigned beitseg_h5f_read_only(void);
+unsigned beitseg_h5f_exclusive(void);
+
+/// Sees one link of a group: its name, whether it is a hard link, and if so the address of its object in the file.
+/// Returns 0 to go on, 1 to stop.
+typedef herr_t (*beitseg_h5_link_visitor)(const char *name, int is_hard, haddr_t address, void *context);
+
+/// Shows every link of `group` to `visit`, following none. Negative on failure.
+herr_t beitseg_h5_visit_links(hid_t group, beitseg_h5_link_visitor visit, void *context);
+
+/// The address of an open object in its file; HADDR_UNDEF on failure.
+haddr_t beitseg_h5_address(hid_t object);
+
+/// Copies the innermost message of this thread's error stack, the most specific one, into `text` (`capacity` bytes,
+/// always terminated). Empty if the stack is.
+void beitseg_h5_innermost_error(char *text, size_t capacity);

@@ -1,0 +1,114 @@
+import Files
+import Foundation
+import HDF5
+import Layers
+import Models
+import TensorCore
+
+/// Everything that a training run needs to go on bit for bit: moments, step, generator, data position.
+public struct TrainingState: Sendable {
+    /// Stored as float32 at `/training/` and the path.
+    public var tensors: [(path: String, tensor: Tensor)]
+    /// Whatever is no tensor; its meaning is the trainer's.
+    public var json: String
+
+    public init(tensors: [(path: String, tensor: Tensor)], json: String) {
+        (self.tensors, self.json) = (tensors, json)
+    }
+}
+
+/// beit-seg's own model files: HDF5 with the description in root attributes and a dataset per parameter below `/model`.
+///
+/// Every function throws ``CheckpointError`` or `HDF5Error`.
+public enum Checkpoint {
+    static let formatName = "beit-seg", formatVersion = 1
+
+    /// What the file says of its model; the weights are not read.
+    public static func describe(_ path: String) throws -> ModelDescription {
+        try describe(HDF5Reader(path))
+    }
+
+    static func describe(_ reader: HDF5Reader) throws -> ModelDescription {
+        let file = reader.file
+        guard try reader.attribute("format") == formatName else { throw CheckpointError.foreign(file: file) }
+        let version = try reader.integerAttribute("format_version") ?? 0
+        guard version <= formatVersion else { throw CheckpointError.newerFormat(file: file, version: version) }
+        let name = try text("task", in: reader)
+        guard let task = ModelTask(rawValue: name) else {
+            let known = ModelTask.allCases.map(\.rawValue).joined(separator: ", ")
+            throw CheckpointError.badAttribute(file: file, name: "task", reason: "\(name) is none of \(known)")
+        }
+        let result = ModelDescription(
+            task: task, configuration: try json("config", in: reader), classes: try json("classes", in: reader),
+            preprocessing: try json("preprocessing", in: reader), provenance: try json("provenance", in: reader))
+        if let problem = result.problem { throw CheckpointError.contradiction(file: file, reason: problem) }
+        return result
+    }
+
+    /// The description, and name, shape and type of every parameter and of every tensor of the training state.
+    public static func contents(
+        _ path: String
+    ) throws -> (description: ModelDescription, parameters: [DatasetInfo], training: [DatasetInfo]) {
+        let reader = try HDF5Reader(path)
+        func datasets(_ prefix: String) -> [DatasetInfo] { reader.datasets.filter { $0.path.hasPrefix(prefix) } }
+        return (try describe(reader), datasets("/model/"), datasets("/training/"))
+    }
+
+    /// Reads a model.
+    ///
+    /// - Parameters:
+    ///   - task: what the model must be for; nil for any.
+    ///   - frozen: for inference only. Each weight is packed as it arrives, so that plain and packed copies of all
+    ///     never exist at once. A frozen model cannot be saved.
+    public static func load(
+        _ path: String, task: ModelTask? = nil, frozen: Bool = true
+    ) throws -> (model: Model, description: ModelDescription) {
+        let reader = try HDF5Reader(path)
+        let description = try describe(reader)
+        if let task, task != description.task {
+            throw CheckpointError.wrongTask(file: path, found: description.task, wanted: task)
+        }
+        let tensors = reader.tensors(below: "/model/")
+        try description.configuration.checkFits(tensors, in: [path])
+        let model = Model(description.configuration, .unset)
+        var loader = ParameterLoader(
+            Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0) }), refusals: reader.refusals(below: "/model/")
+        )
+        try loader.load(into: model.module, frozen: frozen)
+        loader.refuseRest()
+        guard loader.issues.isEmpty else { throw CheckpointError.parameters(file: path, loader.issues) }
+        if frozen { StoragePool.shared.trim() }
+        return (model, description)
+    }
+
+    private static func text(_ name: String, in reader: HDF5Reader) throws -> String {
+        guard let text = try reader.attribute(name) else {
+            throw CheckpointError.badAttribute(file: reader.file, name: name, reason: "it is missing")
+        }
+        return text
+    }
+
+    private static func json<Value: Decodable>(_ name: String, in reader: HDF5Reader) throws -> Value {
+        let text = try text(name, in: reader)
+        do {
+            return try JSONDecoder().decode(Value.self, from: Data(text.utf8))
+        } catch {
+            throw CheckpointError.badAttribute(file: reader.file, name: name, reason: describeJSON(error))
+        }
+    }
+}
+
+/// What is wrong with a JSON text, in half a line.
+func describeJSON(_ error: any Error) -> String {
+    func place(_ context: DecodingError.Context) -> String {
+        let path = context.codingPath.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: ".")
+        return path.isEmpty ? "the top level" : path
+    }
+    switch error as? DecodingError {
+    case .dataCorrupted(let context) where context.codingPath.isEmpty: return "it is no JSON"
+    case .keyNotFound(let key, let context): return "\(key.stringValue) is missing at \(place(context))"
+    case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+        return "\(place(context)) makes no sense"
+    default: return "it is no JSON"
+    }
+}

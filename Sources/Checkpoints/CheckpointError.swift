@@ -1,0 +1,86 @@
+import Files
+import Models
+
+/// What is wrong with one parameter of a file.
+public enum ParameterIssue: Equatable, Sendable {
+    case missing(String)
+    case unexpected(String)
+    case wrongShape(String, expected: [Int], found: [Int])
+    /// Integers, text, ...
+    case wrongType(String, found: String)
+    /// NaN or infinite values.
+    case notFinite(String)
+    /// Links, values in other files, damaged objects.
+    case refused(String, reason: String)
+
+    fileprivate var kind: String {
+        switch self {
+        case .missing: "missing"
+        case .unexpected: "unexpected"
+        case .wrongShape: "wrong shape"
+        case .wrongType: "wrong type"
+        case .notFinite: "NaN or infinite"
+        case .refused: "refused"
+        }
+    }
+
+    fileprivate var text: String {
+        switch self {
+        case .missing(let path), .unexpected(let path), .notFinite(let path): path
+        case .wrongShape(let path, let expected, let found): "\(path) \(found) instead of \(expected)"
+        case .wrongType(let path, let found): "\(path) (\(found))"
+        case .refused(let path, let reason): "\(path) (\(reason))"
+        }
+    }
+
+    fileprivate static let kinds = ["missing", "unexpected", "wrong shape", "wrong type", "NaN or infinite", "refused"]
+}
+
+/// Why a checkpoint cannot be used, beside what the file as HDF5 may suffer from.
+public enum CheckpointError: Error, Equatable, ExitStatus {
+    /// HDF5, but not beit-seg's.
+    case foreign(file: String)
+    case newerFormat(file: String, version: Int)
+    /// A root attribute is missing or makes no sense.
+    case badAttribute(file: String, name: String, reason: String)
+    case contradiction(file: String, reason: String)
+    case wrongTask(file: String, found: ModelTask, wanted: ModelTask)
+    /// `config` describes a model that cannot be in a file of this size.
+    case impossibleSize(file: String, reason: String)
+    /// Everything that is wrong with the weights.
+    case parameters(file: String, [ParameterIssue])
+    case badTrainingState(file: String, reason: String)
+
+    public var exitStatus: Int32 { 65 }
+
+    public var description: String {
+        switch self {
+        case .foreign(let file):
+            "\(file): HDF5, but no beit-seg model; `beit-seg import` reads the weights of other programs"
+        case .newerFormat(let file, let version):
+            "\(file): its format_version is \(version), this beit-seg reads 1; use the beit-seg that wrote it, or a newer one"
+        case .badAttribute(let file, let name, let reason):
+            "\(file): root attribute \(name): \(reason); the file is damaged, export or fetch it again"
+        case .contradiction(let file, let reason):
+            "\(file): root attribute \(reason); the file is damaged, export or fetch it again"
+        case .wrongTask(let file, let found, let wanted):
+            "\(file): this is a model for \(found.rawValue), needed is one for \(wanted.rawValue)"
+        case .impossibleSize(let file, let reason):
+            "\(file): \(reason); the file is damaged, export or fetch it again"
+        case .parameters(let file, let issues):
+            "\(file): its weights do not fit its config: \(Self.list(issues)); export or fetch it again"
+        case .badTrainingState(let file, let reason):
+            "\(file): its training state cannot be used: \(reason); resume from another checkpoint"
+        }
+    }
+
+    /// By kind, at most eight paths each.
+    static func list(_ issues: [ParameterIssue]) -> String {
+        ParameterIssue.kinds.compactMap { kind in
+            let texts = issues.filter { $0.kind == kind }.map(\.text)
+            guard !texts.isEmpty else { return nil }
+            let rest = texts.count > 8 ? " and \(texts.count - 8) more" : ""
+            return "\(kind) \(texts.prefix(8).joined(separator: ", "))\(rest)"
+        }.joined(separator: "; ")
+    }
+}

@@ -1,0 +1,101 @@
+import Models
+
+/// A class of a segmentation or classification model; an element of the JSON `classes`.
+public struct ClassInfo: Codable, Equatable, Sendable {
+    public var name: String
+    /// Red, green, blue.
+    public var color: [UInt8]
+
+    public init(name: String, color: [UInt8]) { (self.name, self.color) = (name, color) }
+}
+
+/// How an image becomes the pixels of the model; the JSON `preprocessing`.
+public struct Preprocessing: Codable, Equatable, Sendable {
+    /// Per channel, for pixels in 0…1: the model receives (pixel − mean) / std.
+    public var mean, std: [Float]
+    /// Height and width in pixels.
+    public var size: [Int]
+    public var resize: String
+
+    /// The authors' pre-training on ImageNet-22K: mean and deviation 0.5.
+    public init(
+        mean: [Float] = [0.5, 0.5, 0.5], std: [Float] = [0.5, 0.5, 0.5], size: [Int], resize: String = "bilinear"
+    ) {
+        (self.mean, self.std, self.size, self.resize) = (mean, std, size, resize)
+    }
+
+    /// What makes it impossible, in one sentence; nil if nothing does.
+    var problem: String? {
+        if mean.count != 3 || !mean.allSatisfy(\.isFinite) { return "mean \(mean) is not three numbers" }
+        if std.count != 3 || !std.allSatisfy({ $0.isFinite && $0 > 0 }) {
+            return "std \(std) is not three numbers above 0"
+        }
+        if size.count != 2 || !size.allSatisfy({ (1...1 << 15).contains($0) }) {
+            return "size \(size) is not a height and a width in pixels"
+        }
+        return nil
+    }
+}
+
+/// Where a model comes from; the JSON `provenance`.
+public struct Provenance: Codable, Equatable, Sendable {
+    /// Of beit-seg.
+    public var version: String
+    /// The command that made the file, as it was typed.
+    public var command: String
+    public var seed: UInt64?
+    /// Folders and files that it learned from.
+    public var data: [String]?
+    /// SHA-256 of the file that it started from, in hexadecimal.
+    public var parentSHA256: String?
+    public var metrics: [String: Double]?
+
+    public init(
+        version: String = beitSegVersion, command: String, seed: UInt64? = nil, data: [String]? = nil,
+        parentSHA256: String? = nil, metrics: [String: Double]? = nil
+    ) {
+        (self.version, self.command, self.seed, self.data) = (version, command, seed, data)
+        (self.parentSHA256, self.metrics) = (parentSHA256, metrics)
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case version, command, seed, data, metrics
+        case parentSHA256 = "parent_sha256"
+    }
+}
+
+public let beitSegVersion = "0.1.0"
+
+/// All that a checkpoint says of its model beside the weights.
+public struct ModelDescription: Sendable {
+    public var task: ModelTask
+    public var configuration: ModelConfiguration
+    /// In the order of the logits; empty for models without classes.
+    public var classes: [ClassInfo]
+    public var preprocessing: Preprocessing
+    public var provenance: Provenance
+
+    public init(
+        task: ModelTask, configuration: ModelConfiguration, classes: [ClassInfo], preprocessing: Preprocessing,
+        provenance: Provenance
+    ) {
+        (self.task, self.configuration, self.classes) = (task, configuration, classes)
+        (self.preprocessing, self.provenance) = (preprocessing, provenance)
+    }
+
+    /// What contradicts itself, in one sentence; nil if nothing does.
+    var problem: String? {
+        if let problem = configuration.problem { return "config: \(problem)" }
+        if configuration.task != task { return "task: it says \(task.rawValue), but config describes another" }
+        if let problem = preprocessing.problem { return "preprocessing: \(problem)" }
+        if let size = configuration.backbone?.imageSize, size != preprocessing.size {
+            return "preprocessing: size \(preprocessing.size) is not the image_size \(size) of config"
+        }
+        let wanted = configuration.decoder?.classes ?? configuration.classifier?.classes ?? 0
+        if classes.count != wanted { return "classes: there are \(classes.count) where config says \(wanted)" }
+        if let bad = classes.first(where: { $0.color.count != 3 }) {
+            return "classes: the color of \(bad.name) is not r, g, b"
+        }
+        return nil
+    }
+}

@@ -1,0 +1,57 @@
+import Layers
+import Models
+import TensorCore
+
+/// Fills a model from a file, tensor by tensor, and gathers what does not fit.
+struct ParameterLoader {
+    private(set) var issues: [ParameterIssue] = []
+    /// Tensors that no parameter has asked for yet, by the path of the parameter they are for.
+    private(set) var rest: [String: StoredTensor]
+    private let refusals: [String: String]
+
+    /// - Parameter refusals: paths, also of groups, that must not be read, with the reasons.
+    init(_ tensors: [String: StoredTensor], refusals: [String: String] = [:]) {
+        (rest, self.refusals) = (tensors, refusals)
+    }
+
+    /// Module by module; a frozen one is packed before the next is read.
+    mutating func load(into module: any Module, at prefix: String = "", frozen: Bool) throws {
+        for member in module.members {
+            switch member {
+            case .parameter(let name, let parameter): try read(prefix + name, into: parameter.value)
+            case .buffer(let name, let tensor): try read(prefix + name, into: tensor)
+            case .module(let name, let part, _):
+                try load(into: part, at: name.isEmpty ? prefix : prefix + name + "/", frozen: frozen)
+            }
+        }
+        if frozen { module.freeze() }
+    }
+
+    private mutating func read(_ path: String, into tensor: Tensor) throws {
+        guard let stored = rest.removeValue(forKey: path) else {
+            let refusal = refusals.first { path == $0.key || path.hasPrefix($0.key + "/") }
+            issues.append(refusal.map { .refused(path, reason: $0.value) } ?? .missing(path))
+            return
+        }
+        guard stored.shape == tensor.shape else {
+            return issues.append(.wrongShape(path, expected: tensor.shape, found: stored.shape))
+        }
+        guard stored.elementType.isFloat else {
+            return issues.append(.wrongType(path, found: stored.elementType.description))
+        }
+        try stored.read(tensor.buffer)
+        if !tensor.isFinite { issues.append(.notFinite(path)) }
+    }
+
+    /// Makes an issue of each tensor that nobody asked for.
+    mutating func refuseRest() { issues += rest.keys.sorted().map { .unexpected($0) } }
+}
+
+extension Tensor {
+    fileprivate var isFinite: Bool {
+        // An exponent of ones carries into the sign bit. Integers: the loop is vectorised.
+        var carry: UInt32 = 0
+        for value in buffer { carry |= (value.bitPattern & 0x7f80_0000) &+ 0x0080_0000 }
+        return carry & 0x8000_0000 == 0
+    }
+}

@@ -1,0 +1,91 @@
+import Foundation
+import Models
+
+/// Parts of a configuration by name, such as `backbone.heads`: each value is a fragment of JSON.
+///
+/// Imported models are described by several sources (shapes, a `config.json`, `--set`), the later one wins.
+public struct Settings: Equatable, Sendable {
+    private(set) var values: [String: String] = [:]
+
+    public init() {}
+
+    /// From `name=value` texts. A value is a number, a word, `true`, `false`, a size `48x80` or a list `256,128`.
+    ///
+    /// Throws ``ImportError/badSetting(_:reason:)``.
+    public init(_ texts: [String]) throws {
+        for text in texts {
+            let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2, !parts[1].isEmpty else {
+                throw ImportError.badSetting(text, reason: "it is not of the form name=value")
+            }
+            guard Self.known.contains(parts[0]) else {
+                throw ImportError.badSetting(text, reason: "known are \(Self.known.sorted().joined(separator: ", "))")
+            }
+            values[parts[0]] = Self.fragment(parts[1])
+        }
+    }
+
+    /// The parts of a value that encodes as an object of objects.
+    init(_ value: some Encodable, below prefix: String? = nil) throws {
+        let object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(value)) as? [String: Any] ?? [:]
+        let sections = prefix.map { [$0: object] } ?? object.compactMapValues { $0 as? [String: Any] }
+        for (section, members) in sections {
+            for (name, member) in members {
+                let data = try JSONSerialization.data(withJSONObject: member, options: .fragmentsAllowed)
+                values["\(section).\(name)"] = String(decoding: data, as: UTF8.self)
+            }
+        }
+    }
+
+    subscript(name: String) -> String? {
+        get { values[name] }
+        set { values[name] = newValue }
+    }
+
+    /// The parts of the configuration that are spoken of, sorted.
+    var sections: [String] { Set(values.keys.compactMap { $0.split(separator: ".").first.map(String.init) }).sorted() }
+
+    mutating func merge(_ later: Settings) { values.merge(later.values) { $1 } }
+
+    /// Decodes the sections `names` as members of one object.
+    func decode<Value: Decodable>(_ names: [String], as: Value.Type) throws -> Value {
+        let sections = names.compactMap { name in object(name).map { "\"\(name)\":\($0)" } }
+        return try JSONDecoder().decode(Value.self, from: Data("{\(sections.joined(separator: ","))}".utf8))
+    }
+
+    /// Decodes one section.
+    func decode<Value: Decodable>(_ name: String, as: Value.Type) throws -> Value {
+        try JSONDecoder().decode(Value.self, from: Data((object(name) ?? "{}").utf8))
+    }
+
+    private func object(_ section: String) -> String? {
+        let members = values.filter { $0.key.hasPrefix(section + ".") }
+        guard !members.isEmpty else { return nil }
+        return "{" + members.map { "\"\($0.key.dropFirst(section.count + 1))\":\($0.value)" }.joined(separator: ",")
+            + "}"
+    }
+
+    private static func fragment(_ text: String) -> String {
+        func number(_ text: Substring) -> String? {
+            Int(text).map(String.init) ?? Double(text).flatMap { $0.isFinite ? "\($0)" : nil }
+        }
+        if text == "true" || text == "false" { return text }
+        if let number = number(text[...]) { return number }
+        for separator in ["x", ","] {
+            let parts = text.components(separatedBy: separator)
+            let numbers = parts.compactMap { number($0[...]) }
+            if parts.count > 1, numbers.count == parts.count { return "[\(numbers.joined(separator: ","))]" }
+        }
+        let quoted = (try? JSONEncoder().encode(text)) ?? Data()
+        return String(decoding: quoted, as: UTF8.self)
+    }
+
+    /// Every name that a configuration can have.
+    private static let known: Set<String> = {
+        var all = ModelConfiguration()
+        (all.backbone, all.decoder, all.classifier) = (.init(), .init(), .init())
+        (all.mim, all.tokenizer) = (.init(), .init())
+        let names = [try? Settings(all), try? Settings(Preprocessing(size: [1, 1]), below: "preprocessing")]
+        return Set(names.compactMap { $0?.values.keys }.joined())
+    }()
+}

@@ -1,0 +1,87 @@
+import ArgumentParser
+import Checkpoints
+import Datasets
+import Models
+import TensorCore
+import Training
+
+struct Finetune: Command {
+    static let configuration = CommandConfiguration(
+        commandName: "finetune", abstract: "Train a model end to end, from scratch or from a checkpoint.",
+        discussion: """
+            beit-seg finetune --task segmentation --data pets/ --init pretrained.h5 -o runs/pets
+            beit-seg finetune --task segmentation --data pets/ camvid/ --init none --preset tiny --epochs 60 -o runs/both
+            beit-seg finetune --resume runs/pets
+
+            The folder RUN/ receives last.h5 (complete state), best.h5 (best validation), log.jsonl and config.json.
+            """)
+
+    enum FinetuneTask: String, ExpressibleByArgument, CaseIterable { case segmentation }
+
+    @Option(help: "What to learn.")
+    var task = FinetuneTask.segmentation
+
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp("Data sets; several give the union of their classes, by name.", valueName: "dir"))
+    var data: [String] = []
+
+    @Option(
+        name: .customLong("init"),
+        help: ArgumentHelp("The first weights: a checkpoint of any task, or `none`.", valueName: "file"))
+    var initial = "none"
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("The folder of the run.", valueName: "run"))
+    var output: String?
+
+    @Option(
+        help: ArgumentHelp("Go on with a run, bit for bit, as it was begun; no other option than --threads.", valueName: "run"))
+    var resume: String?
+
+    @OptionGroup(title: "Architecture") var architecture: ArchitectureOptions
+    @OptionGroup(title: "Recipe") var recipe: RecipeOptions
+    @OptionGroup(title: "Labels") var labels: LabelOptions
+    @OptionGroup(title: "Augmentation") var augmentation: AugmentationOptions
+    @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        guard resume == nil else {
+            let extra = !data.isEmpty || output != nil || initial != "none" || architecture.isGiven || recipe.isGiven
+            if extra { throw ValidationError("--resume goes on with the run's own data, architecture and recipe") }
+            return
+        }
+        if data.isEmpty { throw ValidationError("--data is missing") }
+        if output == nil { throw ValidationError("--output is missing: the folder of the run") }
+        if initial != "none" && architecture.preset != nil {
+            throw ValidationError("--preset and --init exclude each other: the checkpoint has its architecture")
+        }
+    }
+
+    mutating func execute() throws {
+        let folder = RunFolder(resume ?? output ?? "")
+        let progress = TrainingProgress(quiet: common.quiet)
+        let trainer =
+            if resume != nil { try Trainer<SegmentationObjective>(resuming: folder) } else {
+                try Trainer(try plan(), folder: folder) { log.info("\($0)") }
+            }
+        try trainer.run { progress.show($0) }
+    }
+
+    private func plan() throws -> SegmentationPlan {
+        let scratch = initial == "none"
+        var plan = SegmentationPlan(
+            data: labels.options(data),
+            initial: scratch ? .random((architecture.preset ?? .base).backbone) : .checkpoint(initial),
+            command: CommandLine.arguments.joined(separator: " "))
+        plan.augmentation = augmentation.augmentation
+        plan.changes = try Settings(architecture.set)
+        plan.size = architecture.size?.sides
+        plan.dropPath = architecture.dropPath
+        plan.classWeights = recipe.classWeights?.values
+        // The authors' fine-tuning lets early layers learn less; weights drawn at random all have to learn.
+        if !scratch { plan.recipe.layerDecay = 0.65 }
+        recipe.apply(to: &plan.recipe)
+        log.info("\(plan.recipe.summary)")
+        return plan
+    }
+}

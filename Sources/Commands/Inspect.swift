@@ -1,0 +1,164 @@
+import ArgumentParser
+import Checkpoints
+import Files
+import Foundation
+import HDF5
+import Models
+
+struct Inspect: Command {
+    static let configuration = CommandConfiguration(
+        commandName: "inspect", abstract: "Say what a model file is.",
+        discussion: "Example: beit-seg inspect RUN/best.h5 --verbose")
+
+    @Argument(
+        help: "A model of beit-seg, or weights of another program in HDF5.", completion: .file(extensions: ["h5"]))
+    var file: String?
+
+    @Flag(help: "Inspect the model that ships.")
+    var defaultModel = false
+
+    @OptionGroup var output: JSONOptions
+    @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        if (file == nil) != defaultModel { throw ValidationError("name a FILE or give --default-model") }
+    }
+
+    func execute() throws {
+        let path = try file ?? DefaultModel.path()
+        do {
+            let inspection = try Inspection(path)
+            if output.json {
+                try Console.print(json: inspection)
+            } else {
+                print(inspection.text(verbose: common.verbose))
+            }
+        } catch CheckpointError.foreign {
+            let weights = try ForeignModel([path])
+            if output.json {
+                try Console.print(json: ForeignInspection(file: path, looksLike: weights.summary))
+            } else {
+                print("\(path): \(weights.summary)\n`beit-seg import \(path) -o MODEL.h5` makes a model of it.")
+            }
+        }
+    }
+}
+
+/// What `inspect` says of weights that are not beit-seg's.
+private struct ForeignInspection: Encodable {
+    var file: String
+    var format = "foreign"
+    var looksLike: String
+
+    enum CodingKeys: String, CodingKey {
+        case file, format
+        case looksLike = "looks_like"
+    }
+}
+
+/// What `inspect` says of a checkpoint.
+private struct Inspection: Encodable {
+    struct Parameter: Encodable {
+        var path: String
+        var shape: [Int]
+        var type: String
+    }
+    var file: String
+    var format = "beit-seg"
+    var bytes: Int
+    var task: ModelTask
+    var config: ModelConfiguration
+    var classes: [ClassInfo]
+    var preprocessing: Preprocessing
+    var provenance: Provenance
+    var parameterCount: Int
+    var types: [String]
+    var hasTrainingState: Bool
+    var parameters: [Parameter]
+
+    enum CodingKeys: String, CodingKey {
+        case file, format, bytes, task, config, classes, preprocessing, provenance, types, parameters
+        case parameterCount = "parameter_count"
+        case hasTrainingState = "training_state"
+    }
+
+    init(_ path: String) throws {
+        let (description, parameters, training) = try Checkpoint.contents(path)
+        file = path
+        bytes = (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
+        (task, config, classes) = (description.task, description.configuration, description.classes)
+        (preprocessing, provenance) = (description.preprocessing, description.provenance)
+        self.parameters = parameters.map {
+            Parameter(
+                path: String($0.path.dropFirst("/model/".count)), shape: $0.shape, type: $0.elementType.description)
+        }
+        parameterCount = parameters.reduce(0) { $0 + ($1.count ?? 0) }
+        types = Set(self.parameters.map(\.type)).sorted()
+        hasTrainingState = !training.isEmpty
+    }
+
+    func text(verbose: Bool) -> String {
+        var rows: [(String, String)] = [
+            ("file", "\(file) (\(size))"), ("task", task.rawValue),
+        ]
+        rows += architecture
+        rows += [
+            ("parameters", "\(parameterCount) (\(types.joined(separator: ", ")))"),
+            (
+                "input",
+                "\(preprocessing.size.map(String.init).joined(separator: "×")) pixels, mean \(preprocessing.mean), std \(preprocessing.std)"
+            ),
+        ]
+        if !classes.isEmpty {
+            rows.append(("classes", "\(classes.count): \(classes.map(\.name).joined(separator: ", "))"))
+        }
+        rows += origin
+        rows.append(("training state", hasTrainingState ? "yes: a run can be resumed" : "none"))
+        var lines = rows.map { $0.0.padding(toLength: 16, withPad: " ", startingAt: 0) + $0.1 }
+        if verbose { lines += parameters.map { "  \($0.path) \($0.shape) \($0.type)" } }
+        return lines.joined(separator: "\n")
+    }
+
+    private var size: String {
+        bytes < 1_000_000 ? "\((bytes + 500) / 1000) kB" : String(format: "%.1f MB", Double(bytes) / 1e6)
+    }
+
+    private var architecture: [(String, String)] {
+        var rows: [(String, String)] = []
+        if let b = config.backbone {
+            rows.append(
+                (
+                    "backbone",
+                    "\(b.depth) blocks, width \(b.width), \(b.heads) heads, MLP ×\(b.mlpRatio), patches of \(b.patchSize), "
+                        + "positions \(b.position.rawValue)"
+                ))
+        }
+        if let d = config.decoder {
+            let stages = d.channels.isEmpty ? "" : " \(d.channels), norm groups \(d.normGroups)"
+            rows.append(("decoder", "\(d.kind.rawValue)\(stages), \(d.classes) classes"))
+        }
+        if let c = config.classifier {
+            rows.append(("classifier", "\(c.classes) classes, pooling \(c.pooling.rawValue)"))
+        }
+        if let m = config.mim { rows.append(("head", "\(m.vocabulary) visual words")) }
+        if let t = config.tokenizer {
+            rows.append(
+                (
+                    "tokenizer",
+                    "\(t.vocabulary) visual words, \(t.groups) groups of \(t.blocks) blocks from \(t.hidden) channels"
+                ))
+        }
+        return rows
+    }
+
+    private var origin: [(String, String)] {
+        var rows = [("made by", "beit-seg \(provenance.version): \(provenance.command)")]
+        if let seed = provenance.seed { rows.append(("seed", "\(seed)")) }
+        if let data = provenance.data { rows.append(("data", data.joined(separator: ", "))) }
+        if let parent = provenance.parentSHA256 { rows.append(("parent", "SHA-256 \(parent)")) }
+        for (name, value) in (provenance.metrics ?? [:]).sorted(by: { $0.key < $1.key }) {
+            rows.append((name, "\(value)"))
+        }
+        return rows
+    }
+}

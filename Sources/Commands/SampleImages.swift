@@ -1,0 +1,20 @@
+import Files
+import Foundation
+
+/// The labelled photos that ship with beit-seg, found from any working directory.
+enum SampleImages {
+    /// `samples/` beside the package that the executable was built in, or `share/beit-seg/samples/` of its prefix.
+    static func folder(executable: String = DefaultModel.executablePath) throws(FileError) -> String {
+        let candidates = DefaultModel.candidates(executable: executable).map {
+            URL(fileURLWithPath: $0).deletingLastPathComponent().deletingLastPathComponent()
+                .appendingPathComponent("samples").path
+        }
+        let found = candidates.first { FileManager.default.fileExists(atPath: $0 + "/images") }
+        guard let found else {
+            throw FileError(
+                .missing, path: "samples",
+                reason: "not found beside the program; name images with --data, or with --images and --masks")
+        }
+        return found
+    }
+}

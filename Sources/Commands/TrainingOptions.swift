@@ -1,0 +1,157 @@
+import ArgumentParser
+import Datasets
+import Models
+import Training
+
+extension Preset: ExpressibleByArgument {}
+extension DatasetLayout: ExpressibleByArgument {}
+
+/// Pixels of a side, or `HEIGHTxWIDTH`.
+struct SizeArgument: ExpressibleByArgument {
+    /// Height and width.
+    var sides: [Int]
+
+    init?(argument: String) {
+        let parts = argument.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+        switch (parts.count, parts.first ?? nil, parts.last ?? nil) {
+        case (1, let side?, _): sides = [side, side]
+        case (2, let height?, let width?): sides = [height, width]
+        default: return nil
+        }
+    }
+}
+
+/// Numbers with commas between them.
+struct NumberList: ExpressibleByArgument {
+    var values: [Float]
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Float($0) }
+        values = parts.compactMap { $0 }
+        if values.count != parts.count { return nil }
+    }
+}
+
+/// What network is trained.
+struct ArchitectureOptions: ParsableArguments {
+    @Option(help: "The size of a network that starts from scratch (default: base).")
+    var preset: Preset?
+
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "A part of the architecture by its name in `config`, such as decoder.channels=96,64,48,32 or backbone.depth=6.",
+            valueName: "key=value"))
+    var set: [String] = []
+
+    @Option(help: ArgumentHelp("Input size in pixels (default: the checkpoint's, or 224).", valueName: "n|hxw"))
+    var size: SizeArgument?
+
+    @Option(help: ArgumentHelp("Stochastic depth of the last block (default: 0.1).", valueName: "p"))
+    var dropPath: Float?
+
+    var isGiven: Bool { preset != nil || !set.isEmpty || size != nil || dropPath != nil }
+}
+
+/// How it is trained; what is not given stays as the recipe has it.
+struct RecipeOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Passes over the training images (default: 100).", valueName: "n"))
+    var epochs: Double?
+    @Option(help: ArgumentHelp("Updates, instead of epochs.", valueName: "n"))
+    var steps: Int?
+    @Option(help: ArgumentHelp("Images of one pass (default: 16).", valueName: "n"))
+    var batch: Int?
+    @Option(help: ArgumentHelp("Passes before each update (default: 1).", valueName: "n"))
+    var accumulate: Int?
+    @Option(help: ArgumentHelp("Peak learning rate (default: 0.0007).", valueName: "x"))
+    var lr: Double?
+    @Option(help: ArgumentHelp("Learning rate at the end (default: 1e-06).", valueName: "x"))
+    var minLr: Double?
+    @Option(help: ArgumentHelp("Epochs of linear warm-up (default: 5).", valueName: "n"))
+    var warmupEpochs: Double?
+    @Option(help: ArgumentHelp("Decoupled weight decay (default: 0.05).", valueName: "x"))
+    var weightDecay: Double?
+    @Option(
+        help: ArgumentHelp(
+            "Learning rate of a block relative to the next (default: 0.65 from a checkpoint, 1 from scratch).",
+            valueName: "x"))
+    var layerDecay: Double?
+    @Option(help: ArgumentHelp("Largest L2 norm of the gradient (default: no limit).", valueName: "x"))
+    var clipGrad: Double?
+    @Option(help: ArgumentHelp("Decay of a moving average of the weights, such as 0.999 (default: none).", valueName: "x"))
+    var ema: Double?
+    @Option(help: ArgumentHelp("Factor of each class in the loss, such as 1,2,2 (default: all 1).", valueName: "list"))
+    var classWeights: NumberList?
+    @Option(help: ArgumentHelp("Seed of weights, order and augmentation (default: 0).", valueName: "n"))
+    var seed: UInt64?
+    @Option(help: ArgumentHelp("Epochs between validations (default: 1).", valueName: "n"))
+    var evalEvery: Int?
+    @Option(help: ArgumentHelp("Steps between checkpoints (default: 500, and at validations).", valueName: "n"))
+    var checkpointEvery: Int?
+
+    var isGiven: Bool {
+        let given: [Any?] = [
+            epochs, steps, batch, accumulate, lr, minLr, warmupEpochs, weightDecay, layerDecay, clipGrad, ema, classWeights,
+            seed, evalEvery, checkpointEvery,
+        ]
+        return given.contains { $0 != nil }
+    }
+
+    func validate() throws {
+        if epochs != nil && steps != nil { throw ValidationError("--epochs and --steps exclude each other") }
+    }
+
+    func apply(to recipe: inout Recipe) {
+        recipe.epochs = epochs ?? recipe.epochs
+        recipe.steps = steps ?? recipe.steps
+        recipe.batch = batch ?? recipe.batch
+        recipe.accumulate = accumulate ?? recipe.accumulate
+        recipe.learningRate = lr ?? recipe.learningRate
+        recipe.minimumLearningRate = minLr ?? recipe.minimumLearningRate
+        recipe.warmupEpochs = warmupEpochs ?? recipe.warmupEpochs
+        recipe.weightDecay = weightDecay ?? recipe.weightDecay
+        recipe.layerDecay = layerDecay ?? recipe.layerDecay
+        recipe.clipGradient = clipGrad ?? recipe.clipGradient
+        recipe.averageDecay = ema ?? recipe.averageDecay
+        recipe.seed = seed ?? recipe.seed
+        recipe.evaluateEvery = evalEvery ?? recipe.evaluateEvery
+        recipe.checkpointEvery = checkpointEvery ?? recipe.checkpointEvery
+    }
+}
+
+/// What the values of masks mean.
+struct LabelOptions: ParsableArguments {
+    @Option(help: "How the data lies in its folder (default: found by the folders that are there).")
+    var layout: DatasetLayout?
+    @Option(help: ArgumentHelp("Mask value of pixels that do not count.", valueName: "n"))
+    var ignoreIndex = 255
+    @Flag(help: "Mask value 0 does not count, and n is class n - 1 (ADE20K's layout does so by itself).")
+    var reduceZeroLabel = false
+    @Option(help: ArgumentHelp("A file of lines `VALUE CLASS` that says what mask values mean.", valueName: "file"))
+    var labelMap: String?
+
+    func options(_ folders: [String]) -> DatasetOptions {
+        var result = DatasetOptions(folders)
+        (result.layout, result.ignoreIndex, result.labelMap) = (layout, ignoreIndex, labelMap)
+        result.reducesZeroLabel = reduceZeroLabel
+        return result
+    }
+}
+
+/// How training images are changed.
+struct AugmentationOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Smallest share of a photo's area that a random crop takes.", valueName: "x"))
+    var cropArea: Float = 0.25
+    @Option(help: ArgumentHelp("Brightness, contrast and saturation change by a factor within 1 ± this.", valueName: "x"))
+    var colorJitter: Float = 0.4
+    @Flag(inversion: .prefixedNo, help: "Show a mirror image every other time.")
+    var flip = true
+
+    var augmentation: Augmentation {
+        var result = Augmentation()
+        result.area = [cropArea, 1]
+        result.colorJitter = colorJitter
+        result.flip = flip ? 0.5 : 0
+        return result
+    }
+}

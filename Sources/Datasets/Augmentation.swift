@@ -1,0 +1,67 @@
+import Foundation
+import ImageIO
+import TensorCore
+
+/// Random changes that leave the labels true: a crop of random place, size and shape, a mirror image, other colours.
+public struct Augmentation: Codable, Equatable, Sendable {
+    /// The crop's share of the photo's area.
+    public var area: [Float] = [0.25, 1]
+    /// The crop's width ÷ height, before it is resized; drawn log-uniformly.
+    public var aspect: [Float] = [3.0 / 4, 4.0 / 3]
+    /// Probability of a mirror image.
+    public var flip: Float = 0.5
+    /// Brightness, contrast and saturation change by a factor within 1 ± this, in random order.
+    public var colorJitter: Float = 0.4
+
+    public init() {}
+
+    /// What makes the ranges impossible, in one sentence; nil if nothing does.
+    public var problem: String? {
+        func isRange(_ x: [Float]) -> Bool { x.count == 2 && x[0] > 0 && x[0] <= x[1] && x[1].isFinite }
+        if !isRange(area) || area[1] > 1 { return "the crop's area \(area) is not a range within 0 and 1" }
+        if !isRange(aspect) { return "the crop's aspect \(aspect) is not a range above 0" }
+        if !(0...1 ~= flip) { return "the probability \(flip) of a flip is not within 0 and 1" }
+        return 0...1 ~= colorJitter ? nil : "the colour jitter \(colorJitter) is not within 0 and 1"
+    }
+
+    /// Photo and mask, changed together and resized to `height` × `width` pixels: the photo bilinearly, the mask by its
+    /// nearest pixels.
+    public func callAsFunction(
+        _ image: RGBImage, _ mask: IndexMask, height: Int, width: Int, _ generator: inout Philox
+    ) -> (image: RGBImage, mask: IndexMask) {
+        let box = crop(width: image.width, height: image.height, &generator)
+        var mask = mask.resized(width: width, height: height, box: box)
+        var image = image.resized(width: width, height: height, filter: .bilinear, box: box)
+        if generator.bernoulli(flip) { (image, mask) = (image.flippedHorizontally(), mask.flippedHorizontally()) }
+        if colorJitter > 0 { jitter(&image, &generator) }
+        return (image, mask)
+    }
+
+    /// As torchvision's RandomResizedCrop: ten tries, then the largest central crop of a permitted aspect.
+    func crop(width: Int, height: Int, _ generator: inout Philox) -> Rectangle {
+        for _ in 0..<10 {
+            let target = Float(width * height) * generator.uniform(area[0]..<area[1])
+            let ratio = exp(generator.uniform(log(aspect[0])..<log(aspect[1])))
+            let w = Int((target * ratio).squareRoot().rounded()), h = Int((target / ratio).squareRoot().rounded())
+            guard w > 0, h > 0, w <= width, h <= height else { continue }
+            let x = generator.integer(below: width - w + 1), y = generator.integer(below: height - h + 1)
+            return Rectangle(x: Double(x), y: Double(y), width: Double(w), height: Double(h))
+        }
+        let ratio = min(max(Float(width) / Float(height), aspect[0]), aspect[1])
+        let w = min(width, max(1, Int(Float(height) * ratio))), h = min(height, max(1, Int(Float(width) / ratio)))
+        return Rectangle(
+            x: Double((width - w) / 2), y: Double((height - h) / 2), width: Double(w), height: Double(h))
+    }
+
+    private func jitter(_ image: inout RGBImage, _ generator: inout Philox) {
+        let order = generator.permutation(3)
+        for kind in order {
+            let factor = generator.uniform(1 - colorJitter..<1 + colorJitter)
+            switch kind {
+            case 0: image.adjustBrightness(factor)
+            case 1: image.adjustContrast(factor)
+            default: image.adjustSaturation(factor)
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+import Foundation
+import ImageIO
+
+/// A class that pixels are labelled with, and the colour it is shown in.
+public struct LabelClass: Equatable, Sendable {
+    public var name: String
+    public var color: RGBColor
+
+    public init(name: String, color: RGBColor) { (self.name, self.color) = (name, color) }
+}
+
+/// The classes of a data set, in the order of their indices.
+public enum ClassList {
+    /// Reads `classes.txt`: a line `name R G B` for each class; the colour may be left out, a name may contain spaces,
+    /// and empty lines and lines that begin with `#` do not count. Throws ``DatasetError``.
+    public static func read(_ path: String) throws -> [LabelClass] {
+        let text = try readText(path, of: "class list")
+        var result: [LabelClass] = []
+        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            let words = line.split(whereSeparator: \.isWhitespace).map(String.init)
+            guard let first = words.first, !first.hasPrefix("#") else { continue }
+            let color = words.count > 3 ? words.suffix(3).compactMap(UInt8.init) : []
+            guard color.count == 3 || words.suffix(3).allSatisfy({ Int($0) == nil }) else {
+                throw DatasetError(
+                    .invalid, path: path, reason: "line \(number + 1) `\(line)` is not `name R G B` with values 0 to 255")
+            }
+            let name = words.dropLast(color.count).joined(separator: " ")
+            result.append(named(name, color: color.count == 3 ? RGBColor(color[0], color[1], color[2]) : nil, result.count))
+        }
+        guard !result.isEmpty else { throw DatasetError(.invalid, path: path, reason: "names no class") }
+        let repeated = Dictionary(grouping: result, by: \.name).first { $0.value.count > 1 }
+        if let repeated { throw DatasetError(.invalid, path: path, reason: "names the class \(repeated.key) twice") }
+        return result
+    }
+
+    /// Classes of these names, in the palette's colours.
+    static func named(_ names: [String]) -> [LabelClass] {
+        names.enumerated().map { named($1, color: nil, $0) }
+    }
+
+    private static func named(_ name: String, color: RGBColor?, _ index: Int) -> LabelClass {
+        LabelClass(name: name, color: color ?? ColorMap.colors(index + 1)[index])
+    }
+}
+
+/// The text of a small file that must be there. Throws ``DatasetError``.
+func readText(_ path: String, of what: String) throws -> String {
+    guard let bytes = FileManager.default.contents(atPath: path) else {
+        throw DatasetError(.missing, path: path, reason: "there is no such \(what), or it cannot be read")
+    }
+    guard let text = String(data: bytes, encoding: .utf8) else {
+        throw DatasetError(.invalid, path: path, reason: "the \(what) is not UTF-8 text")
+    }
+    return text.replacingOccurrences(of: "\r\n", with: "\n")
+}

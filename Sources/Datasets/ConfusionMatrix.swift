@@ -1,0 +1,129 @@
+/// A value in a label or a prediction that is no class.
+public struct UnknownClass: Error, Equatable {
+    public enum Place: String, Sendable { case label, prediction }
+    public var place: Place
+    public var value: Int
+    /// K: the classes are 0 ..< K.
+    public var classes: Int
+
+    public init(place: Place, value: Int, classes: Int) {
+        (self.place, self.value, self.classes) = (place, value, classes)
+    }
+}
+
+/// Pixels counted by true and by predicted class, over any number of images.
+public struct ConfusionMatrix: Equatable, Sendable {
+    /// K.
+    public let classes: Int
+    /// `[K, K]`: the row is the true class, the column the predicted one.
+    public private(set) var counts: [Int]
+    /// Pixels whose label said that they do not count.
+    public private(set) var ignored = 0
+
+    public init(classes: Int) {
+        precondition(classes > 0, "no classes")
+        self.classes = classes
+        counts = [Int](repeating: 0, count: classes * classes)
+    }
+
+    /// Adds the pixels of an image; those labelled `ignore` do not count, whatever was predicted there.
+    ///
+    /// - Throws: ``UnknownClass``, and nothing is added then.
+    /// - Precondition: both have the same number of pixels.
+    public mutating func add(label: [UInt16], prediction: [UInt16], ignore: UInt16? = LabelMap.void) throws(UnknownClass) {
+        precondition(label.count == prediction.count, "\(label.count) labels for \(prediction.count) pixels")
+        var image = ConfusionMatrix(classes: classes)
+        for (truth, guess) in zip(label, prediction) {
+            if truth == ignore {
+                image.ignored += 1
+                continue
+            }
+            let (row, column) = (Int(truth), Int(guess))
+            guard row < classes else { throw UnknownClass(place: .label, value: row, classes: classes) }
+            guard column < classes else { throw UnknownClass(place: .prediction, value: column, classes: classes) }
+            image.counts[row * classes + column] += 1
+        }
+        merge(image)
+    }
+
+    /// Adds `count` pixels of class `truth` that were taken for class `prediction`.
+    public mutating func add(_ count: Int, truth: Int, prediction: Int) {
+        counts[truth * classes + prediction] += count
+    }
+
+    /// Adds `count` pixels whose label says that they do not count.
+    public mutating func addIgnored(_ count: Int) { ignored += count }
+
+    /// Adds the counts of `other`, which has the same classes.
+    public mutating func merge(_ other: ConfusionMatrix) {
+        precondition(classes == other.classes, "\(other.classes) classes into \(classes)")
+        for index in counts.indices { counts[index] += other.counts[index] }
+        ignored += other.ignored
+    }
+
+    /// Pixels of class `truth` that were taken for class `prediction`.
+    public subscript(truth: Int, prediction: Int) -> Int { counts[truth * classes + prediction] }
+
+    /// What the scores are made of.
+    public var totals: ClassTotals {
+        var totals = ClassTotals(classes: classes)
+        for truth in 0..<classes {
+            for prediction in 0..<classes {
+                let count = self[truth, prediction]
+                totals.labelled[truth] += count
+                totals.predicted[prediction] += count
+                if truth == prediction { totals.correct[truth] = count }
+            }
+        }
+        return totals
+    }
+}
+
+/// Pixels of each class, and the scores that follow from them.
+///
+/// Counts are summed over all images before a score is computed. A score that would be 0/0 is nil and is left out of the
+/// means; a class that is predicted but nowhere labelled has IoU 0 (mmsegmentation's `IoUMetric`).
+public struct ClassTotals: Equatable, Sendable {
+    /// Pixels of the class that were predicted as such: the diagonal of the confusion matrix.
+    public var correct: [Int]
+    /// Pixels labelled as the class: its rows' sums.
+    public var labelled: [Int]
+    /// Pixels predicted as the class: its columns' sums.
+    public var predicted: [Int]
+
+    public init(classes: Int) {
+        let zeros = [Int](repeating: 0, count: classes)
+        (correct, labelled, predicted) = (zeros, zeros, zeros)
+    }
+
+    public var classes: Int { correct.count }
+    /// Pixels that count.
+    public var pixels: Int { labelled.reduce(0, +) }
+
+    /// Intersection over union of label and prediction.
+    public func iou(_ k: Int) -> Double? { ratio(correct[k], labelled[k] + predicted[k] - correct[k]) }
+    /// The share of the class's pixels that were found (recall).
+    public func accuracy(_ k: Int) -> Double? { ratio(correct[k], labelled[k]) }
+    /// The share of the pixels predicted as the class that are of it.
+    public func precision(_ k: Int) -> Double? { ratio(correct[k], predicted[k]) }
+    /// Twice the intersection over the sum of both areas (the F1 score).
+    public func dice(_ k: Int) -> Double? { ratio(2 * correct[k], labelled[k] + predicted[k]) }
+
+    public var meanIoU: Double? { mean(iou) }
+    public var meanAccuracy: Double? { mean(accuracy) }
+    public var meanDice: Double? { mean(dice) }
+    /// The share of all pixels that were predicted rightly.
+    public var pixelAccuracy: Double? { ratio(correct.reduce(0, +), pixels) }
+    /// The IoU of the labelled classes, weighted by their pixels.
+    public var frequencyWeightedIoU: Double? {
+        guard pixels > 0 else { return nil }
+        return (0..<classes).reduce(0) { $0 + Double(labelled[$1]) / Double(pixels) * (iou($1) ?? 0) }
+    }
+
+    private func mean(_ score: (Int) -> Double?) -> Double? {
+        let scores = (0..<classes).compactMap(score)
+        return scores.isEmpty ? nil : scores.reduce(0, +) / Double(scores.count)
+    }
+
+    private func ratio(_ part: Int, _ whole: Int) -> Double? { whole == 0 ? nil : Double(part) / Double(whole) }
+}

@@ -1,0 +1,104 @@
+import Foundation
+import ImageIO
+import Synchronization
+import TensorCore
+
+/// What a look at every photo and mask finds, before hours of training rest on them.
+public struct DataCheck: Sendable {
+    /// A split's findings.
+    public struct Split: Sendable {
+        public var images = 0
+        /// Photos without a mask: left out.
+        public var incomplete: [String] = []
+        /// Pixels of each class, and void ones.
+        public var pixels: [Int]
+        public var void = 0
+        /// One line for each pair that cannot be used.
+        public var errors: [String] = []
+        /// Masks that were read: all of them, or an even sample of a large set.
+        public var checked = 0
+    }
+
+    public private(set) var splits: [(name: DatasetSplit, findings: Split)] = []
+    private let dataset: SegmentationDataset
+
+    /// Masks read in a split, at most; larger sets are sampled evenly.
+    static let limit = 5000
+
+    /// Reads the masks and the photos' headers. Throws ``DatasetError`` if there is nothing to train on.
+    public init(_ dataset: SegmentationDataset) throws {
+        self.dataset = dataset
+        for split in DatasetSplit.allCases {
+            let (pairs, incomplete) = try dataset.images(split)
+            guard !pairs.isEmpty else { continue }
+            var findings = DataCheck.look(at: pairs, dataset)
+            findings.incomplete = incomplete
+            splits.append((split, findings))
+        }
+    }
+
+    private static func look(at pairs: [LabelledImage], _ dataset: SegmentationDataset) -> Split {
+        let step = (pairs.count + limit - 1) / limit
+        let total = Mutex(Split(images: pairs.count, pixels: [Int](repeating: 0, count: dataset.classes.count)))
+        WorkerPool.current.run((pairs.count + step - 1) / step) { index in
+            let pair = pairs[index * step]
+            let result = Result { try histogram(pair, dataset) }
+            total.withLock { total in
+                total.checked += 1
+                switch result {
+                case .failure(let error): total.errors.append("\(error)")
+                case .success(let (pixels, void)):
+                    for (index, count) in pixels.enumerated() { total.pixels[index] += count }
+                    total.void += void
+                }
+            }
+        }
+        var result = total.withLock { $0 }
+        result.errors.sort()
+        return result
+    }
+
+    private static func histogram(
+        _ pair: LabelledImage, _ dataset: SegmentationDataset
+    ) throws -> (pixels: [Int], void: Int) {
+        let header = try imageHeader(pair.image)
+        let mask = try dataset.loadMask(pair)
+        guard (header.width, header.height) == (mask.width, mask.height) else {
+            throw DatasetError.sizes(pair, (header.width, header.height), (mask.width, mask.height))
+        }
+        var counts = [Int](repeating: 0, count: 1 << 16)
+        for value in mask.values { counts[Int(value)] += 1 }
+        return (Array(counts.prefix(dataset.classes.count)), counts[Int(LabelMap.void)])
+    }
+
+    /// Pixels of each class in the training split.
+    public var trainingPixels: [Int] { splits.first { $0.name == .train }?.findings.pixels ?? [] }
+
+    /// The findings for people to read.
+    public var lines: [String] {
+        dataset.mapping.map { "data: \($0)" }
+            + splits.flatMap { name, split -> [String] in
+                let all = max(1, split.pixels.reduce(split.void, +))
+                let share = { (count: Int) in String(format: "%.1f %%", 100 * Double(count) / Double(all)) }
+                let sample = split.checked < split.images ? " (\(split.checked) masks read)" : ""
+                let histogram = zip(dataset.classes, split.pixels).map { "\($0.name) \(share($1))" }
+                let absent = zip(dataset.classes, split.pixels).filter { $1 == 0 }.map(\.0.name)
+                return [
+                    "\(name.rawValue): \(split.images) images\(sample); pixels: " + histogram.joined(separator: ", ")
+                        + ", void \(share(split.void))"
+                ]
+                    + (absent.isEmpty ? [] : ["warning: no pixel of \(absent.joined(separator: ", ")) in \(name.rawValue)"])
+                    + (split.incomplete.first.map {
+                        ["warning: \(split.incomplete.count) photos without a mask are left out, the first is \($0)"]
+                    } ?? [])
+            }
+    }
+
+    /// Throws ``DatasetError`` with the first pair that cannot be used.
+    public func verdict() throws {
+        let errors = splits.flatMap(\.findings.errors)
+        guard let first = errors.first else { return }
+        let more = errors.count > 1 ? " (and \(errors.count - 1) more)" : ""
+        throw DatasetError(.invalid, path: "data check", reason: first + more)
+    }
+}

@@ -1,0 +1,26 @@
+import ImageIO
+import TensorCore
+
+/// From 8-bit pixels to what a network takes: (v/255 − mean) / std per channel, channels first.
+public struct PixelScaling: Sendable {
+    /// The result for each channel and each of the 256 values.
+    private let table: [Float]
+
+    /// - Parameters: three numbers each, for pixels in 0…1.
+    public init(mean: [Float], std: [Float]) {
+        precondition(mean.count == 3 && std.count == 3, "\(mean), \(std)")
+        table = (0..<3).flatMap { c in (0..<256).map { (Float($0) / 255 - mean[c]) / std[c] } }
+    }
+
+    /// Writes `image` as planes `[3, H, W]`.
+    public func write(_ image: RGBImage, to planes: UnsafeMutablePointer<Float>) {
+        let count = image.width * image.height
+        image.pixels.withUnsafeBufferPointer { pixels in
+            table.withUnsafeBufferPointer { table in
+                for c in 0..<3 {
+                    for i in 0..<count { planes[c * count + i] = table[c * 256 + Int(pixels[3 * i + c])] }
+                }
+            }
+        }
+    }
+}

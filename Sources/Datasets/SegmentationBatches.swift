@@ -1,0 +1,60 @@
+import ImageIO
+import TensorCore
+
+/// Photos and labels of one size, ready for a network.
+public struct SegmentationBatch: Sendable {
+    /// `[B, 3, H, W]`, normalised.
+    public var pixels: Tensor
+    /// B·H·W class indices, row-major; ``LabelMap/void`` where none counts.
+    public var labels: [Int32]
+    /// The photos, to name them in an error.
+    public var images: [String]
+}
+
+/// Makes batches of a data set's images, at the size of the network.
+public struct SegmentationBatches: Sendable {
+    public let dataset: SegmentationDataset
+    public let images: [LabelledImage]
+    /// Height and width in pixels.
+    public let size: [Int]
+    public let scaling: PixelScaling
+
+    public init(_ dataset: SegmentationDataset, _ images: [LabelledImage], size: [Int], scaling: PixelScaling) {
+        (self.dataset, self.images, self.size, self.scaling) = (dataset, images, size, scaling)
+    }
+
+    /// For learning: augmented, each image by its place in the run. Throws ``ImageError`` or ``DatasetError``.
+    public func training(
+        _ members: [(image: Int, place: Int)], seed: UInt64, _ augmentation: Augmentation
+    ) throws -> SegmentationBatch {
+        try batch(members.map { images[$0.image] }) { index, image, mask in
+            var generator = RandomStream.augmentation.generator(seed: seed, members[index].place)
+            return augmentation(image, mask, height: size[0], width: size[1], &generator)
+        }
+    }
+
+    /// For validation: the whole photo, whatever its shape, resized to the network's size.
+    public func validation(_ range: Range<Int>) throws -> SegmentationBatch {
+        try batch(Array(images[range])) { _, image, mask in
+            (
+                image.resized(width: size[1], height: size[0], filter: .bilinear),
+                mask.resized(width: size[1], height: size[0])
+            )
+        }
+    }
+
+    private func batch(
+        _ pairs: [LabelledImage], _ change: (Int, RGBImage, IndexMask) -> (image: RGBImage, mask: IndexMask)
+    ) throws -> SegmentationBatch {
+        let pixels = Tensor(uninitialized: [pairs.count, 3] + size)
+        var labels: [Int32] = []
+        labels.reserveCapacity(pairs.count * size[0] * size[1])
+        for (index, pair) in pairs.enumerated() {
+            let (image, mask) = try dataset.load(pair)
+            let result = change(index, image, mask)
+            scaling.write(result.image, to: pixels.rows(index..<index + 1).pointer)
+            labels += result.mask.values.lazy.map(Int32.init)
+        }
+        return SegmentationBatch(pixels: pixels, labels: labels, images: pairs.map(\.image))
+    }
+}

@@ -1,0 +1,65 @@
+import Datasets
+
+/// The confusion matrix of one image, kept sparse: of K² pairs of classes an image shows a few.
+public struct ImageConfusion: Equatable, Sendable {
+    public struct Entry: Equatable, Sendable {
+        public var truth, prediction: UInt16
+        public var pixels: Int
+    }
+    /// Ascending by true, then by predicted class.
+    public private(set) var entries: [Entry]
+    /// Pixels labelled void.
+    public private(set) var ignored = 0
+
+    /// - Parameter label: class indices, and ``LabelMap/void``.
+    /// - Precondition: both have the same number of pixels.
+    public init(label: [UInt16], prediction: [UInt16]) {
+        precondition(label.count == prediction.count, "\(label.count) labels for \(prediction.count) pixels")
+        var counts: [UInt32: Int] = [:]
+        // Masks have long runs of one pair, so the table is touched once a run.
+        var (pair, run): (UInt32, Int) = (0, 0)
+        for (truth, guess) in zip(label, prediction) {
+            let next = UInt32(truth) << 16 | UInt32(guess)
+            if next != pair {
+                counts[pair, default: 0] += run
+                (pair, run) = (next, 0)
+            }
+            run += 1
+        }
+        counts[pair, default: 0] += run
+        entries = []
+        for (pair, pixels) in counts.sorted(by: { $0.key < $1.key }) where pixels > 0 {
+            if pair >> 16 == LabelMap.void {
+                ignored += pixels
+            } else {
+                entries.append(
+                    Entry(truth: UInt16(pair >> 16), prediction: UInt16(truncatingIfNeeded: pair), pixels: pixels))
+            }
+        }
+    }
+
+    /// The largest class index that counts; nil if no pixel does.
+    var largestClass: Int? { entries.map { Int(max($0.truth, $0.prediction)) }.max() }
+
+    /// The share of the image's pixels that were predicted rightly.
+    public var pixelAccuracy: Double? {
+        let all = entries.reduce(0) { $0 + $1.pixels }
+        let right = entries.reduce(0) { $0 + ($1.truth == $1.prediction ? $1.pixels : 0) }
+        return all == 0 ? nil : Double(right) / Double(all)
+    }
+
+    func add(to totals: inout ClassTotals) {
+        for entry in entries {
+            totals.labelled[Int(entry.truth)] += entry.pixels
+            totals.predicted[Int(entry.prediction)] += entry.pixels
+            if entry.truth == entry.prediction { totals.correct[Int(entry.truth)] += entry.pixels }
+        }
+    }
+
+    func add(to matrix: inout ConfusionMatrix) {
+        for entry in entries {
+            matrix.add(entry.pixels, truth: Int(entry.truth), prediction: Int(entry.prediction))
+        }
+        matrix.addIgnored(ignored)
+    }
+}

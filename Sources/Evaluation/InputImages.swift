@@ -1,0 +1,132 @@
+import Files
+import Foundation
+
+/// A photo to segment, and where its results go.
+public struct InputImage: Equatable, Sendable {
+    /// As it is opened.
+    public var path: String
+    /// Below the output folder, without an ending: `a/b` for `a/b.jpg`.
+    public var stem: String
+
+    public init(path: String, stem: String) { (self.path, self.stem) = (path, stem) }
+}
+
+/// Finds the images that `PATH...` stands for.
+public enum InputImages {
+    static let endings: Set<String> = ["jpg", "jpeg", "png"]
+
+    /// The images of all paths, in the order of the paths and by name within a folder.
+    ///
+    /// - A folder stands for the images below it; hidden files and the folder `excluding` (the output's) are left out.
+    /// - A `.txt` file is a list of images, one path a line, as seen from the working directory.
+    /// - `-` reads such a list from `standardInput`.
+    /// - Throws: ``FileError`` for a path that does not exist or a folder without images. What a list names is not
+    ///   looked at.
+    public static func find(
+        _ paths: [String], excluding output: String, standardInput: () -> [String] = readLines
+    ) throws(FileError) -> [InputImage] {
+        var result: [InputImage] = []
+        for path in paths {
+            if path == "-" {
+                result += standardInput().map(listed)
+            } else if isFolder(path) {
+                result += try below(path, excluding: output)
+            } else if (path as NSString).pathExtension.lowercased() == "txt" {
+                result += try lines(of: path).map(listed)
+            } else {
+                guard FileManager.default.fileExists(atPath: path) else {
+                    throw FileError.system(path, doing: "open", code: ENOENT)
+                }
+                result.append(InputImage(path: path, stem: stem((path as NSString).lastPathComponent)))
+            }
+        }
+        return result
+    }
+
+    private static func below(_ folder: String, excluding output: String) throws(FileError) -> [InputImage] {
+        guard let names = FileManager.default.subpaths(atPath: folder) else {
+            throw FileError.system(folder, doing: "list the folder")
+        }
+        let output = URL(fileURLWithPath: output).standardizedFileURL.path + "/"
+        let images = names.sorted().filter { name in
+            guard endings.contains((name as NSString).pathExtension.lowercased()) else { return false }
+            guard !name.split(separator: "/").contains(where: { $0.hasPrefix(".") }) else { return false }
+            let path = (folder as NSString).appendingPathComponent(name)
+            return !URL(fileURLWithPath: path).standardizedFileURL.path.hasPrefix(output) && !isFolder(path)
+        }
+        guard !images.isEmpty else {
+            throw FileError(.missing, path: folder, reason: "there is no .jpg, .jpeg or .png in the folder")
+        }
+        return images.map { InputImage(path: (folder as NSString).appendingPathComponent($0), stem: stem($0)) }
+    }
+
+    private static func lines(of path: String) throws(FileError) -> [String] {
+        guard let bytes = FileManager.default.contents(atPath: path) else {
+            throw FileError.system(path, doing: "read")
+        }
+        return String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).map(String.init)
+            .filter { !$0.isEmpty }
+    }
+
+    /// The lines of standard input.
+    public static func readLines() -> [String] {
+        var lines: [String] = []
+        while let line = readLine() { if !line.isEmpty { lines.append(line) } }
+        return lines
+    }
+
+    /// A listed image keeps its folders below the output, unless they would lead out of it.
+    private static func listed(_ path: String) -> InputImage {
+        let leadsOut = path.hasPrefix("/") || path.split(separator: "/").contains("..")
+        let kept = path.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
+        return InputImage(path: path, stem: stem(leadsOut ? (path as NSString).lastPathComponent : kept))
+    }
+
+    private static func stem(_ path: String) -> String { (path as NSString).deletingPathExtension }
+
+    private static func isFolder(_ path: String) -> Bool {
+        var isFolder: ObjCBool = false
+        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
+    }
+}
+
+/// A part of the images, for several processes that share the work: images number, number + count, number + 2·count …
+public struct Shard: Equatable, Sendable {
+    /// 1 … count.
+    public var number: Int
+    public var count: Int
+
+    public init?(number: Int, count: Int) {
+        guard count >= 1, (1...count).contains(number) else { return nil }
+        (self.number, self.count) = (number, count)
+    }
+
+    /// `I/N`, I from 1 to N.
+    public init?(_ text: String) {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
+        guard parts.count == 2, let number = parts[0], let count = parts[1] else { return nil }
+        self.init(number: number, count: count)
+    }
+
+    /// The part of this rank under `mpirun` (Open MPI, MPICH and its kin) or `srun`; nil outside of them.
+    ///
+    /// Slurm's numbers are those of a step: a batch script that starts the program itself has one process, whatever the
+    /// job's number of tasks.
+    public init?(environment: [String: String]) {
+        let launchers = [
+            ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"),
+            ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
+        ]
+        for (rank, size) in launchers {
+            guard let rank = environment[rank].flatMap({ Int($0) }), let size = environment[size].flatMap({ Int($0) })
+            else { continue }
+            self.init(number: rank + 1, count: size)
+            return
+        }
+        return nil
+    }
+
+    public func part<Element>(of all: [Element]) -> [Element] {
+        stride(from: number - 1, to: all.count, by: count).map { all[$0] }
+    }
+}

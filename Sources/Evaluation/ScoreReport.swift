@@ -1,0 +1,108 @@
+import Datasets
+import Foundation
+
+/// A score as `eval --miou --json` prints it. Every share is in 0…1; what would be 0/0 is null.
+public struct ScoreReport: Encodable, Sendable {
+    /// Written as a number or null; a key never goes missing.
+    public struct Score: Encodable, Sendable {
+        public let value: Double?
+
+        public func encode(to encoder: any Encoder) throws {
+            var container = encoder.singleValueContainer()
+            if let value { try container.encode(value) } else { try container.encodeNil() }
+        }
+    }
+
+    public struct Class: Encodable, Sendable {
+        let index: Int
+        let name: String
+        let iou, accuracy, precision, dice: Score
+        /// Labelled as the class.
+        let pixels: Int
+    }
+
+    public struct Failure: Encodable, Sendable {
+        let path, reason: String
+    }
+
+    let images, pixels, ignoredPixels: Int
+    let miou: Score
+    let interval: ClosedRange<Double>?
+    let pixelAccuracy, meanAccuracy, meanDice, frequencyWeightedIoU: Score
+    let classes: [Class]
+    let confusionMatrix: [[Int]]
+    let failed: [Failure]
+
+    public init(_ score: SegmentationScore, seed: UInt64) {
+        let totals = score.matrix.totals
+        (images, pixels, ignoredPixels) = (score.images.count, totals.pixels, score.matrix.ignored)
+        miou = Score(value: totals.meanIoU)
+        interval = score.meanIoUInterval(seed: seed)
+        pixelAccuracy = Score(value: totals.pixelAccuracy)
+        meanAccuracy = Score(value: totals.meanAccuracy)
+        meanDice = Score(value: totals.meanDice)
+        frequencyWeightedIoU = Score(value: totals.frequencyWeightedIoU)
+        classes = score.classes.enumerated().map { k, info in
+            Class(
+                index: k, name: info.name, iou: Score(value: totals.iou(k)), accuracy: Score(value: totals.accuracy(k)),
+                precision: Score(value: totals.precision(k)), dice: Score(value: totals.dice(k)),
+                pixels: totals.labelled[k])
+        }
+        confusionMatrix = (0..<totals.classes).map { truth in
+            (0..<totals.classes).map { score.matrix[truth, $0] }
+        }
+        failed = score.failed.map { Failure(path: $0.path, reason: $0.reason) }
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case images, pixels, miou, classes, failed
+        case ignoredPixels = "ignored_pixels"
+        case interval = "miou_ci95"
+        case pixelAccuracy = "pixel_accuracy"
+        case meanAccuracy = "mean_accuracy"
+        case meanDice = "mean_dice"
+        case frequencyWeightedIoU = "frequency_weighted_iou"
+        case confusionMatrix = "confusion_matrix"
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(images, forKey: .images)
+        try container.encode(pixels, forKey: .pixels)
+        try container.encode(ignoredPixels, forKey: .ignoredPixels)
+        try container.encode(miou, forKey: .miou)
+        try container.encode(interval.map { [$0.lowerBound, $0.upperBound] }, forKey: .interval)
+        try container.encode(pixelAccuracy, forKey: .pixelAccuracy)
+        try container.encode(meanAccuracy, forKey: .meanAccuracy)
+        try container.encode(meanDice, forKey: .meanDice)
+        try container.encode(frequencyWeightedIoU, forKey: .frequencyWeightedIoU)
+        try container.encode(classes, forKey: .classes)
+        try container.encode(confusionMatrix, forKey: .confusionMatrix)
+        try container.encode(failed, forKey: .failed)
+    }
+
+    /// A line for each class and the totals, in percent; a dash for 0/0.
+    public var table: String {
+        func percent(_ score: Score) -> String { score.value.map { String(format: "%.2f", 100 * $0) } ?? "–" }
+        let widths = [max(5, classes.map(\.name.count).max() ?? 0), 8, 8, 9, 8, 12]
+        func line(_ cells: [String]) -> String {
+            zip(cells, widths).enumerated().map { place, cell in
+                let padding = String(repeating: " ", count: max(0, cell.1 - cell.0.count))
+                return place == 0 ? cell.0 + padding : padding + cell.0
+            }.joined(separator: " ")
+        }
+        let rows = classes.map { c in
+            line([c.name, percent(c.iou), percent(c.accuracy), percent(c.precision), percent(c.dice), String(c.pixels)])
+        }
+        let spread = interval.map { String(format: " (95 %%: %.2f to %.2f)", 100 * $0.lowerBound, 100 * $0.upperBound) }
+        let totals = [
+            "mIoU \(percent(miou))\(spread ?? "")", "pixel accuracy \(percent(pixelAccuracy))",
+            "mean accuracy \(percent(meanAccuracy))", "mean Dice \(percent(meanDice))",
+            "frequency-weighted IoU \(percent(frequencyWeightedIoU))",
+            "\(images) images, \(pixels) pixels, \(ignoredPixels) ignored"
+                + (failed.isEmpty ? "" : "; \(failed.count) images failed"),
+        ]
+        return ([line(["class", "IoU", "accuracy", "precision", "Dice", "pixels"])] + rows + [""] + totals)
+            .joined(separator: "\n")
+    }
+}

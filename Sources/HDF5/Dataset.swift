@@ -1,0 +1,90 @@
+import CHDF5
+import CHDF5Shim
+
+extension DatasetInfo {
+    /// The number of elements; nil if that is more than can be counted.
+    public var count: Int? {
+        var count = 1
+        for size in shape {
+            let (product, overflow) = count.multipliedReportingOverflow(by: size)
+            guard !overflow else { return nil }
+            count = product
+        }
+        return count
+    }
+
+    /// Describes an open dataset. Throws ``HDF5Error`` if its values lie in another file or are none at all.
+    init(_ dataset: Handle, path: String, file: String) throws {
+        let failure = { HDF5Error.cannotRead(file: file, path: path, reason: $0) }
+        let refusal = { HDF5Error.refused(file: file, path: path, reason: $0) }
+        let plan = try Handle(H5Dget_create_plist(dataset.id), H5Pclose, orThrow: failure)
+        guard H5Pget_layout(plan.id) != H5D_VIRTUAL, H5Pget_external_count(plan.id) == 0 else {
+            throw refusal("its values lie in another file; copy them into this one")
+        }
+        let space = try Handle(H5Dget_space(dataset.id), H5Sclose, orThrow: failure)
+        guard H5Sget_simple_extent_type(space.id) != H5S_NULL else { throw refusal("it is declared to hold nothing") }
+        let rank = H5Sget_simple_extent_ndims(space.id)
+        guard rank >= 0 else { throw failure(Library.reason) }
+        var sizes = [hsize_t](repeating: 0, count: Int(rank))
+        guard H5Sget_simple_extent_dims(space.id, &sizes, nil) >= 0 else { throw failure(Library.reason) }
+        let type = try Handle(H5Dget_type(dataset.id), H5Tclose, orThrow: failure)
+        self.init(path: path, shape: sizes.map { Int(clamping: $0) }, elementType: ElementType(type.id))
+    }
+}
+
+/// Compares what a dataset declares with what the file holds of it, before memory is reserved for its values.
+struct StorageCheck {
+    let info: DatasetInfo
+    let file: String
+    /// Bytes.
+    let fileSize: Int
+
+    /// The most that deflate can inflate a byte to, from zlib's technical details.
+    private static let bestCompression = 1032
+    private static let largestChunk = 64 << 20
+
+    /// Throws ``HDF5Error/refused(file:path:reason:)``. Returns the number of elements.
+    func callAsFunction(_ dataset: Handle) throws -> Int {
+        let failure = { HDF5Error.cannotRead(file: file, path: info.path, reason: $0) }
+        let type = try Handle(H5Dget_type(dataset.id), H5Tclose, orThrow: failure)
+        guard let count = info.count, count < Int.max / 16 else { throw refused("its shape is absurdly large") }
+        let declared = count * H5Tget_size(type.id)
+        let plan = try Handle(H5Dget_create_plist(dataset.id), H5Pclose, orThrow: failure)
+        let compresses = try checkFilters(of: plan)
+        let stored = Int(clamping: H5Dget_storage_size(dataset.id))
+        guard stored <= fileSize, declared / (compresses ? Self.bestCompression : 1) <= stored else {
+            throw refused("it declares \(declared) bytes, of which the file holds \(min(stored, fileSize))")
+        }
+        guard chunkSize(plan, elementSize: H5Tget_size(type.id)) <= max(declared, Self.largestChunk) else {
+            throw refused("its chunks are larger than all of its values")
+        }
+        return count
+    }
+
+    /// Whether a filter of the dataset makes it smaller. Throws for filters that are not libhdf5's own.
+    private func checkFilters(of plan: Handle) throws -> Bool {
+        var compresses = false
+        for index in 0..<max(H5Pget_nfilters(plan.id), 0) {
+            var flags: UInt32 = 0, valueCount = 0
+            let filter = H5Pget_filter2(plan.id, UInt32(index), &flags, &valueCount, nil, 0, nil, nil)
+            guard (1...6).contains(filter), H5Zfilter_avail(filter) > 0 else {
+                throw refused("it is compressed with filter \(filter), which is not here; repack it with gzip or none")
+            }
+            compresses = compresses || ![H5Z_FILTER_SHUFFLE, H5Z_FILTER_FLETCHER32].contains(filter)
+        }
+        return compresses
+    }
+
+    /// Bytes of one chunk; 0 where the dataset has none.
+    private func chunkSize(_ plan: Handle, elementSize: Int) -> Int {
+        guard H5Pget_layout(plan.id) == H5D_CHUNKED else { return 0 }
+        var sizes = [hsize_t](repeating: 1, count: info.shape.count)
+        guard H5Pget_chunk(plan.id, Int32(sizes.count), &sizes) >= 0 else { return .max }
+        return sizes.reduce(elementSize) { product, size in
+            let (next, overflow) = product.multipliedReportingOverflow(by: Int(clamping: size))
+            return overflow ? .max : next
+        }
+    }
+
+    private func refused(_ reason: String) -> HDF5Error { .refused(file: file, path: info.path, reason: reason) }
+}

@@ -1,0 +1,97 @@
+import CHDF5
+import CHDF5Shim
+
+/// The type of a dataset's elements, of either byte order.
+public enum ElementType: Equatable, Sendable, CustomStringConvertible {
+    case float16, float32, float64
+    case int8, int16, int32, int64
+    case uint8, uint16, uint32, uint64
+    /// Text, compounds, references, variable-length rows, ...: with libhdf5's word for it.
+    case other(String)
+
+    public var isFloat: Bool { [.float16, .float32, .float64].contains(self) }
+
+    public var isInteger: Bool {
+        if case .other = self { return false }
+        return !isFloat
+    }
+
+    public var description: String {
+        switch self {
+        case .float16: "float16"
+        case .float32: "float32"
+        case .float64: "float64"
+        case .int8: "int8"
+        case .int16: "int16"
+        case .int32: "int32"
+        case .int64: "int64"
+        case .uint8: "uint8"
+        case .uint16: "uint16"
+        case .uint32: "uint32"
+        case .uint64: "uint64"
+        case .other(let name): name
+        }
+    }
+
+    /// The type that libhdf5 calls `id`. Booleans, which h5py stores as an enumeration over int8, are `int8`.
+    init(_ id: hid_t) {
+        let size = H5Tget_size(id), isSigned = H5Tget_sign(id) == H5T_SGN_2
+        switch (H5Tget_class(id), size) {
+        case (H5T_FLOAT, 2): self = .float16
+        case (H5T_FLOAT, 4): self = .float32
+        case (H5T_FLOAT, 8): self = .float64
+        case (H5T_INTEGER, 1), (H5T_ENUM, 1): self = isSigned ? .int8 : .uint8
+        case (H5T_INTEGER, 2): self = isSigned ? .int16 : .uint16
+        case (H5T_INTEGER, 4): self = isSigned ? .int32 : .uint32
+        case (H5T_INTEGER, 8): self = isSigned ? .int64 : .uint64
+        case (H5T_STRING, _): self = .other("text")
+        case (H5T_COMPOUND, _): self = .other("a compound type")
+        case (H5T_REFERENCE, _): self = .other("references")
+        case (H5T_VLEN, _): self = .other("rows of variable length")
+        case (H5T_ARRAY, _): self = .other("an array type")
+        default: self = .other("a type of \(size) bytes that beit-seg does not know")
+        }
+    }
+}
+
+/// A Swift type whose values libhdf5 reads into and writes from memory.
+protocol NativeElement {
+    /// libhdf5's name for the type in memory.
+    static var native: hid_t { get }
+    /// What a dataset must hold to be read as this type, in words.
+    static var expected: String { get }
+    static func accepts(_ type: ElementType) -> Bool
+}
+
+extension Float: NativeElement {
+    static var native: hid_t { beitseg_h5t_native_float() }
+    static var expected: String { "floating-point numbers" }
+    static func accepts(_ type: ElementType) -> Bool { type.isFloat }
+}
+
+extension Int64: NativeElement {
+    static var native: hid_t { beitseg_h5t_native_int64() }
+    static var expected: String { "integers" }
+    static func accepts(_ type: ElementType) -> Bool { type.isInteger }
+}
+
+extension Int32: NativeElement {
+    static var native: hid_t { beitseg_h5t_native_int32() }
+    static var expected: String { "integers of at most 32 bits" }
+    static func accepts(_ type: ElementType) -> Bool { [.int8, .int16, .int32, .uint8, .uint16].contains(type) }
+}
+
+extension UInt8: NativeElement {
+    static var native: hid_t { beitseg_h5t_native_uint8() }
+    static var expected: String { "bytes (uint8)" }
+    static func accepts(_ type: ElementType) -> Bool { type == .uint8 }
+}
+
+/// IEEE half precision, little-endian, which libhdf5 has no name for.
+func makeHalfType(orThrow failure: (String) -> HDF5Error) throws -> Handle {
+    let type = try Handle(H5Tcopy(beitseg_h5t_ieee_f32le()), H5Tclose, orThrow: failure)
+    let isSet =
+        H5Tset_fields(type.id, 15, 10, 5, 0, 10) >= 0 && H5Tset_size(type.id, 2) >= 0 && H5Tset_ebias(type.id, 15) >= 0
+    guard isSet else { throw failure(Library.reason) }
+    return type
+}

@@ -1,0 +1,11 @@
+import Files
+
+extension HDF5Error: ExitStatus {
+    public var exitStatus: Int32 {
+        switch self {
+        case .notFound: 66
+        case .cannotOpen, .cannotWrite: 74
+        default: 65
+        }
+    }
+}

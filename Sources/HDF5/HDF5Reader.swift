@@ -1,0 +1,217 @@
+import CHDF5
+import CHDF5Shim
+import Foundation
+
+/// An HDF5 file open for reading, of any origin: nothing in it is trusted. Values come out in row-major order.
+///
+/// Every function throws ``HDF5Error``. Paths start at the root: `/model/a/b`.
+public final class HDF5Reader: Sendable {
+    public let file: String
+    /// Every dataset that can be asked for, sorted by path. One with two names (hard links) is there twice.
+    public let datasets: [DatasetInfo]
+    /// What is in the file but will not be read, with the reason: links other than hard links, values that lie in
+    /// other files, objects that are damaged.
+    public let refusals: [String: String]
+
+    let root: Handle
+    private let contents: Contents
+    private let fileSize: Int
+
+    public init(_ file: String) throws {
+        self.file = file
+        fileSize = try sizeOfRegularFile(file)
+        (root, contents) = try Library.locked {
+            let root = try openForReading(file)
+            return (root, try Contents(root: root, file: file))
+        }
+        var datasets: [DatasetInfo] = [], refusals: [String: String] = [:]
+        for (path, entry) in contents.entries {
+            switch entry {
+            case .group: break
+            case .dataset(let info): datasets.append(info)
+            case .refused(let reason): refusals[path] = reason
+            }
+        }
+        self.datasets = datasets.sorted { $0.path < $1.path }
+        self.refusals = refusals
+    }
+
+    /// Whether `path` is a dataset that can be asked for.
+    public func contains(_ path: String) -> Bool { (try? info(path)) != nil }
+
+    public func info(_ path: String) throws -> DatasetInfo {
+        guard case .dataset(let info) = try entry(path) else { throw HDF5Error.noDataset(file: file, path: path) }
+        return info
+    }
+
+    /// What the walk found at `path`; throws if that or a group above it was refused.
+    func entry(_ path: String) throws -> Contents.Entry {
+        var ancestor = path
+        while ancestor.count > 1 {
+            switch contents.entries[ancestor] {
+            case .refused(let reason): throw HDF5Error.refused(file: file, path: ancestor, reason: reason)
+            case let entry? where ancestor == path: return entry
+            case _?: throw HDF5Error.noDataset(file: file, path: path)
+            case nil: ancestor = (ancestor as NSString).deletingLastPathComponent
+            }
+        }
+        guard path == "/" else { throw HDF5Error.noDataset(file: file, path: path) }
+        return .group
+    }
+
+    // MARK: Values
+
+    /// Reads a dataset of floating-point numbers of any width and byte order, or some of its rows (indices of the first
+    /// axis), converted to Float. `buffer` takes all of them, no more, no less.
+    ///
+    /// Native float32 goes straight from the file into `buffer`.
+    public func readFloats(
+        _ path: String, rows: Range<Int>? = nil, into buffer: UnsafeMutableBufferPointer<Float>
+    ) throws {
+        try read(path, rows: rows, into: buffer)
+    }
+
+    /// Reads integers of any width; those of 64 unsigned bits past Int64 become its largest value.
+    public func readInts(
+        _ path: String, rows: Range<Int>? = nil, into buffer: UnsafeMutableBufferPointer<Int64>
+    ) throws {
+        try read(path, rows: rows, into: buffer)
+    }
+
+    /// Reads integers of at most 32 bits.
+    public func readInts(
+        _ path: String, rows: Range<Int>? = nil, into buffer: UnsafeMutableBufferPointer<Int32>
+    ) throws {
+        try read(path, rows: rows, into: buffer)
+    }
+
+    /// Reads a whole dataset of floating-point numbers.
+    public func readFloats(_ path: String) throws -> (shape: [Int], values: [Float]) { try readAll(path) }
+
+    /// Reads a whole dataset of integers or booleans.
+    public func readInts(_ path: String) throws -> (shape: [Int], values: [Int64]) { try readAll(path) }
+
+    /// Reads a whole dataset of uint8.
+    public func readBytes(_ path: String) throws -> (shape: [Int], values: [UInt8]) { try readAll(path) }
+
+    private func readAll<Value: NativeElement>(_ path: String) throws -> (shape: [Int], values: [Value]) {
+        try Library.locked {
+            let info = try info(path)
+            let (dataset, count) = try open(info, as: Value.self)
+            let values = try [Value](unsafeUninitializedCapacity: count) { buffer, initialized in
+                try transfer(
+                    from: dataset, info, rows: nil, into: UnsafeMutableBufferPointer(rebasing: buffer[..<count]))
+                initialized = count
+            }
+            return (info.shape, values)
+        }
+    }
+
+    private func read<Value: NativeElement>(
+        _ path: String, rows: Range<Int>?, into buffer: UnsafeMutableBufferPointer<Value>
+    ) throws {
+        try Library.locked {
+            let info = try info(path)
+            let (dataset, count) = try open(info, as: Value.self)
+            var asked = count
+            if let rows, let rowCount = info.shape.first {
+                guard rows.lowerBound >= 0, rows.upperBound <= rowCount else {
+                    throw wrongShape(info, expected: "at least \(rows.upperBound) rows")
+                }
+                asked = rowCount == 0 ? 0 : count / rowCount * rows.count
+            }
+            guard asked == buffer.count else { throw wrongShape(info, expected: "\(buffer.count) elements") }
+            try transfer(from: dataset, info, rows: rows, into: buffer)
+        }
+    }
+
+    /// Opens a dataset whose type and storage are in order.
+    private func open<Value: NativeElement>(_ info: DatasetInfo, as: Value.Type) throws -> (Handle, count: Int) {
+        guard Value.accepts(info.elementType) else {
+            throw HDF5Error.wrongType(
+                file: file, path: info.path, expected: Value.expected, found: info.elementType.description)
+        }
+        let dataset = try Handle(H5Dopen2(root.id, info.path, hid_t(H5P_DEFAULT)), H5Dclose, orThrow: failure(info))
+        return (dataset, try StorageCheck(info: info, file: file, fileSize: fileSize)(dataset))
+    }
+
+    private func transfer<Value: NativeElement>(
+        from dataset: Handle, _ info: DatasetInfo, rows: Range<Int>?, into buffer: UnsafeMutableBufferPointer<Value>
+    ) throws {
+        guard !buffer.isEmpty, let start = buffer.baseAddress else { return }
+        let failure = failure(info)
+        let selection = try RowSelection(dataset, shape: info.shape, rows: rows, orThrow: failure)
+        func read(_ type: hid_t, to target: UnsafeMutableRawPointer) throws {
+            guard
+                H5Dread(dataset.id, type, selection.memory.id, selection.file.id, hid_t(H5P_DEFAULT), target) >= 0
+            else { throw failure(Library.reason) }
+        }
+        if Value.self == Float.self, let half = try nativeHalf(dataset, info) {
+            // libhdf5's own conversion takes 20 times as long as reading. The halves fit in the upper half of the buffer.
+            let raw = UnsafeMutableRawBufferPointer(buffer)
+            try read(half.id, to: UnsafeMutableRawPointer(start) + raw.count / 2)
+            expandHalves(in: raw)
+        } else {
+            try read(Value.native, to: start)
+        }
+    }
+
+    /// The type of little-endian halves, if that is what `dataset` holds.
+    private func nativeHalf(_ dataset: Handle, _ info: DatasetInfo) throws -> Handle? {
+        guard info.elementType == .float16 else { return nil }
+        let stored = try Handle(H5Dget_type(dataset.id), H5Tclose, orThrow: failure(info))
+        let half = try makeHalfType(orThrow: failure(info))
+        return H5Tequal(stored.id, half.id) > 0 ? half : nil
+    }
+
+    private func failure(_ info: DatasetInfo) -> (String) -> HDF5Error {
+        { [file] in .cannotRead(file: file, path: info.path, reason: $0) }
+    }
+
+    private func wrongShape(_ info: DatasetInfo, expected: String) -> HDF5Error {
+        .wrongShape(file: file, path: info.path, expected: expected, found: "\(info.shape)")
+    }
+}
+
+/// Turns the 16-bit floats in the upper half of `buffer` into 32-bit floats that fill it. In place: the element written
+/// never reaches past the one just read.
+private func expandHalves(in buffer: UnsafeMutableRawBufferPointer) {
+    let halves = buffer.count / 2
+    for i in 0..<buffer.count / 4 {
+        let half = buffer.load(fromByteOffset: halves + 2 * i, as: UInt16.self)
+        buffer.storeBytes(of: float(fromHalf: half), toByteOffset: 4 * i, as: Float.self)
+    }
+}
+
+/// `Float(Float16(bitPattern: half))` without a call per element, which a processor that need not have F16C costs.
+func float(fromHalf half: UInt16) -> Float {
+    // The exponents' biases differ by 112; a product puts that right for denormals too.
+    let magnitude = Float(bitPattern: UInt32(half & 0x7FFF) << 13) * 0x1p112
+    let special: UInt32 = magnitude >= 65536 ? 0x7F80_0000 : 0  // infinity or NaN
+    return Float(bitPattern: magnitude.bitPattern | special | UInt32(half & 0x8000) << 16)
+}
+
+/// Bytes in `file`. Anything but a regular file is refused: opening a pipe would wait for ever.
+private func sizeOfRegularFile(_ file: String) throws -> Int {
+    var status = stat()
+    guard stat(file, &status) == 0 else {
+        let code = errno
+        throw code == ENOENT || code == ENOTDIR
+            ? HDF5Error.notFound(file: file) : .cannotOpen(file: file, reason: String(cString: strerror(code)))
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+        throw HDF5Error.cannotOpen(file: file, reason: "it is a folder or a device, not a file")
+    }
+    guard access(file, R_OK) == 0 else {
+        throw HDF5Error.cannotOpen(file: file, reason: String(cString: strerror(errno)))
+    }
+    return Int(status.st_size)
+}
+
+private func openForReading(_ file: String) throws -> Handle {
+    let failure = { HDF5Error.notHDF5(file: file, reason: $0) }
+    let access = try Handle(H5Pcreate(beitseg_h5p_file_access()), H5Pclose, orThrow: failure)
+    // Files appear by renaming and are never changed in place, and not every file system can lock.
+    H5Pset_file_locking(access.id, false, true)
+    return try Handle(H5Fopen(file, beitseg_h5f_read_only(), access.id), H5Fclose, orThrow: failure)
+}

@@ -1,0 +1,293 @@
+import CHDF5
+import CHDF5Shim
+import Files
+
+/// The types that beit-seg stores; little-endian on disk.
+public enum StoredType: Sendable {
+    case float16, float32, int32, int64, uint8
+}
+
+/// An HDF5 file in the making. It appears under its name, whole, by ``commit()``, or not at all.
+///
+/// The same calls give the same bytes: no time of writing is kept. Datasets carry HDF5's Fletcher-32 checksum, which
+/// needs chunks; a single value and an empty array have none. Readable by any libhdf5 since 1.8. Every function throws
+/// ``HDF5Error/cannotWrite(file:reason:)``. Groups on the way to a path are made as needed.
+public final class HDF5Writer {
+    public let file: String
+    private let output: AtomicFile
+    private var root: hid_t
+    /// Open until the commit, so that rows written one by one meet in libhdf5's chunk cache.
+    private var streams: [String: Target] = [:]
+
+    public init(_ file: String) throws {
+        self.file = file
+        let failure = { HDF5Error.cannotWrite(file: file, reason: $0) }
+        do { output = try AtomicFile(file) } catch { throw failure(error.reason) }
+        let path = output.temporaryPath
+        root = try Library.locked {
+            let creation = try untimed(beitseg_h5p_file_create(), orThrow: failure)
+            let access = try Handle(H5Pcreate(beitseg_h5p_file_access()), H5Pclose, orThrow: failure)
+            H5Pset_file_locking(access.id, false, true)
+            // The format of 1.8: checksummed metadata, no limit of 64 KiB on a group's or dataset's description.
+            H5Pset_libver_bounds(access.id, H5F_LIBVER_V18, H5F_LIBVER_V18)
+            H5Pset_fclose_degree(access.id, H5F_CLOSE_STRONG)
+            let root = H5Fcreate(path, beitseg_h5f_exclusive(), creation.id, access.id)
+            guard root >= 0 else { throw failure(Library.reason) }
+            return root
+        }
+    }
+
+    deinit {
+        streams = [:]
+        if root >= 0 { Library.locked { _ = H5Fclose(root) } }
+    }
+
+    /// Finishes the file, flushes it to disk and gives it its name. Nothing may be written afterwards.
+    public func commit() throws {
+        try Library.locked {
+            try check(H5Fflush(root, H5F_SCOPE_GLOBAL))
+            streams = [:]
+            try check(H5Fclose(root))
+            root = -1
+        }
+        do { try output.commit() } catch { throw failure(error.reason) }
+    }
+
+    // MARK: Whole datasets
+
+    /// Float16 rounds to the nearest, ties to even.
+    /// - Precondition: `floats` are as many as `shape` says; `format` is `.float32` or `.float16`.
+    public func write(
+        _ path: String, shape: [Int], floats: UnsafeBufferPointer<Float>, as format: StoredType = .float32,
+        compress: Bool = false
+    ) throws {
+        precondition(format == .float32 || format == .float16)
+        try write(path, shape: shape, values: floats, as: format, compress: compress)
+    }
+
+    /// - Precondition: as above.
+    public func write(
+        _ path: String, shape: [Int], floats: [Float], as format: StoredType = .float32, compress: Bool = false
+    ) throws {
+        try floats.withUnsafeBufferPointer {
+            try write(path, shape: shape, floats: $0, as: format, compress: compress)
+        }
+    }
+
+    /// - Precondition: `ints` are as many as `shape` says.
+    public func write(_ path: String, shape: [Int], ints: [Int64], compress: Bool = false) throws {
+        try ints.withUnsafeBufferPointer {
+            try write(path, shape: shape, values: $0, as: .int64, compress: compress)
+        }
+    }
+
+    /// - Precondition: `ints` are as many as `shape` says.
+    public func write(_ path: String, shape: [Int], ints: [Int32], compress: Bool = false) throws {
+        try ints.withUnsafeBufferPointer {
+            try write(path, shape: shape, values: $0, as: .int32, compress: compress)
+        }
+    }
+
+    /// - Precondition: `bytes` are as many as `shape` says.
+    public func write(_ path: String, shape: [Int], bytes: [UInt8], compress: Bool = false) throws {
+        try bytes.withUnsafeBufferPointer {
+            try write(path, shape: shape, values: $0, as: .uint8, compress: compress)
+        }
+    }
+
+    private func write<Value: NativeElement>(
+        _ path: String, shape: [Int], values: UnsafeBufferPointer<Value>, as format: StoredType, compress: Bool
+    ) throws {
+        try Library.locked {
+            let target = try makeDataset(path, shape: shape, as: format, compress: compress)
+            try transfer(values, to: target, rows: nil)
+            // Closing would write what is left in the chunk cache, and keep an error of that to itself.
+            try check(H5Dflush(target.dataset.id))
+        }
+    }
+
+    // MARK: Row by row
+
+    /// Makes a dataset to be filled by `writeRows`; rows never written are zero.
+    public func create(_ path: String, shape: [Int], as format: StoredType, compress: Bool = false) throws {
+        try Library.locked {
+            streams[path] = try makeDataset(path, shape: shape, as: format, compress: compress)
+        }
+    }
+
+    /// Writes rows (indices of the first axis) of a dataset that ``create(_:shape:as:compress:)`` made, of floats.
+    public func writeRows(_ path: String, _ rows: Range<Int>, floats: UnsafeBufferPointer<Float>) throws {
+        try writeRows(path, rows, values: floats)
+    }
+
+    /// Writes rows (indices of the first axis) of a dataset that ``create(_:shape:as:compress:)`` made, of integers.
+    public func writeRows(_ path: String, _ rows: Range<Int>, ints: UnsafeBufferPointer<Int32>) throws {
+        try writeRows(path, rows, values: ints)
+    }
+
+    private func writeRows<Value: NativeElement>(
+        _ path: String, _ rows: Range<Int>, values: UnsafeBufferPointer<Value>
+    ) throws {
+        guard let target = streams[path] else { preconditionFailure("rows for \(path), which was not created") }
+        try Library.locked { try transfer(values, to: target, rows: rows) }
+    }
+
+    // MARK: Attributes
+
+    /// Sets an attribute of the group or dataset `path` to text of any length, in place of one of this name.
+    public func setAttribute(_ name: String, _ value: String, at path: String = "/") throws {
+        try Library.locked {
+            let type = try handle(H5Tcopy(beitseg_h5t_c_s1()), H5Tclose)
+            try check(H5Tset_size(type.id, beitseg_h5t_variable()))
+            try check(H5Tset_cset(type.id, H5T_CSET_UTF8))
+            try value.withCString { text in
+                try withUnsafePointer(to: text) { try setAttribute(name, at: path, type: type.id, memory: type.id, $0) }
+            }
+        }
+    }
+
+    /// Sets an attribute of the group or dataset `path`, in place of one of this name.
+    public func setAttribute(_ name: String, _ value: Int, at path: String = "/") throws {
+        try withUnsafePointer(to: Int64(value)) {
+            try setAttribute(name, at: path, type: beitseg_h5t_std_i64le(), memory: Int64.native, $0)
+        }
+    }
+
+    /// Sets an attribute of the group or dataset `path`, in place of one of this name.
+    public func setAttribute(_ name: String, _ value: Double, at path: String = "/") throws {
+        try withUnsafePointer(to: value) {
+            try setAttribute(
+                name, at: path, type: beitseg_h5t_ieee_f64le(), memory: beitseg_h5t_native_double(), $0)
+        }
+    }
+
+    private func setAttribute(
+        _ name: String, at path: String, type: hid_t, memory: hid_t, _ value: UnsafeRawPointer
+    ) throws {
+        try Library.locked {
+            let object = try handle(H5Oopen(root, path, hid_t(H5P_DEFAULT)), H5Oclose)
+            if H5Aexists(object.id, name) > 0 { try check(H5Adelete(object.id, name)) }
+            let space = try handle(H5Screate(H5S_SCALAR), H5Sclose)
+            let attribute = try handle(
+                H5Acreate2(object.id, name, type, space.id, hid_t(H5P_DEFAULT), hid_t(H5P_DEFAULT)), H5Aclose)
+            try check(H5Awrite(attribute.id, memory, value))
+        }
+    }
+}
+
+// MARK: - Making and filling datasets
+
+extension HDF5Writer {
+    private struct Target {
+        let dataset: Handle
+        let shape: [Int]
+        let format: StoredType
+    }
+
+    private func makeDataset(
+        _ path: String, shape: [Int], as format: StoredType, compress: Bool
+    ) throws -> Target {
+        try makeGroups(above: path)
+        let sizes = shape.map { hsize_t($0) }
+        let space = try handle(
+            shape.isEmpty ? H5Screate(H5S_SCALAR) : H5Screate_simple(Int32(sizes.count), sizes, nil), H5Sclose)
+        let plan = try untimed(beitseg_h5p_dataset_create(), orThrow: failure)
+        if let chunk = chunkShape(shape, bytesPerElement: format.size) {
+            try check(H5Pset_chunk(plan.id, Int32(chunk.count), chunk.map { hsize_t($0) }))
+            if compress {
+                try check(H5Pset_shuffle(plan.id))
+                try check(H5Pset_deflate(plan.id, 4))
+            }
+            try check(H5Pset_fletcher32(plan.id))
+        }
+        let type = try format.makeType(orThrow: failure)
+        let dataset = try handle(
+            H5Dcreate2(root, path, type.id, space.id, hid_t(H5P_DEFAULT), plan.id, hid_t(H5P_DEFAULT)), H5Dclose)
+        return Target(dataset: dataset, shape: shape, format: format)
+    }
+
+    /// One by one, because libhdf5 would stamp groups that it makes on the way with the time.
+    private func makeGroups(above path: String) throws {
+        var group = ""
+        for name in path.split(separator: "/").dropLast() {
+            group += "/" + name
+            let exists = H5Lexists(root, group, hid_t(H5P_DEFAULT))
+            try check(exists)
+            if exists > 0 { continue }
+            let plan = try untimed(beitseg_h5p_group_create(), orThrow: failure)
+            _ = try handle(H5Gcreate2(root, group, hid_t(H5P_DEFAULT), plan.id, hid_t(H5P_DEFAULT)), H5Gclose)
+        }
+    }
+
+    private func transfer<Value: NativeElement>(
+        _ values: UnsafeBufferPointer<Value>, to target: Target, rows: Range<Int>?
+    ) throws {
+        let rowSize = target.shape.dropFirst().reduce(1, *)
+        let expected = rows.map { $0.count * rowSize } ?? target.shape.reduce(1, *)
+        precondition(values.count == expected, "\(values.count) values for \(expected) places")
+        guard let start = values.baseAddress, !values.isEmpty else { return }
+        let selection = try RowSelection(target.dataset, shape: target.shape, rows: rows, orThrow: failure)
+        func write(_ type: hid_t, from source: UnsafeRawPointer) throws {
+            try check(
+                H5Dwrite(
+                    target.dataset.id, type, selection.memory.id, selection.file.id, hid_t(H5P_DEFAULT), source))
+        }
+        if let floats = values as? UnsafeBufferPointer<Float>, target.format == .float16 {
+            let half = try makeHalfType(orThrow: failure)
+            try write(half.id, from: floats.map { Float16($0) })
+        } else {
+            try write(Value.native, from: start)
+        }
+    }
+
+    private func handle(_ id: hid_t, _ close: @escaping @Sendable (hid_t) -> herr_t) throws -> Handle {
+        try Handle(id, close, orThrow: failure)
+    }
+
+    private func check(_ status: Int32) throws {
+        guard status >= 0 else { throw failure(Library.reason) }
+    }
+
+    private func failure(_ reason: String) -> HDF5Error { .cannotWrite(file: file, reason: reason) }
+}
+
+extension StoredType {
+    fileprivate var size: Int {
+        switch self {
+        case .uint8: 1
+        case .float16: 2
+        case .float32, .int32: 4
+        case .int64: 8
+        }
+    }
+
+    fileprivate func makeType(orThrow failure: (String) -> HDF5Error) throws -> Handle {
+        switch self {
+        case .float16: try makeHalfType(orThrow: failure)
+        case .float32: try Handle(H5Tcopy(beitseg_h5t_ieee_f32le()), H5Tclose, orThrow: failure)
+        case .int32: try Handle(H5Tcopy(beitseg_h5t_std_i32le()), H5Tclose, orThrow: failure)
+        case .int64: try Handle(H5Tcopy(beitseg_h5t_std_i64le()), H5Tclose, orThrow: failure)
+        case .uint8: try Handle(H5Tcopy(beitseg_h5t_std_u8le()), H5Tclose, orThrow: failure)
+        }
+    }
+}
+
+/// A property list for an object that keeps no time of its making.
+private func untimed(_ kind: hid_t, orThrow failure: (String) -> HDF5Error) throws -> Handle {
+    let plan = try Handle(H5Pcreate(kind), H5Pclose, orThrow: failure)
+    guard H5Pset_obj_track_times(plan.id, false) >= 0 else { throw failure(Library.reason) }
+    return plan
+}
+
+/// Chunks of at most 1 MiB, each a contiguous run of the array where the shape allows, and of nearly equal sizes, so
+/// that the last one is hardly padded. nil for a single value and for an array without elements.
+func chunkShape(_ shape: [Int], bytesPerElement: Int) -> [Int]? {
+    guard !shape.isEmpty, !shape.contains(0) else { return nil }
+    var chunk = shape, room = (1 << 20) / bytesPerElement
+    for axis in shape.indices.reversed() {
+        let pieces = (shape[axis] + room - 1) / room
+        chunk[axis] = (shape[axis] + pieces - 1) / pieces
+        room = pieces > 1 ? 1 : room / chunk[axis]
+    }
+    return chunk
+}

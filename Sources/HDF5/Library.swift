@@ -1,0 +1,46 @@
+import CHDF5
+import CHDF5Shim
+import Foundation
+
+/// libhdf5 itself: one caller at a time (not every build of it locks), errors thrown instead of printed.
+enum Library {
+    private static let lock = NSRecursiveLock()
+
+    /// Plugins are code that a file can name, so none is ever loaded.
+    private static let pluginsAreOff: Bool = H5PLset_loading_state(0) >= 0
+
+    /// Runs `body` while no other thread is in libhdf5.
+    static func locked<Result>(_ body: () throws -> Result) rethrows -> Result {
+        lock.lock()
+        defer { lock.unlock() }
+        _ = pluginsAreOff
+        H5Eset_auto2(hid_t(H5E_DEFAULT), nil, nil)  // a setting of the thread, hence here
+        return try body()
+    }
+
+    /// The most specific message of the call that failed last on this thread, in one line.
+    static var reason: String {
+        var text = [CChar](repeating: 0, count: 400)
+        beitseg_h5_innermost_error(&text, text.count)
+        let line = text.prefix { $0 != 0 }.map {
+            UInt8(bitPattern: $0) < 32 ? UInt8(ascii: " ") : UInt8(bitPattern: $0)
+        }
+        return line.isEmpty ? "libhdf5 gives no reason" : String(decoding: line, as: UTF8.self)
+    }
+}
+
+/// An identifier of libhdf5 (dataset, group, type, property list, ...), released once when the last reference goes.
+///
+/// Bind it to a name for as long as its `id` is in use: a temporary is gone before the call that takes its `id`.
+final class Handle: Sendable {
+    let id: hid_t
+    private let close: @Sendable (hid_t) -> herr_t
+
+    /// Throws `failure(reason)` if `id` says that the call which made it failed.
+    init(_ id: hid_t, _ close: @escaping @Sendable (hid_t) -> herr_t, orThrow failure: (String) -> HDF5Error) throws {
+        guard id >= 0 else { throw failure(Library.reason) }
+        (self.id, self.close) = (id, close)
+    }
+
+    deinit { _ = Library.locked { close(id) } }
+}

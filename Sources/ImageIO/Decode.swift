@@ -1,0 +1,110 @@
+import CImageShim
+
+/// What an image is, known without decoding its pixels.
+public struct ImageHeader: Sendable, Equatable {
+    public enum Format: Sendable { case png, jpeg }
+    /// Pixels, after the image is turned upright.
+    public var width, height: Int
+    public var format: Format
+}
+
+/// The size and format of an image, from its first bytes. Throws ``FileError`` or ``ImageError``.
+public func imageHeader(_ path: String) throws -> ImageHeader {
+    let source = try openImage(path)
+    let turned = Orientation(exif: source.exif).exchangesSides
+    return ImageHeader(
+        width: turned ? source.height : source.width, height: turned ? source.width : source.height,
+        format: source is PNGReader ? .png : .jpeg)
+}
+
+/// Decodes a PNG or JPEG, told apart by content, as RGB and turned upright by its Exif orientation.
+///
+/// Values are used as stored: gamma and colour profiles are ignored, alpha is dropped (not blended), grey is
+/// replicated, 16 bits are rounded to 8. A file that ends early or has damaged data is refused.
+///
+/// - Parameter shortSide: A size in pixels that suffices. A JPEG is then decoded at 1/2, 1/4 or 1/8 of its size where
+///   its short side stays at least that long, several times faster; other images keep their size.
+/// - Throws: ``FileError`` or ``ImageError``.
+public func decodeImage(
+    _ path: String, limits: ImageLimits = ImageLimits(), shrinkingTo shortSide: Int? = nil
+) throws -> RGBImage {
+    let source = try openImage(path)
+    try limits.check(width: source.width, height: source.height, path: path)
+    let orientation = Orientation(exif: source.exif)
+    let rows = try ImageRows(source, shrinkingTo: shortSide)
+    return RGBImage(width: rows.width, height: rows.height, pixels: try rows.read(rows.height)).turned(orientation)
+}
+
+/// Reads an image strip by strip, for images larger than memory. (A progressive JPEG still needs memory for all its
+/// coefficients.)
+public final class ImageRows {
+    /// Pixels of the rows delivered.
+    public let width, height: Int
+    /// Rows not yet read.
+    public private(set) var remaining: Int
+    private let source: any RowSource
+
+    /// Throws ``FileError`` or ``ImageError``; the latter also where strips cannot be had (an interlaced PNG, or an
+    /// image that must be turned upright).
+    public convenience init(_ path: String) throws {
+        let source = try openImage(path)
+        let turned = Orientation(exif: source.exif) != .upright
+        if let obstacle = source.obstacle ?? (turned ? "its Exif data turn it; save it upright" : nil) {
+            throw ImageError(path: path, .notInRows(obstacle))
+        }
+        try self.init(source)
+    }
+
+    init(_ source: any RowSource, shrinkingTo shortSide: Int? = nil) throws {
+        let fits = { (shrink: Int) in min(source.width, source.height) / shrink >= shortSide ?? .max }
+        let shrink = try source.beginRGB(shrink: [8, 4, 2].first(where: fits) ?? 1)
+        (width, height) = ((source.width + shrink - 1) / shrink, (source.height + shrink - 1) / shrink)
+        (self.source, remaining) = (source, height)
+    }
+
+    /// The next `count` rows, `3 · width` bytes each, from top to bottom.
+    ///
+    /// - Precondition: so many remain.
+    public func read(_ count: Int) throws -> [UInt8] {
+        precondition((0...remaining).contains(count), "\(count) rows wanted, \(remaining) remain")
+        remaining -= count
+        return try [UInt8](unsafeUninitializedCapacity: 3 * width * count) { buffer, filled in
+            guard let rows = buffer.baseAddress else { return }
+            try source.read(rows, rowBytes: 3 * width, count: count)
+            filled = 3 * width * count
+        }
+    }
+}
+
+/// Decodes a mask: a grey or palette PNG of 1 to 16 bits whose samples are class indices, taken as stored (a 1-bit mask
+/// has classes 0 and 1). Exif is ignored.
+///
+/// - Throws: ``FileError`` or ``ImageError``; ``ImageError/Reason/notAMask(_:)`` for JPEGs and for PNGs with colours or
+///   alpha.
+public func decodeMask(_ path: String, limits: ImageLimits = ImageLimits()) throws -> IndexMask {
+    guard let source = try openImage(path) as? PNGReader else {
+        throw ImageError(path: path, .notAMask("it is a JPEG, which does not keep exact values"))
+    }
+    guard source.hasSingleSamples else {
+        throw ImageError(path: path, .notAMask("it has colours or transparency, not one number per pixel"))
+    }
+    try limits.check(width: source.width, height: source.height, path: path)
+    try source.beginSamples()
+    let (width, height) = (source.width, source.height)
+    let values =
+        source.bitDepth == 16
+        ? try readSamples(source, as: UInt16.self)
+        : try readSamples(source, as: UInt8.self).map { UInt16($0) }
+    return IndexMask(width: width, height: height, values: values, palette: source.palette)
+}
+
+private func readSamples<Sample: FixedWidthInteger>(_ source: PNGReader, as type: Sample.Type) throws -> [Sample] {
+    let count = source.width * source.height
+    return try [Sample](unsafeUninitializedCapacity: count) { buffer, filled in
+        let rowBytes = source.width * MemoryLayout<Sample>.size
+        let bytes = UnsafeMutableRawBufferPointer(buffer).assumingMemoryBound(to: UInt8.self)
+        guard let rows = bytes.baseAddress else { return }
+        try source.read(rows, rowBytes: rowBytes, count: source.height)
+        filled = count
+    }
+}

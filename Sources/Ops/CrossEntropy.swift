@@ -1,0 +1,105 @@
+import CKernels
+import TensorCore
+
+extension Tape {
+    /// Softmax and cross-entropy, the mean over rows: `[1]`.
+    ///
+    /// With smoothing s and class weights w, a row with label y costs −Σ_c t_c·ln softmax(z)_c,
+    /// t_c = w_c·((1 − s)·[c = y] + s/K), and the mean is Σ cost / Σ w_y (PyTorch's `cross_entropy`). Without a valid
+    /// row, loss and gradient are 0. The probabilities are computed anew for the gradient, not kept.
+    /// - Parameters:
+    ///   - logits: `[..., K]`, a row for each pixel, image or token.
+    ///   - labels: a class for each row.
+    ///   - ignoreIndex: rows with this label count for nothing.
+    ///   - classWeights: K factors.
+    /// - Precondition: every label is `ignoreIndex` or in 0 ..< K; labels are checked where they are read.
+    public func softmaxCrossEntropy(
+        _ logits: Variable, labels: [Int32], ignoreIndex: Int32? = 255, labelSmoothing: Float = 0,
+        classWeights: [Float]? = nil
+    ) -> Variable {
+        let (z, classes) = (logits.value, logits.shape.last ?? 1)
+        precondition(labels.count * classes == z.count, "\(labels.count) labels for logits \(z.shape)")
+        let targets = LabelTargets(
+            labels, classes: classes, ignoreIndex: ignoreIndex, smoothing: labelSmoothing, weights: classWeights)
+        return rowLoss(logits, factor: targets.inverseWeight) { rows, scale, gradient, stride in
+            targets.withLabels(rows) {
+                beitseg_cross_entropy(
+                    z.pointer + rows.lowerBound * classes, rows.count, classes, $0, targets.ignored, targets.smoothing,
+                    targets.weights?.pointer, scale, gradient, stride)
+            }
+        }
+    }
+
+    /// Cross-entropy with a target distribution for each row (mixup): the mean over rows of −Σ t·ln softmax(z), `[1]`.
+    /// - Parameters:
+    ///   - logits: `[..., K]`.
+    ///   - targets: of the same shape.
+    public func softmaxCrossEntropy(_ logits: Variable, targets: Tensor) -> Variable {
+        let (z, classes) = (logits.value, logits.shape.last ?? 1)
+        precondition(targets.shape == z.shape, "targets \(targets.shape) for logits \(z.shape)")
+        let rows = z.count / max(1, classes)
+        return rowLoss(logits, factor: 1 / Double(max(1, rows))) { rows, scale, gradient, stride in
+            let start = rows.lowerBound * classes
+            return beitseg_soft_cross_entropy(
+                z.pointer + start, rows.count, classes, targets.pointer + start, scale, gradient, stride)
+        }
+    }
+
+    /// factor·Σ over the rows of `z` of a loss whose kernel yields value and gradient at once. Backward runs the
+    /// kernel again, so that forward keeps nothing.
+    /// - Parameter kernel: the sum over `rows`; writes its gradient times `scale` to rows `stride` elements apart
+    ///   (0: one row of scratch).
+    func rowLoss(
+        _ z: Variable, factor: Double,
+        _ kernel:
+            @escaping (
+                _ rows: Range<Int>, _ scale: Float, _ gradient: UnsafeMutablePointer<Float>, _ stride: Int
+            ) -> Double
+    ) -> Variable {
+        let (rows, shape, slot) = (Rows(of: z.value), z.shape, z.slot)
+        let total = rows.total { range in
+            let scratch = Tensor(uninitialized: [rows.columns])
+            return withExtendedLifetime(scratch) { kernel(range, 1, scratch.pointer, 0) }
+        }
+        return record(Tensor([Float(factor * total)], [1]), from: [z]) { dy in
+            let gradient = Tensor(uninitialized: shape)
+            let scale = Float(factor * Double(dy.scalar))
+            rows.run { range, columns in
+                _ = kernel(range, scale, gradient.pointer + range.lowerBound * columns, columns)
+            }
+            slot?.add(gradient)
+        }
+    }
+}
+
+/// Labels as targets of a cross-entropy, in the form that the kernels take.
+struct LabelTargets {
+    let labels: [Int32]
+    /// The label of rows that do not count; −1 if there is none.
+    let ignored: Int32
+    let smoothing: Float
+    let weights: Tensor?
+    /// 1/Σ w_y over the rows that count, or 0 without any.
+    let inverseWeight: Double
+
+    init(_ labels: [Int32], classes: Int, ignoreIndex: Int32?, smoothing: Float, weights: [Float]?) {
+        precondition(weights.map { $0.count == classes } ?? true, "class weights for another number of classes")
+        precondition(smoothing >= 0 && smoothing <= 1, "label smoothing \(smoothing)")
+        let ignored = ignoreIndex ?? -1
+        let weight = PartialSums.total(labels.count, grain: Elementwise.grain) { range in
+            var sum = 0.0
+            for label in labels[range] where label != ignored {
+                precondition(label >= 0 && label < classes, "label \(label) of \(classes) classes")
+                sum += weights.map { Double($0[Int(label)]) } ?? 1
+            }
+            return sum
+        }
+        (self.labels, self.ignored, self.smoothing) = (labels, ignored, smoothing)
+        self.weights = weights.map { Tensor($0, [classes]) }
+        inverseWeight = weight > 0 ? 1 / weight : 0
+    }
+
+    func withLabels<R>(_ range: Range<Int>, _ body: (UnsafePointer<Int32>?) -> R) -> R {
+        labels[range].withUnsafeBufferPointer { body($0.baseAddress) }
+    }
+}

@@ -1,0 +1,136 @@
+import CKernels
+import TensorCore
+
+/// Where the pixels of one axis lie on a coarser or finer one: pixel i at `fraction[i]` of the way from `left[i]` to the
+/// next. Its centre is (i + ½)·inputs/outputs − ½, held inside the axis (PyTorch's bilinear, `align_corners=False`).
+public struct BilinearAxis: Sendable {
+    public let inputs: Int
+    public var outputs: Int { left.count }
+    let left: [Int32]
+    let fraction: [Float]
+
+    public init(from inputs: Int, to outputs: Int) {
+        precondition(inputs > 0 && outputs > 0, "\(inputs) to \(outputs) pixels")
+        self.inputs = inputs
+        let scale = Double(inputs) / Double(outputs)
+        let places = (0..<outputs).map { min(max((Double($0) + 0.5) * scale - 0.5, 0), Double(inputs - 1)) }
+        left = places.map { Int32($0) }
+        fraction = places.map { Float($0 - $0.rounded(.down)) }
+    }
+
+    /// The inputs that `outputs` are made of.
+    public func sources(_ outputs: Range<Int>) -> Range<Int> {
+        Int(left[outputs.lowerBound])..<min(inputs, Int(left[outputs.upperBound - 1]) + 2)
+    }
+}
+
+/// The last step of segmentation: logits at the decoder's resolution become a class for each pixel of the photo.
+///
+/// Works on strips of the photo's rows, a few hundred pixels at a time, so that nothing of size K × pixels ever exists.
+public struct SegmentationOutput {
+    /// The logits of one pass over the photo.
+    public struct Pass {
+        /// Some consecutive rows `[w, K]`; the first is row `firstRow` of the logits.
+        public var rows: [Tensor]
+        public var firstRow: Int
+        public var vertical, horizontal: BilinearAxis
+
+        public init(rows: [Tensor], firstRow: Int, vertical: BilinearAxis, horizontal: BilinearAxis) {
+            (self.rows, self.firstRow) = (rows, firstRow)
+            (self.vertical, self.horizontal) = (vertical, horizontal)
+        }
+    }
+
+    /// K.
+    public let classes: Int
+    /// Of the photo, in pixels.
+    public let width: Int
+    /// Pixels whose values are in memory at once, per thread.
+    static let block = 512
+
+    public init(classes: Int, width: Int) {
+        precondition(classes > 0 && classes <= 1 << 16 && width > 0, "\(classes) classes, \(width) pixels")
+        (self.classes, self.width) = (classes, width)
+    }
+
+    /// Finds the classes of the photo's rows `rows`.
+    ///
+    /// One pass: the class of the largest logit. Several: of the largest mean of the passes' softmax (mmsegmentation's
+    /// `aug_test`).
+    /// - Parameters:
+    ///   - labels: receives rows.count · width classes.
+    ///   - confidence: receives the probability of each pixel's class; may be nil.
+    public func classify(
+        _ passes: [Pass], rows: Range<Int>, labels: UnsafeMutablePointer<UInt16>,
+        confidence: UnsafeMutablePointer<Float>? = nil
+    ) {
+        // Rows are written apart: a task has its own.
+        nonisolated(unsafe) let (passes, labels, confidence) = (passes, labels, confidence)
+        WorkerPool.current.run(rows.count, grain: 8) { range in
+            let longest = passes.map(\.horizontal.inputs).max() ?? 0
+            let scratch = Scratch(
+                row: Tensor(uninitialized: [longest, classes]),
+                values: Tensor(uninitialized: [Self.block, classes]),
+                sums: Tensor(uninitialized: [passes.count > 1 ? Self.block : 0, classes]))
+            for row in range {
+                classify(
+                    passes, row: rows.lowerBound + row, scratch, labels: labels + row * width,
+                    confidence: confidence.map { $0 + row * width })
+            }
+        }
+    }
+
+    private struct Scratch {
+        let row, values, sums: Tensor
+    }
+
+    private func classify(
+        _ passes: [Pass], row: Int, _ scratch: Scratch, labels: UnsafeMutablePointer<UInt16>,
+        confidence: UnsafeMutablePointer<Float>?
+    ) {
+        for start in stride(from: 0, to: width, by: Self.block) {
+            let columns = start..<min(width, start + Self.block)
+            let values = passes.count > 1 ? scratch.sums.pointer : scratch.values.pointer
+            if passes.count > 1 {
+                values.update(repeating: 0, count: columns.count * classes)
+                for pass in passes {
+                    let logits = scratch.values.pointer
+                    interpolate(pass, row, columns, scratch.row.pointer, into: logits)
+                    beitseg_softmax(logits, columns.count, classes, logits)
+                    beitseg_axpby(1 / Float(passes.count), logits, 1, values, columns.count * classes)
+                }
+            } else {
+                interpolate(passes[0], row, columns, scratch.row.pointer, into: values)
+            }
+            beitseg_argmax_rows(values, columns.count, classes, labels + start)
+            guard let confidence else { continue }
+            if passes.count == 1 { beitseg_softmax(values, columns.count, classes, values) }
+            for column in columns {
+                confidence[column] = values[(column - start) * classes + Int(labels[column])]
+            }
+        }
+    }
+
+    /// The logits of some pixels of a row: `[columns, K]`.
+    private func interpolate(
+        _ pass: Pass, _ row: Int, _ columns: Range<Int>, _ blended: UnsafeMutablePointer<Float>,
+        into values: UnsafeMutablePointer<Float>
+    ) {
+        // Only the part of the logits' row that these pixels need is blended with the next row's.
+        let source = pass.horizontal.sources(columns)
+        let (offset, count) = (source.lowerBound * classes, source.count * classes)
+        let top = Int(pass.vertical.left[row]) - pass.firstRow
+        let below = min(top + 1, pass.vertical.inputs - 1 - pass.firstRow)
+        let share = pass.vertical.fraction[row]
+        beitseg_axpby(1 - share, pass.rows[top].pointer + offset, 0, blended + offset, count)
+        beitseg_axpby(share, pass.rows[below].pointer + offset, 1, blended + offset, count)
+        pass.horizontal.left.withUnsafeBufferPointer { left in
+            pass.horizontal.fraction.withUnsafeBufferPointer { fraction in
+                guard let left = left.baseAddress, let fraction = fraction.baseAddress else { return }
+                beitseg_interpolate_columns(
+                    blended, pass.horizontal.inputs - 1, left + columns.lowerBound, fraction + columns.lowerBound,
+                    columns.count, classes, values)
+            }
+        }
+    }
+}

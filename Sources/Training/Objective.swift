@@ -1,0 +1,40 @@
+import Checkpoints
+import Layers
+import Ops
+
+/// What a run learns: its model, batches and loss, and how it is judged.
+public protocol Objective: AnyObject {
+    /// All that makes the objective anew: kept in the checkpoint, for resuming.
+    associatedtype Settings: Codable & Sendable
+    associatedtype Batch: Sendable
+
+    var settings: Settings { get }
+    var model: any Module { get }
+    /// Blocks, for the layer-wise decay of the learning rate.
+    var depth: Int { get }
+    /// Training images.
+    var count: Int { get }
+    /// Changes when the images or their order do.
+    var fingerprint: UInt64 { get }
+    /// Makes a batch, on any thread; a function of its arguments alone.
+    var loader: @Sendable (_ members: [(image: Int, place: Int)]) throws -> Batch { get }
+
+    /// The mean loss of a batch, `[1]`.
+    func loss(_ batch: Batch, _ tape: Tape) -> Variable
+    /// The files of a batch, to name them in an error.
+    func images(of batch: Batch) -> [String]
+    /// Scores on images that it does not learn from; nil where there are none.
+    func validate() throws -> Validation?
+    /// What the checkpoint says of the model.
+    func description(metrics: [String: Double]) -> ModelDescription
+}
+
+/// The scores of a validation.
+public struct Validation: Sendable {
+    /// The one that decides which model is the best; higher is better.
+    public var score: Double
+    /// By name, as they are logged.
+    public var metrics: [String: Double]
+
+    public init(score: Double, metrics: [String: Double]) { (self.score, self.metrics) = (score, metrics) }
+}

@@ -1,0 +1,75 @@
+import Foundation
+
+/// How a model is trained, whatever it learns.
+public struct Recipe: Codable, Equatable, Sendable {
+    /// Passes over the training images; `steps`, where given, counts instead.
+    public var epochs = 100.0
+    public var steps: Int?
+    /// Images of one forward and backward pass, and passes before each update.
+    public var batch = 16
+    public var accumulate = 1
+    /// The peak, reached after a linear warm-up; then a cosine down to `minimumLearningRate`.
+    public var learningRate = 7e-4
+    public var minimumLearningRate = 1e-6
+    public var warmupEpochs = 5.0
+    /// Of parameters that decay (see ``Parameter/decays``).
+    public var weightDecay = 0.05
+    /// The learning rate of block i is `layerDecay` times that of block i + 1; 1 for the same everywhere.
+    public var layerDecay = 1.0
+    /// The largest L2 norm of all gradients together; nil for no limit.
+    public var clipGradient: Double?
+    /// Decay of the moving average of the weights, which is then what is validated and kept as the best; nil for none.
+    public var averageDecay: Double?
+    public var seed: UInt64 = 0
+    /// Epochs from one validation to the next.
+    public var evaluateEvery = 1
+    /// Steps from one `last.h5` to the next; one is also written after each validation.
+    public var checkpointEvery = 500
+
+    public init() {}
+
+    /// Images of one update, on all workers.
+    func imagesPerStep(workers: Int) -> Int { batch * accumulate * workers }
+
+    /// Updates in the whole run over `count` images.
+    public func totalSteps(count: Int, workers: Int = 1) -> Int {
+        steps ?? max(1, Int((epochs * Double(count) / Double(imagesPerStep(workers: workers))).rounded(.up)))
+    }
+
+    func warmupSteps(count: Int, workers: Int = 1) -> Int {
+        Int((warmupEpochs * Double(count) / Double(imagesPerStep(workers: workers))).rounded())
+    }
+
+    /// What makes the recipe impossible, in one sentence; nil if nothing does.
+    public var problem: String? {
+        let counts = [("batch", batch), ("accumulate", accumulate), ("eval-every", evaluateEvery)]
+        for (name, value) in counts + [("checkpoint-every", checkpointEvery), ("steps", steps ?? 1)] where value < 1 {
+            return "--\(name) is \(value), and must be at least 1"
+        }
+        let rates = [
+            ("epochs", epochs), ("lr", learningRate), ("min-lr", minimumLearningRate), ("warmup-epochs", warmupEpochs),
+            ("weight-decay", weightDecay), ("clip-grad", clipGradient ?? 0),
+        ]
+        for (name, value) in rates where !value.isFinite || value < 0 { return "--\(name) is \(value), and must not be" }
+        for (name, value) in [("layer-decay", layerDecay), ("ema", averageDecay ?? 1)] where !(value > 0 && value <= 1) {
+            return "--\(name) is \(value), and must be above 0 and at most 1"
+        }
+        return nil
+    }
+}
+
+extension Recipe {
+    /// For people, in one line.
+    public var summary: String {
+        let length = steps.map { "\($0) steps" } ?? "\(epochs) epochs"
+        let extras = [
+            clipGradient.map { "clipping at \($0)" }, averageDecay.map { "weights averaged with decay \($0)" },
+        ]
+        let parts = [
+            "\(length) of batches of \(batch)" + (accumulate > 1 ? " × \(accumulate)" : ""),
+            "AdamW, peak learning rate \(learningRate), warm-up \(warmupEpochs) epochs, cosine to \(minimumLearningRate)",
+            "weight decay \(weightDecay)", "layer decay \(layerDecay)",
+        ]
+        return "recipe: " + (parts + extras.compactMap { $0 } + ["seed \(seed)"]).joined(separator: "; ")
+    }
+}

@@ -1,0 +1,46 @@
+import Files
+import Foundation
+
+/// The folder of a training run: `last.h5`, `best.h5`, `log.jsonl`, `config.json`.
+public struct RunFolder: Sendable {
+    public let path: String
+    public var last: String { path + "/last.h5" }
+    public var best: String { path + "/best.h5" }
+    var log: String { path + "/log.jsonl" }
+    var config: String { path + "/config.json" }
+
+    public init(_ path: String) { self.path = path }
+
+    /// Makes the folder for a new run. Throws ``TrainingError`` if a run is there, or `FileError`.
+    public func begin(_ settings: some Encodable) throws {
+        guard !FileManager.default.fileExists(atPath: last) else { throw TrainingError.occupied(folder: path) }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
+        try AtomicFile.write(String(decoding: try encoder.encode(settings), as: UTF8.self) + "\n", to: config)
+        try AtomicFile.write("", to: log)
+    }
+
+    /// Forgets what was logged after `step`, because it will happen again.
+    func rewindLog(to step: Int) throws {
+        struct Line: Decodable { var step: Int }
+        let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+        let kept = text.split(separator: "\n").filter { line in
+            (try? JSONDecoder().decode(Line.self, from: Data(line.utf8))).map { $0.step <= step } ?? false
+        }
+        try AtomicFile.write(kept.map { $0 + "\n" }.joined(), to: log)
+    }
+
+    /// Appends a line to the log. Throws `FileError`.
+    func append(_ entry: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        let line = Array(try encoder.encode(entry)) + [UInt8(ascii: "\n")]
+        let descriptor = open(log, O_WRONLY | O_APPEND | O_CREAT, 0o644)
+        guard descriptor >= 0 else { throw FileError.system(log, doing: "open") }
+        let written = line.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        let code = errno
+        guard close(descriptor) == 0, written == line.count else {
+            throw FileError.system(log, doing: "write", code: code)
+        }
+    }
+}

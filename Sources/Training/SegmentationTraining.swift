@@ -1,0 +1,114 @@
+import Checkpoints
+import Datasets
+import Files
+import Foundation
+import Layers
+import Models
+
+/// A plan for learning to segment: what to learn from, with which network, how.
+public struct SegmentationPlan: Sendable {
+    public var data: DatasetOptions
+    public var augmentation = Augmentation()
+    public var initial: InitialWeights
+    public var decoder = DecoderConfiguration()
+    /// Changes to the architecture by name (`--set`).
+    public var changes = Checkpoints.Settings()
+    /// Height and width of the network's input in pixels; nil for that of the backbone.
+    public var size: [Int]?
+    public var dropPath: Float?
+    public var classWeights: [Float]?
+    public var recipe = Recipe()
+    /// The command line, for the provenance.
+    public var command: String
+
+    public init(data: DatasetOptions, initial: InitialWeights, command: String) {
+        (self.data, self.initial, self.command) = (data, initial, command)
+    }
+}
+
+extension Trainer where Task == SegmentationObjective {
+    /// Checks the data, makes the model and the run's folder.
+    ///
+    /// - Parameter note: receives lines on the data, the model and the initial weights.
+    /// - Throws: ``DatasetError``, ``TrainingError``, ``CheckpointError``, `FileError`, `PlanError`.
+    public convenience init(_ plan: SegmentationPlan, folder: RunFolder, note: (String) -> Void) throws {
+        if let problem = plan.recipe.problem ?? plan.augmentation.problem { throw PlanError(problem) }
+        let dataset = try SegmentationDataset(plan.data)
+        let check = try DataCheck(dataset)
+        check.lines.forEach(note)
+        try check.verdict()
+        let start = try StartingPoint(plan.initial)
+        let configuration = try plan.configuration(start.backbone, classes: dataset.classes.count)
+        var preprocessing = start.preprocessing
+        preprocessing.size = configuration.backbone?.imageSize ?? preprocessing.size
+        var settings = SegmentationSettings(
+            data: plan.data, configuration: configuration, preprocessing: preprocessing,
+            provenance: Provenance(
+                command: plan.command, seed: plan.recipe.seed, data: plan.data.folders, parentSHA256: start.parent?.sha256))
+        settings.augmentation = plan.augmentation
+        settings.classWeights = try plan.weights(dataset.classes.count)
+        guard case .segmentation(let model) = Model(
+            configuration, Initializer(seed: plan.recipe.seed, style: .finetuning))
+        else { preconditionFailure("a configuration of another task") }
+        if let parent = start.parent { WeightTransfer(from: parent.model, to: model).lines.forEach(note) }
+        note("model: \(model.parameterCount) parameters, \(preprocessing.size[0])×\(preprocessing.size[1]) pixels")
+        let objective = try SegmentationObjective(settings, dataset, model, seed: plan.recipe.seed)
+        try folder.begin(Plan(settings: settings, recipe: plan.recipe))
+        self.init(objective, plan.recipe, folder: folder)
+    }
+
+    /// The run in `folder`, where its `last.h5` stands.
+    ///
+    /// Throws ``TrainingError``, ``CheckpointError``, ``DatasetError``.
+    public convenience init(resuming folder: RunFolder) throws {
+        guard FileManager.default.fileExists(atPath: folder.last), let state = try Checkpoint.loadTraining(folder.last)
+        else { throw TrainingError.nothingToResume(folder: folder.path) }
+        guard let saved = try? JSONDecoder().decode(Saved.self, from: Data(state.json.utf8)) else {
+            throw TrainingError.changed(folder: folder.path, what: "it is not the state of a segmentation run")
+        }
+        let loaded = try Checkpoint.load(folder.last, task: .segmentation, frozen: false)
+        guard case .segmentation(let model) = loaded.model else { preconditionFailure("a model of another task") }
+        let objective = try SegmentationObjective(
+            saved.settings, SegmentationDataset(saved.settings.data), model, seed: saved.recipe.seed)
+        self.init(objective, saved.recipe, folder: folder)
+        try restore(state, saved)
+    }
+
+    /// The contents of `config.json`.
+    private struct Plan: Encodable {
+        var settings: SegmentationSettings
+        var recipe: Recipe
+    }
+}
+
+extension SegmentationPlan {
+    /// The whole architecture; later sources win: backbone, decoder, `--size`, `--drop-path`, `--set`.
+    fileprivate func configuration(_ backbone: BackboneConfiguration, classes: Int) throws -> ModelConfiguration {
+        var (backbone, decoder) = (backbone, decoder)
+        backbone.finalNorm = true
+        if let size { backbone.imageSize = size }
+        if let dropPath { backbone.dropPath = dropPath }
+        decoder.classes = classes
+        let result = try changes.applied(to: .segmentation(backbone, decoder))
+        if let problem = result.problem { throw PlanError(problem) }
+        guard result.decoder?.classes == classes else {
+            throw PlanError("decoder.classes is \(result.decoder?.classes ?? 0), but the data has \(classes) classes")
+        }
+        return result
+    }
+
+    fileprivate func weights(_ classes: Int) throws -> [Float]? {
+        guard let classWeights else { return nil }
+        guard classWeights.count == classes, classWeights.allSatisfy({ $0.isFinite && $0 >= 0 }) else {
+            throw PlanError("--class-weights has \(classWeights.count) numbers, and must have one of at least 0 for each of the \(classes) classes")
+        }
+        return classWeights
+    }
+}
+
+/// A plan that cannot be carried out (exit status 64).
+public struct PlanError: Error, Equatable, ExitStatus {
+    public let description: String
+    public var exitStatus: Int32 { 64 }
+    init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,188 @@
+import Checkpoints
+import Datasets
+import Foundation
+import Layers
+import Ops
+import TensorCore
+
+/// Trains what an ``Objective`` describes: batches, loss, gradients, AdamW, validation and checkpoints.
+///
+/// Everything random depends on the seed and the step alone, so the state of a run is its weights, moments, averages and
+/// step: a run that is resumed goes on bit for bit, with any number of threads.
+public final class Trainer<Task: Objective> {
+    private let objective: Task
+    private let recipe: Recipe
+    private let folder: RunFolder
+    private let sampler: Sampler
+    private let optimizer: AdamW
+    private let average: MovingAverage?
+    private let schedule: Schedule
+    private var progress = Progress()
+    /// Updates in the whole run.
+    public let steps: Int
+
+    /// What a checkpoint keeps beside the tensors.
+    struct Saved: Codable {
+        var settings: Task.Settings
+        var recipe: Recipe
+        var progress: Progress
+        var optimizerSteps: Int
+        var fingerprint: UInt64
+    }
+
+    /// How far a run is.
+    struct Progress: Codable, Equatable {
+        var step = 0
+        var bestScore: Double?
+    }
+
+    /// - Precondition: the recipe has no problem.
+    public init(_ objective: Task, _ recipe: Recipe, folder: RunFolder) {
+        precondition(recipe.problem == nil, recipe.problem ?? "")
+        (self.objective, self.recipe, self.folder) = (objective, recipe, folder)
+        sampler = Sampler(seed: recipe.seed, count: objective.count, batch: recipe.batch)
+        steps = recipe.totalSteps(count: objective.count, workers: sampler.workers)
+        schedule = Schedule.cosine(
+            base: recipe.learningRate, final: recipe.minimumLearningRate, steps: steps,
+            warmupSteps: min(steps, recipe.warmupSteps(count: objective.count, workers: sampler.workers)))
+        let parameters = objective.model.parameters
+        optimizer = AdamW(
+            parameters.map { named in
+                AdamW.Group(
+                    named.parameter,
+                    rateScale: layerDecayScale(recipe.layerDecay, layer: named.layer, depth: objective.depth),
+                    weightDecay: named.parameter.decays ? recipe.weightDecay : 0)
+            })
+        average = recipe.averageDecay.map { MovingAverage(parameters, decay: $0) }
+    }
+
+    /// Trains until the last step, from the first or from where the state stood.
+    ///
+    /// Throws ``TrainingError``, also when SIGINT or SIGTERM ends the run after its checkpoint, and whatever reading the
+    /// data or writing the checkpoints throws.
+    public func run(_ report: (TrainingEvent) -> Void) throws {
+        try Interruption.noting {
+            let (first, passes) = (progress.step, recipe.accumulate)
+            let batches = Prefetcher(first * passes..<steps * passes, ahead: 3, threads: 2) {
+                [loader = objective.loader, sampler] in try loader(sampler.batch($0))
+            }
+            var meter = Meter(recipe, first: first, steps: steps, imagesPerStep: recipe.imagesPerStep(workers: sampler.workers))
+            while progress.step < steps {
+                let update = try step(batches)
+                progress.step += 1
+                if let event = meter.add(update, step: progress.step, epoch: epoch) {
+                    if case .step(let line) = event { try folder.append(line) }
+                    report(event)
+                }
+                try afterStep(report)
+            }
+        }
+    }
+
+    /// Epochs so far.
+    private var epoch: Double {
+        Double(progress.step * recipe.imagesPerStep(workers: sampler.workers)) / Double(objective.count)
+    }
+
+    /// Validates and saves where it is time to.
+    private func afterStep(_ report: (TrainingEvent) -> Void) throws {
+        let perStep = Double(recipe.imagesPerStep(workers: sampler.workers)) / Double(objective.count)
+        let every = Double(recipe.evaluateEvery)
+        let crossed = (epoch / every + 1e-9).rounded(.down) > ((epoch - perStep) / every + 1e-9).rounded(.down)
+        let signal = Interruption.signal
+        let validates = signal == nil && (crossed || progress.step == steps)
+        if validates { try validate(report) }
+        if validates || signal != nil || progress.step % recipe.checkpointEvery == 0 {
+            try save()
+            report(.saved(folder.last))
+        }
+        if let signal { throw TrainingError.interrupted(signal: signal, step: progress.step, folder: folder.path) }
+    }
+
+    /// One update.
+    private func step(_ batches: Prefetcher<Task.Batch>) throws -> Update {
+        let rate = schedule.rate(at: progress.step)
+        var losses = 0.0
+        var images: [String] = []
+        for pass in 0..<recipe.accumulate {
+            guard let batch = try batches.next() else { preconditionFailure("a batch for every step") }
+            images += objective.images(of: batch)
+            let place = (progress.step * recipe.accumulate + pass) * sampler.workers + sampler.rank
+            let tape = Tape(.training, generator: RandomStream.network.generator(seed: recipe.seed, place))
+            let loss = objective.loss(batch, tape)
+            guard loss.value.scalar.isFinite else { throw diverged("loss", rate, images) }
+            losses += Double(loss.value.scalar)
+            tape.backward(from: loss)
+        }
+        let norm = reduceGradients()
+        guard norm.isFinite else { throw diverged("gradient", rate, images) }
+        let clip = recipe.clipGradient.map { min(1, $0 / (norm + 1e-6)) } ?? 1
+        optimizer.step(rate: rate, gradientScale: clip / Double(recipe.accumulate))
+        average?.update(steps: progress.step)
+        return Update(loss: losses / Double(recipe.accumulate), learningRate: rate, gradientNorm: norm)
+    }
+
+    /// The one place where the gradients of all passes come together, before clipping and the update.
+    /// - Returns: the L2 norm of their mean.
+    private func reduceGradients() -> Double { optimizer.gradientNorm() / Double(recipe.accumulate) }
+
+    private func diverged(_ what: String, _ rate: Double, _ images: [String]) -> TrainingError {
+        .diverged(
+            what: what, step: progress.step + 1, learningRate: rate, images: images.map { ($0 as NSString).lastPathComponent },
+            folder: folder.path)
+    }
+
+    private func validate(_ report: (TrainingEvent) -> Void) throws {
+        average?.exchange()
+        defer { average?.exchange() }
+        guard let validation = try objective.validate() else { return }
+        let best = validation.score > progress.bestScore ?? -.infinity
+        if best {
+            progress.bestScore = validation.score
+            try Checkpoint.save(objective.model, objective.description(metrics: validation.metrics), to: folder.best)
+        }
+        let line = ValidationReport(step: progress.step, epoch: epoch, metrics: validation.metrics, best: best)
+        try folder.append(line)
+        report(.validation(line))
+    }
+}
+
+// MARK: State
+
+extension Trainer {
+    /// Writes `last.h5`: the model and all that is needed to go on bit for bit.
+    func save() throws {
+        let saved = Saved(
+            settings: objective.settings, recipe: recipe, progress: progress, optimizerSteps: optimizer.steps,
+            fingerprint: objective.fingerprint)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let state = TrainingState(
+            tensors: stateTensors, json: String(decoding: try encoder.encode(saved), as: UTF8.self))
+        let metrics = progress.bestScore.map { ["best": $0] } ?? [:]
+        try Checkpoint.save(objective.model, objective.description(metrics: metrics), training: state, to: folder.last)
+    }
+
+    /// Moments and averages, in tensors that the trainer updates in place.
+    private var stateTensors: [(path: String, tensor: Tensor)] {
+        zip(objective.model.parameters, optimizer.moments).flatMap { named, moments in
+            [("moments/first/" + named.path, moments.first), ("moments/second/" + named.path, moments.second)]
+        } + (average?.state ?? [])
+    }
+
+    /// Takes over where `last.h5` stood; the model has its weights already. Throws ``TrainingError``.
+    func restore(_ state: TrainingState, _ saved: Saved) throws {
+        func changed(_ what: String) -> TrainingError { .changed(folder: folder.path, what: what) }
+        guard saved.fingerprint == objective.fingerprint else { throw changed("the training images are not the same") }
+        let stored = Dictionary(state.tensors.map { ($0.path, $0.tensor) }) { first, _ in first }
+        for (path, tensor) in stateTensors {
+            guard let value = stored[path], value.shape == tensor.shape else {
+                throw changed("its training state lacks \(path) \(tensor.shape)")
+            }
+            tensor.pointer.update(from: value.pointer, count: value.count)
+        }
+        optimizer.steps = saved.optimizerSteps
+        progress = saved.progress
+        try folder.rewindLog(to: progress.step)
+    }
+}

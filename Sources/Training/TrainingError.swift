@@ -1,0 +1,40 @@
+import Files
+
+/// Why a run stopped or cannot begin.
+public enum TrainingError: Error, Equatable, ExitStatus {
+    /// The loss or the gradient is no number any more.
+    case diverged(what: String, step: Int, learningRate: Double, images: [String], folder: String)
+    /// A signal; `last.h5` is written.
+    case interrupted(signal: Int32, step: Int, folder: String)
+    /// There is a run already.
+    case occupied(folder: String)
+    /// Nothing to resume from.
+    case nothingToResume(folder: String)
+    /// What is resumed is not what was begun.
+    case changed(folder: String, what: String)
+
+    public var exitStatus: Int32 {
+        switch self {
+        case .diverged, .changed: 65
+        case .interrupted(let signal, _, _): 128 + signal
+        case .occupied: 64
+        case .nothingToResume: 66
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .diverged(let what, let step, let rate, let images, let folder):
+            "step \(step): the \(what) is not finite at learning rate \(rate); images \(images.joined(separator: ", ")); "
+                + "\(folder)/last.h5 is the last good state: try a lower --lr or --clip-grad 1 in a new run"
+        case .interrupted(_, let step, let folder):
+            "interrupted after step \(step); \(folder)/last.h5 is written, go on with --resume \(folder)"
+        case .occupied(let folder):
+            "\(folder): holds a training run; go on with --resume \(folder), or choose another folder"
+        case .nothingToResume(let folder):
+            "\(folder)/last.h5: there is no training state to resume; was the run stopped before its first checkpoint?"
+        case .changed(let folder, let what):
+            "\(folder)/last.h5: \(what); resume with what the run began with, or start a new run"
+        }
+    }
+}

@@ -1,0 +1,172 @@
+import Checkpoints
+import Foundation
+import HDF5
+import Layers
+import Models
+import Testing
+
+/// Files that are damaged, or made to harm: each is refused with one line that says why.
+@Suite struct BrokenFileTests {
+    /// Writes a classifier whose parts `change` may replace: attributes, and datasets by their paths.
+    private func write(
+        _ path: String, _ sample: Sample = .classifier, attributes change: (inout [String: String]) -> Void = { _ in },
+        datasets alter: (HDF5Writer, inout [String: (shape: [Int], values: [Float])]) throws -> Void = { _, _ in }
+    ) throws {
+        let sound = path + ".sound"
+        try Checkpoint.save(sample.model().module, sample.description, to: sound)
+        let reader = try HDF5Reader(sound), writer = try HDF5Writer(path)
+        var attributes: [String: String] = [:]
+        for name in ["format", "task", "config", "classes", "preprocessing", "provenance"] {
+            attributes[name] = try reader.attribute(name)
+        }
+        change(&attributes)
+        for (name, value) in attributes { try writer.setAttribute(name, value) }
+        try writer.setAttribute("format_version", 1)
+        var datasets: [String: (shape: [Int], values: [Float])] = [:]
+        for info in reader.datasets { datasets[info.path] = try reader.readFloats(info.path) }
+        try alter(writer, &datasets)
+        for (path, (shape, values)) in datasets { try writer.write(path, shape: shape, floats: values) }
+        try writer.commit()
+    }
+
+    /// The error of loading, which must be one line.
+    private func refusal(_ path: String, sourceLocation: SourceLocation = #_sourceLocation) -> String {
+        do {
+            _ = try Checkpoint.load(path)
+            Issue.record("\(path) was loaded", sourceLocation: sourceLocation)
+            return ""
+        } catch {
+            let text = "\(error)"
+            #expect(!text.contains("\n") && text.hasPrefix(path), "\(text)", sourceLocation: sourceLocation)
+            return text
+        }
+    }
+
+    @Test func everyFlawOfTheWeightsAtOnce() throws {
+        let folder = try Scratch()
+        let path = folder["model.h5"]
+        try write(
+            path,
+            datasets: { writer, datasets in
+                datasets["/model/backbone/blocks/1/gamma_2"] = nil
+                datasets["/model/head/bias"] = nil
+                datasets["/model/backbone/blocks/2/gamma_1"] = ([12], [Float](repeating: 0, count: 12))
+                datasets["/model/fc_norm/weight"] = ([13], [Float](repeating: 0, count: 13))
+                datasets["/model/backbone/blocks/0/attn/q_bias"]?.values[11] = .nan
+                datasets["/model/backbone/patch_embed/proj/weight"]?.values[575] = -.infinity
+                datasets["/model/fc_norm/bias"] = nil
+                try writer.write("/model/fc_norm/bias", shape: [12], ints: [Int64](repeating: 1, count: 12))
+            })
+        let issues: [ParameterIssue] = [
+            .notFinite("backbone/patch_embed/proj/weight"), .missing("backbone/blocks/1/gamma_2"),
+            .notFinite("backbone/blocks/0/attn/q_bias"), .wrongShape("fc_norm/weight", expected: [12], found: [13]),
+            .wrongType("fc_norm/bias", found: "int64"), .missing("head/bias"), .unexpected("backbone/blocks/2/gamma_1"),
+        ]
+        do {
+            _ = try Checkpoint.load(path)
+            Issue.record("the file was loaded")
+        } catch CheckpointError.parameters(let file, let found) {
+            #expect(file == path)
+            #expect(found.count == issues.count)
+            for issue in issues { #expect(found.contains(issue), "\(issue) is not in \(found)") }
+        }
+        let text = refusal(path)
+        #expect(text.contains("fc_norm/weight [13] instead of [12]") && text.contains("NaN"))
+    }
+
+    @Test(arguments: ["format", "task", "config", "classes", "preprocessing", "provenance"])
+    func aMissingAttribute(_ name: String) throws {
+        let folder = try Scratch()
+        try write(folder["model.h5"], attributes: { $0[name] = nil })
+        #expect(refusal(folder["model.h5"]).contains(name == "format" ? "no beit-seg model" : name))
+    }
+
+    @Test(arguments: [
+        ("config", #""depth":2"#, #""depth":1000000000"#, "depth"),
+        ("config", #""depth":2"#, #""depth":60000"#, "60000 blocks"),
+        ("config", #""width":12"#, #""width":60000"#, "parameters"),
+        ("config", #""heads":3"#, #""heads":5"#, "heads"),
+        ("config", #""heads":3"#, #""heads":0"#, "heads"),
+        ("config", #""width":12"#, #""width":-12"#, "width"),
+        ("config", #""width":12"#, #""width":1e300"#, "config"),
+        ("config", #""mlp_ratio":2.5"#, #""mlp_ratio":1e9"#, "mlp_ratio"),
+        ("config", #"[8,12]"#, #"[8]"#, "image_size"),
+        ("config", #"[8,12]"#, #"[8,16]"#, "size"),
+        ("config", #""classes":7"#, #""classes":8"#, "classes"),
+        ("config", "{", "", "JSON"),
+        ("task", "classification", "mim", "task"),
+        ("task", "classification", "dance", "dance"),
+        ("preprocessing", #""std":[0.5,0.25,1]"#, #""std":[0.5,0,1]"#, "std"),
+        ("classes", #"[0,0,0]"#, #"[0,0,256]"#, "classes"),
+        ("classes", #"[0,0,0]"#, #"[0,0]"#, "color"),
+    ])
+    func aHarmfulAttribute(_ name: String, _ old: String, _ new: String, _ word: String) throws {
+        let folder = try Scratch()
+        try write(folder["model.h5"]) {
+            #expect($0[name]?.contains(old) == true, "\($0[name] ?? "")")
+            $0[name] = $0[name]?.replacing(old, with: new, maxReplacements: 1)
+        }
+        #expect(refusal(folder["model.h5"]).contains(word), "\(refusal(folder["model.h5"]))")
+    }
+
+    @Test func weightsThatClaimTerabytes() throws {
+        let folder = try Scratch()
+        let path = folder["model.h5"]
+        try write(
+            path, attributes: { $0["config"] = $0["config"]?.replacing(#""classes":7"#, with: #""classes":1048576"#) }
+        ) {
+            writer, datasets in
+            datasets["/model/head/weight"] = nil
+            try writer.create("/model/head/weight", shape: [1 << 20, 1 << 20], as: .float32)
+        }
+        _ = refusal(path)
+        try write(
+            path + "2",
+            datasets: { writer, datasets in
+                datasets["/model/head/weight"] = nil
+                try writer.create("/model/head/weight", shape: [7, 12], as: .float32)  // its rows are never written
+            })
+        #expect(refusal(path + "2").contains("head/weight"))
+    }
+
+    @Test(arguments: [0.02, 0.5, 0.9, 0.999]) func aTruncatedFile(_ part: Double) throws {
+        let folder = try Scratch()
+        try write(folder["model.h5"])
+        let all = try bytes(folder["model.h5"])
+        try Data(all.prefix(Int(Double(all.count) * part))).write(to: URL(fileURLWithPath: folder["cut.h5"]))
+        _ = refusal(folder["cut.h5"])
+    }
+
+    @Test func aFlippedBit() throws {
+        let folder = try Scratch()
+        try write(folder["model.h5"])
+        var all = try bytes(folder["model.h5"])
+        let (_, values) = try HDF5Reader(folder["model.h5"]).readFloats("/model/head/weight")
+        let place = try #require(all.firstRange(of: values.withUnsafeBytes { Array($0) }))
+        all[place.lowerBound + 5] ^= 4
+        try Data(all).write(to: URL(fileURLWithPath: folder["flipped.h5"]))
+        #expect(refusal(folder["flipped.h5"]).contains("head/weight"))
+    }
+
+    @Test(arguments: ["truncated_half.h5", "signature_only.h5", "keras.h5"]) func foreignAndBroken(_ name: String)
+        throws
+    {
+        _ = refusal(try fixture(name))
+    }
+
+    @Test func linksAreNotFollowed() throws {
+        let text = refusal(try fixture("external-link.h5"))
+        #expect(text.contains("refused encoder/blocks/input/w") && text.contains("missing decoder/blocks/input/w"))
+    }
+
+    @Test func theTaskMustFit() throws {
+        let folder = try Scratch()
+        let path = folder["model.h5"]
+        try write(path)
+        #expect(throws: CheckpointError.wrongTask(file: path, found: .classification, wanted: .mim)) {
+            try Checkpoint.load(path, task: .mim)
+        }
+    }
+}
+
+func bytes(_ path: String) throws -> [UInt8] { try [UInt8](Data(contentsOf: URL(fileURLWithPath: path))) }

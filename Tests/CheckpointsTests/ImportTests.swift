@@ -1,0 +1,143 @@
+import Checkpoints
+import Foundation
+import HDF5
+import Layers
+import Models
+import Testing
+
+@Suite struct ImportTests {
+    /// The tensors of a sample under official names, as `rename` changes them.
+    private func writeFlat(
+        _ path: String, _ sample: Sample, rename: (String) -> String? = { $0 }, more: [String: [Int]] = [:]
+    ) throws {
+        let flat = path + ".flat"
+        try Checkpoint.saveFlat(sample.model(), to: flat)
+        let reader = try HDF5Reader(flat), writer = try HDF5Writer(path)
+        for info in reader.datasets {
+            guard let name = rename(String(info.path.dropFirst())) else { continue }
+            let (shape, values) = try reader.readFloats(info.path)
+            try writer.write("/" + name, shape: shape, floats: values)
+        }
+        for (name, shape) in more {
+            try writer.write("/" + name, shape: shape, floats: [Float](repeating: 1, count: shape.reduce(1, *)))
+        }
+        try writer.commit()
+    }
+
+    private let settings = ["backbone.image_size=8x12", "backbone.heads=3", "backbone.layer_scale=0.1"]
+
+    @Test(arguments: Sample.allCases) func everyKindOfModel(_ sample: Sample) throws {
+        let folder = try Scratch()
+        try writeFlat(folder["flat.h5"], sample)
+        var settings = sample == .tokenizer ? [] : self.settings
+        if sample == .segmenter { settings.append("decoder.norm_groups=2") }
+        if sample == .linearSegmenter { settings.append("backbone.layer_scale=0") }
+        let (model, description, report) = try ForeignModel([folder["flat.h5"]]).load(
+            settings: Settings(settings), classes: nil, command: "")
+        #expect(description.task == sample.description.task)
+        #expect(report.leftOut == [] && report.converted == [])
+        let original = sample.model().module.parameters
+        #expect(report.used == original.map(\.path).sorted())
+        for (wanted, found) in zip(original, model.module.parameters) {
+            #expect(wanted.parameter.value.values == found.parameter.value.values)
+        }
+    }
+
+    @Test func wrappersGroupsAndBuffers() throws {
+        let folder = try Scratch()
+        try writeFlat(
+            folder["flat.h5"], .classifier, rename: { "module.model." + $0.replacing(".", with: "/") },
+            more: ["module.model.blocks.0.attn.relative_position_index": [7, 7], "epoch": [1]])
+        let (_, _, report) = try ForeignModel([folder["flat.h5"]]).load(
+            settings: Settings(settings), classes: nil, command: "")
+        #expect(report.used.count == Sample.classifier.model().module.parameters.count)
+        #expect(report.leftOut.count == 2)
+    }
+
+    @Test func whatIsNotSaidIsAskedFor() throws {
+        let folder = try Scratch()
+        let path = folder["flat.h5"]
+        try writeFlat(path, .segmenter)
+        #expect(
+            throws: ImportError.undetermined(
+                file: path, ["--set backbone.image_size=HxW", "--set decoder.norm_groups=N"])
+        ) { try ForeignModel([path]).load(settings: Settings([]), classes: nil, command: "") }
+
+        try writeFlat(path, .tokenizer, rename: { $0.hasPrefix("encoder.") ? $0 : nil })
+        #expect(throws: ImportError.undetermined(file: path, ["the file of the decoder"])) {
+            try ForeignModel([path]).load(settings: Settings([]), classes: nil, command: "")
+        }
+    }
+
+    @Test(arguments: [
+        (["backbone.head=3"], "known are"), (["backbone.heads"], "name=value"), (["backbone.heads="], "name=value"),
+        (["tokenizer.hidden=4"], "without tokenizer"), (["backbone.heads=5"], "heads"),
+        (["backbone.image_size=8x16"], "relative_position_bias_table"), (["backbone.heads=lots"], "heads"),
+    ])
+    func settingsThatDoNotFit(_ more: [String], _ word: String) throws {
+        let folder = try Scratch()
+        try writeFlat(folder["flat.h5"], .classifier)
+        do {
+            _ = try ForeignModel([folder["flat.h5"]]).load(
+                settings: Settings(settings + more), classes: nil, command: "")
+            Issue.record("it was imported")
+        } catch let error as ImportError {
+            #expect(error.description.contains(word) && !error.description.contains("\n"), "\(error)")
+        }
+    }
+
+    @Test func missingWeightsAreNamed() throws {
+        let folder = try Scratch()
+        let path = folder["flat.h5"]
+        try writeFlat(path, .classifier, rename: { $0 == "blocks.1.norm2.bias" ? nil : $0 })
+        #expect(throws: ImportError.parameters(file: path, [.missing("backbone/blocks/1/norm2/bias")])) {
+            try ForeignModel([path]).load(settings: Settings(settings), classes: nil, command: "")
+        }
+    }
+
+    @Test func filesOfOthers() throws {
+        let path = try fixture("keras.h5")
+        do {
+            _ = try ForeignModel([path])
+            Issue.record("it was taken for BEiT's")
+        } catch ImportError.unknownNames(let file, let examples) {
+            #expect(file == path && examples.count == 3)
+        }
+    }
+
+    /// A `config.json` of Hugging Face tells heads, size, epsilon and class names.
+    @Test func theConfigurationBeside() throws {
+        let folder = try Scratch()
+        try FileManager.default.copyItem(atPath: fixture("hf-config.json"), toPath: folder["config.json"])
+        let weights = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("ModelsTests/Fixtures/hf-cls/official.h5").path
+        try FileManager.default.copyItem(atPath: weights, toPath: folder["official.h5"])
+        func description(_ settings: [String]) throws -> ModelDescription {
+            try ForeignModel([folder["official.h5"]]).load(settings: Settings(settings), classes: nil, command: "")
+                .description
+        }
+        let found = try description([])
+        #expect(found.configuration.backbone?.normEps == 1e-12)
+        #expect(found.configuration.backbone?.heads == 4)
+        #expect(found.configuration.backbone?.imageSize == [32, 32])
+        #expect(found.classes.map(\.name) == (0..<7).map { "LABEL_\($0)" })
+        #expect(try description(["backbone.norm_eps=1e-5"]).configuration.backbone?.normEps == 1e-5)
+
+        try Data("{\"model_type\": \"beit\", \"image_size\": \"large\"}".utf8).write(
+            to: URL(fileURLWithPath: folder["config.json"]))
+        #expect(throws: ImportError.self) { try description([]) }
+    }
+
+    @Test func classLists() throws {
+        let folder = try Scratch()
+        let path = folder["classes.txt"]
+        try Data("# name R G B\ncat 255 160 0\n\ntree trunk\nsky 1 2 300\n".utf8).write(to: URL(fileURLWithPath: path))
+        #expect(
+            try ClassInfo.list(path) == [
+                ClassInfo(name: "cat", color: [255, 160, 0]), ClassInfo(name: "tree trunk", color: [128, 0, 0]),
+                ClassInfo(name: "sky 1 2 300", color: [0, 128, 0]),
+            ])
+        #expect(ClassInfo.standardColor(21) == [128, 64, 128])  // of Pascal VOC's list
+        #expect(throws: (any Error).self) { try ClassInfo.list(folder["no.txt"]) }
+    }
+}

@@ -1,0 +1,80 @@
+import Checkpoints
+import HDF5
+import Layers
+import Models
+import Ops
+import TensorCore
+import Testing
+
+@Suite struct RoundTripTests {
+    @Test(arguments: Sample.allCases, [false, true]) func sameBits(_ sample: Sample, compressed: Bool) throws {
+        let folder = try Scratch()
+        let model = sample.model(), path = folder["model.h5"]
+        try Checkpoint.save(model.module, sample.description, compress: compressed, to: path)
+        let (loaded, description) = try Checkpoint.load(path, task: sample.description.task, frozen: false)
+        for (saved, found) in zip(model.module.parameters, loaded.module.parameters) {
+            #expect(saved.path == found.path)
+            #expect(saved.parameter.value.values.map(\.bitPattern) == found.parameter.value.values.map(\.bitPattern))
+        }
+        #expect(description.task == sample.description.task)
+        #expect(description.configuration == sample.configuration)
+        #expect(description.classes == sample.description.classes)
+        #expect(description.preprocessing == sample.description.preprocessing)
+        #expect(description.provenance == sample.description.provenance)
+        #expect(try Checkpoint.loadTraining(path) == nil)
+    }
+
+    @Test func halvesAreRoundedToEven() throws {
+        let folder = try Scratch()
+        let model = Sample.segmenter.model(), path = folder["model.h5"]
+        try Checkpoint.save(model.module, Sample.segmenter.description, as: .float16, to: path)
+        #expect(try HDF5Reader(path).info("/model/backbone/cls_token").elementType == .float16)
+        let loaded = try Checkpoint.load(path, frozen: false).model
+        for (saved, found) in zip(model.module.parameters, loaded.module.parameters) {
+            #expect(saved.parameter.value.values.map { Float(Float16($0)) } == found.parameter.value.values)
+        }
+    }
+
+    @Test func frozenModelsComputeTheSame() throws {
+        let folder = try Scratch()
+        let path = folder["model.h5"]
+        try Checkpoint.save(Sample.segmenter.model().module, Sample.segmenter.description, to: path)
+        var generator = Philox(seed: 9)
+        let pixels = Tensor((0..<2 * 3 * 8 * 12).map { _ in generator.normal() }, [2, 3, 8, 12])
+        let outputs = try [false, true].map { frozen in
+            guard case .segmentation(let model) = try Checkpoint.load(path, frozen: frozen).model else {
+                return [Float]()
+            }
+            return model(Variable(pixels), Tape(.inference)).value.values
+        }
+        #expect(outputs[0].count == 2 * 8 * 12 * 5)
+        for (plain, packed) in zip(outputs[0], outputs[1]) { #expect(abs(plain - packed) <= 1e-4 + 1e-4 * abs(plain)) }
+    }
+
+    @Test func trainingStateComesBack() throws {
+        let folder = try Scratch()
+        let path = folder["last.h5"]
+        let state = TrainingState(
+            tensors: [
+                ("moments/first/decoder/head/weight", Tensor([1, -0.0, .leastNonzeroMagnitude, 4, 5, 6], [2, 3])),
+                ("step", Tensor([7], [])),
+            ], json: #"{"step": 12, "Datenplatz": "ä"}"#)
+        try Checkpoint.save(Sample.mim.model().module, Sample.mim.description, training: state, to: path)
+        let found = try #require(try Checkpoint.loadTraining(path))
+        #expect(found.json == state.json)
+        #expect(found.tensors.map(\.path) == state.tensors.map(\.path))
+        for (a, b) in zip(found.tensors, state.tensors) {
+            #expect(a.tensor.shape == b.tensor.shape)
+            #expect(a.tensor.values.map(\.bitPattern) == b.tensor.values.map(\.bitPattern))
+        }
+        _ = try Checkpoint.load(path)  // and the model beside it
+    }
+
+    @Test func theSameModelGivesTheSameBytes() throws {
+        let folder = try Scratch()
+        for name in ["a.h5", "b.h5"] {
+            try Checkpoint.save(Sample.classifier.model().module, Sample.classifier.description, to: folder[name])
+        }
+        #expect(try bytes(folder["a.h5"]) == bytes(folder["b.h5"]))
+    }
+}

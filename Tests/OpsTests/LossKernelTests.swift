@@ -1,0 +1,172 @@
+import CKernels
+import Foundation
+import Testing
+
+@testable import TensorCore
+
+/// Every build of each kernel of `losses.def` against plain Swift in double precision, at odd lengths.
+@Suite struct LossKernelTests {
+    static let levels = (Int32(0)...2).filter { beitseg_kernels_at($0) != nil }
+    static let rows = 3
+
+    private func kernels(_ level: Int32) throws -> beitseg_kernel_table {
+        try #require(beitseg_kernels_at(level)).pointee
+    }
+
+    private func close(_ values: [Float], _ want: [Double]) -> Bool {
+        values.count == want.count && zip(values, want).allSatisfy { abs(Double($0) - $1) <= 2e-6 * (1 + abs($1)) }
+    }
+
+    private func close(_ value: Double, _ want: Double) -> Bool { abs(value - want) <= 1e-5 * (1 + abs(want)) }
+
+    private func softmax(_ z: ArraySlice<Float>) -> [Double] {
+        let e = z.map { exp(Double($0)) }
+        return e.map { $0 / e.reduce(0, +) }
+    }
+
+    @Test(arguments: levels, [1, 3, 17, 67]) func crossEntropies(_ level: Int32, _ n: Int) throws {
+        let (k, rows) = (try kernels(level), LossKernelTests.rows)
+        let z = randomTensor([rows, n], seed: 1).values
+        let weights = randomTensor([n], seed: 2).values.map(abs)
+        let labels: [Int32] = [Int32(n - 1), 255, 0]
+        let (smoothing, scale) = (0.125, 0.75)
+        var (hard, soft) = (0.0, 0.0)
+        var (dHard, dSoft): ([Double], [Double]) = ([], [])
+        let targets = randomTensor([rows, n], seed: 3).values.map(abs)
+        for row in 0..<rows {
+            let p = softmax(z[row * n..<row * n + n])
+            let t = (0..<n).map {
+                labels[row] == 255
+                    ? 0 : Double(weights[$0]) * ((Int(labels[row]) == $0 ? 1 - smoothing : 0) + smoothing / Double(n))
+            }
+            let u = targets[row * n..<row * n + n].map(Double.init)
+            hard -= zip(t, p).reduce(0) { $0 + $1.0 * log($1.1) }
+            soft -= zip(u, p).reduce(0) { $0 + $1.0 * log($1.1) }
+            dHard += zip(t, p).map { scale * (t.reduce(0, +) * $1 - $0) }
+            dSoft += zip(u, p).map { scale * (u.reduce(0, +) * $1 - $0) }
+        }
+        var dz = [Float](repeating: .nan, count: rows * n)
+        #expect(close(k.cross_entropy(z, rows, n, labels, 255, Float(smoothing), weights, Float(scale), &dz, n), hard))
+        #expect(close(dz, dHard))
+        var scratch = [Float](repeating: .nan, count: n)
+        #expect(close(k.soft_cross_entropy(z, rows, n, targets, Float(scale), &scratch, 0), soft))
+        #expect(close(k.soft_cross_entropy(z, rows, n, targets, Float(scale), &dz, n), soft))
+        #expect(close(dz, dSoft))
+    }
+
+    @Test(arguments: levels, [1, 3, 17, 67]) func divergenceAndRegression(_ level: Int32, _ n: Int) throws {
+        let (k, rows) = (try kernels(level), LossKernelTests.rows)
+        let (z, t) = (randomTensor([rows, n], seed: 1).values, randomTensor([rows, n], seed: 2).values)
+        let mask: [UInt8] = [1, 0, 1]
+        var (kl, squares, distances) = (0.0, 0.0, 0.0)
+        var (dKL, dSquares, dDistances): ([Double], [Double], [Double]) = ([], [], [])
+        for row in 0..<rows {
+            let q = softmax(z[row * n..<row * n + n])
+            let entropy = -q.reduce(0) { $0 + $1 * log($1) }
+            kl += log(Double(n)) - entropy
+            dKL += q.map { 2 * $0 * (log($0) + entropy) }
+            for at in row * n..<row * n + n {
+                let error = mask[row] == 0 ? 0 : Double(z[at] - t[at])
+                squares += error * error
+                distances += abs(error)
+                dSquares.append(4 * error)
+                dDistances.append(error == 0 ? 0 : error > 0 ? 2 : -2)
+            }
+        }
+        var dz = [Float](repeating: .nan, count: rows * n)
+        #expect(close(k.uniform_kl(z, rows, n, 2, &dz, n), kl))
+        #expect(close(dz, dKL))
+        #expect(close(k.regression(z, rows, n, t, mask, 0, 2, &dz, n), squares))
+        #expect(close(dz, dSquares))
+        #expect(close(k.regression(z, rows, n, t, mask, 1, 2, &dz, n), distances))
+        #expect(close(dz, dDistances))
+    }
+
+    @Test(arguments: levels, [1, 3, 17, 67]) func logitLaplace(_ level: Int32, _ n: Int) throws {
+        let k = try kernels(level)
+        let (mu, lnB) = (randomTensor([n], seed: 1).values, randomTensor([n], seed: 2).values)
+        let x = randomTensor([n], seed: 3).values.map { 0.1 + 0.8 / (1 + exp(-$0)) }
+        var want = 0.0
+        var (wantMu, wantLnB): ([Double], [Double]) = ([], [])
+        for i in 0..<n {
+            let (pixel, b) = (Double(x[i]), exp(Double(lnB[i])))
+            let difference = log(pixel / (1 - pixel)) - Double(mu[i])
+            want += -log(2 * b) - log(pixel * (1 - pixel)) - abs(difference) / b
+            wantMu.append(0.5 * (difference > 0 ? 1 : -1) / b)
+            wantLnB.append(0.5 * (abs(difference) / b - 1))
+        }
+        var (dMu, dLnB) = ([Float](repeating: .nan, count: n), [Float](repeating: .nan, count: n))
+        #expect(close(k.logit_laplace(mu, lnB, x, n), want))
+        k.logit_laplace_backward(mu, lnB, x, n, 0.5, &dMu, &dLnB)
+        #expect(close(dMu, wantMu))
+        #expect(close(dLnB, wantLnB))
+    }
+
+    @Test(arguments: levels, [1, 3, 17, 67]) func resizedCrossEntropyOfARow(_ level: Int32, _ classes: Int) throws {
+        let (k, w, width, fraction) = (try kernels(level), 3, 5, 0.25)
+        let (z0, z1) = (randomTensor([w, classes], seed: 1).values, randomTensor([w, classes], seed: 2).values)
+        let labels: [Int32] = [0, 255, Int32(classes - 1), 0, Int32(classes / 2)]
+        var want = 0.0
+        var d = [Double](repeating: 0, count: w * classes)
+        for x in 0..<width where labels[x] != 255 {
+            let at = max(0, (Double(x) + 0.5) * 0.6 - 0.5)
+            let (left, right) = (Int(at), min(Int(at) + 1, w - 1))
+            let b = at - Double(left)
+            let pixel = (0..<classes).map { c -> Float in
+                func value(_ column: Int) -> Double {
+                    0.75 * Double(z0[column * classes + c]) + 0.25 * Double(z1[column * classes + c])
+                }
+                return Float((1 - b) * value(left) + b * value(right))
+            }
+            let p = softmax(pixel[...])
+            want -= log(p[Int(labels[x])])
+            for c in 0..<classes {
+                let gradient = 2 * (p[c] - (c == Int(labels[x]) ? 1 : 0))
+                d[left * classes + c] += (1 - b) * gradient
+                d[right * classes + c] += b * gradient
+            }
+        }
+        var scratch = [Float](repeating: .nan, count: (2 * w + 2) * classes)
+        var (d0, d1) = ([Float](repeating: 1, count: d.count), [Float](repeating: 0, count: d.count))
+        let loss = k.resized_cross_entropy(
+            z0, z1, Float(fraction), w, classes, labels, width, 255, 0, nil, 2, &scratch, &d0, &d1)
+        #expect(close(loss, want))
+        #expect(close(d0, d.map { 1 + 0.75 * $0 }))
+        #expect(close(d1, d.map { 0.25 * $0 }))
+    }
+
+    @Test(arguments: levels, [1, 3, 17, 67, 1001]) func sumArgmaxAndNoise(_ level: Int32, _ n: Int) throws {
+        let k = try kernels(level)
+        let x = randomTensor([LossKernelTests.rows, n], seed: 1).values
+        #expect(close(k.sum(x, x.count), x.reduce(0) { $0 + Double($1) }))
+        var places = [Int32](repeating: -1, count: LossKernelTests.rows)
+        k.argmax(x, LossKernelTests.rows, n, &places)
+        #expect(
+            places
+                == (0..<LossKernelTests.rows).map { row in
+                    Int32((0..<n).max { x[row * n + $0] < x[row * n + $1] } ?? -1)
+                })
+        var generator = Philox(seed: 1 << 40 | 3, stream: 1 << 33, position: (1 << 34) - 5)
+        var noise = [Float](repeating: .nan, count: n)
+        k.gumbel_noise(generator.seed, generator.stream, generator.position, &noise, n)
+        #expect(close(noise, (0..<n).map { _ in -log(-log((Double(generator.next() >> 9) + 0.5) * 0x1p-23)) }))
+    }
+
+    @Test(arguments: levels, [1, 3, 17, 67]) func adamW(_ level: Int32, _ n: Int) throws {
+        var p = randomTensor([n], seed: 1).values
+        let g = randomTensor([n], seed: 2).values
+        var m = randomTensor([n], seed: 3).values
+        var v = randomTensor([n], seed: 4).values.map(abs)
+        let before = (0..<n).map { (p: Double(p[$0]), m: Double(m[$0]), v: Double(v[$0]), g: 0.5 * Double(g[$0])) }
+        try kernels(level).adamw_step(&p, g, &m, &v, n, 0.125, 0.875, 0.75, 1e-3, 0.25, 0.5, 0.375, 0.5)
+        let first = before.map { 0.875 * $0.m + 0.125 * $0.g }
+        let second = before.map { 0.75 * $0.v + 0.25 * $0.g * $0.g }
+        #expect(close(m, first))
+        #expect(close(v, second))
+        let moved = (0..<n).map { i -> Double in
+            let root = sqrt(second[i] / 0.375) + 1e-3
+            return before[i].p * (1 - 0.125 * 0.25) - 0.125 * (first[i] / 0.5) / root
+        }
+        #expect(close(p, moved))
+    }
+}
