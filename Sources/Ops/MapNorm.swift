@@ -26,7 +26,8 @@ extension Tape {
         let norm = MapNorm(x.shape, sets: 1, groups: x.shape.last ?? 1, gelu: false)
         guard isTraining && !frozen else {
             let statistics = MapNorm.Statistics(
-                means: runningMean.values.map(Double.init), variances: runningVariance.values.map(Double.init), eps: eps)
+                means: runningMean.values.map(Double.init), variances: runningVariance.values.map(Double.init), eps: eps
+            )
             return normalize(x, norm, statistics, weight, bias, constant: true)
         }
         let statistics = norm.statistics(of: x.value, eps: eps)

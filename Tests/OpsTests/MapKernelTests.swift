@@ -1,0 +1,123 @@
+import CKernels
+import Foundation
+import Testing
+
+@testable import TensorCore
+
+/// Every build of each kernel of `convolution.def` against plain Swift in double precision, at odd lengths.
+@Suite struct MapKernelTests {
+    static let levels = (Int32(0)...2).filter { beitseg_kernels_at($0) != nil }
+    static let rows = 3
+
+    private func kernels(_ level: Int32) throws -> beitseg_kernel_table {
+        try #require(beitseg_kernels_at(level)).pointee
+    }
+
+    private func close<Value: BinaryFloatingPoint>(_ values: [Value], _ want: [Double]) -> Bool {
+        values.count == want.count && zip(values, want).allSatisfy { abs(Double($0) - $1) <= 4e-6 * (1 + abs($1)) }
+    }
+
+    /// A map of 3 pixels with a scale and a shift for each of n channels, in double precision too.
+    private struct Sample {
+        let n: Int
+        let x, scale, shift, dy: [Float]
+
+        init(_ n: Int) {
+            self.n = n
+            x = randomTensor([rows, n], seed: 1).values
+            scale = randomTensor([n], seed: 2).values
+            shift = randomTensor([n], seed: 3).values
+            dy = randomTensor([rows, n], seed: 4).values
+        }
+
+        func map(_ body: (_ index: Int, _ z: Double) -> Double) -> [Double] {
+            x.indices.map { body($0, Double(x[$0]) * Double(scale[$0 % n]) + Double(shift[$0 % n])) }
+        }
+
+        func columnSums(_ values: [Double]) -> [Double] {
+            (0..<n).map { column in
+                stride(from: column, to: values.count, by: n).reduce(0) { $0 + values[$1] }
+            }
+        }
+    }
+
+    @Test(arguments: levels, [(1, 1), (3, 17), (16, 16), (35, 33)])
+    func transpose(_ level: Int32, _ size: (rows: Int, columns: Int)) throws {
+        let x = randomTensor([size.rows, size.columns], seed: 4).values
+        var y = [Float](repeating: .nan, count: x.count)
+        try kernels(level).transpose(x, size.rows, size.columns, &y)
+        let want = y.indices.map { x[$0 % size.rows * size.columns + $0 / size.rows] }
+        #expect(y == want)
+    }
+
+    @Test(arguments: levels, [1, 3, 17, 67]) func relu(_ level: Int32, _ n: Int) throws {
+        let (x, dy) = (randomTensor([n], seed: 1).values, randomTensor([n], seed: 2).values)
+        var (y, dx) = ([Float](repeating: .nan, count: n), dy)
+        try kernels(level).relu(x, &y, n)
+        try kernels(level).relu_backward(y, &dx, n)
+        #expect(y == x.map { max($0, 0) })
+        #expect(dx == zip(x, dy).map { $0 > 0 ? $1 : 0 })
+    }
+
+    @Test(arguments: levels, [1, 3, 17, 67]) func columnMoments(_ level: Int32, _ n: Int) throws {
+        let sample = Sample(n)
+        var (sums, squares) = ([Double](repeating: 1, count: n), [Double](repeating: 2, count: n))
+        try kernels(level).add_column_moments(sample.x, MapKernelTests.rows, n, &sums, &squares)
+        #expect(close(sums, sample.columnSums(sample.x.map(Double.init)).map { 1 + $0 }))
+        #expect(close(squares, sample.columnSums(sample.x.map { Double($0) * Double($0) }).map { 2 + $0 }))
+    }
+
+    @Test(arguments: levels, [1, 3, 17, 67]) func scaleShift(_ level: Int32, _ n: Int) throws {
+        let sample = Sample(n)
+        var y = [Float](repeating: .nan, count: sample.x.count)
+        try kernels(level).scale_shift(sample.x, MapKernelTests.rows, n, sample.scale, sample.shift, 0, &y)
+        #expect(close(y, sample.map { $1 }))
+        try kernels(level).scale_shift(sample.x, MapKernelTests.rows, n, sample.scale, sample.shift, 1, &y)
+        #expect(close(y, sample.map { $1 * (1 + erf($1 / 2.squareRoot())) / 2 }))
+    }
+
+    @Test(arguments: levels, [1, 3, 17, 67]) func scaleShiftBackward(_ level: Int32, _ n: Int) throws {
+        let sample = Sample(n)
+        for gelu in [false, true] {
+            var (dy, sums, dots) = (sample.dy, [Double](repeating: 1, count: n), [Double](repeating: 2, count: n))
+            try kernels(level).scale_shift_backward(
+                sample.x, MapKernelTests.rows, n, sample.scale, sample.shift, gelu ? 1 : 0, &dy, &sums, &dots)
+            let want = sample.map { index, z in
+                let slope = (1 + erf(z / 2.squareRoot())) / 2 + z * exp(-z * z / 2) / (2 * Double.pi).squareRoot()
+                return Double(sample.dy[index]) * (gelu ? slope : 1)
+            }
+            #expect(close(dy, want))
+            #expect(close(sums, sample.columnSums(want).map { 1 + $0 }))
+            #expect(close(dots, sample.columnSums(zip(want, sample.x).map { $0 * Double($1) }).map { 2 + $0 }))
+        }
+    }
+
+    @Test(arguments: levels, [1, 3, 17, 67]) func combineColumns(_ level: Int32, _ n: Int) throws {
+        let sample = Sample(n)
+        let offset = randomTensor([n], seed: 5).values
+        var y = sample.dy
+        try kernels(level).combine_columns(
+            sample.x, MapKernelTests.rows, n, sample.scale, sample.shift, offset, &y)
+        let want = sample.x.indices.map {
+            Double(sample.scale[$0 % n]) * Double(sample.dy[$0]) + Double(sample.shift[$0 % n]) * Double(sample.x[$0])
+                + Double(offset[$0 % n])
+        }
+        #expect(close(y, want))
+    }
+
+    @Test(arguments: levels, [1, 3, 17, 67]) func maxPool(_ level: Int32, _ n: Int) throws {
+        // A window of 2 × 2 pixels in rows of 3, and of its gradient the channels but the last.
+        let x = randomTensor([2, 3, n], seed: 1).values, dy = randomTensor([n], seed: 2).values
+        let corners = [0, n, 3 * n, 4 * n]
+        var (y, dx) = ([Float](repeating: .nan, count: n), [Float](repeating: 1, count: x.count))
+        try kernels(level).max_pool(x, 2, 3 * n, n, &y)
+        try kernels(level).max_pool_backward(x, 2, 3 * n, n, n - 1, dy, &dx)
+        let want = (0..<n).map { channel in corners.map { x[$0 + channel] }.reduce(-.infinity, max) }
+        #expect(y == want)
+        let wantGradient = x.indices.map { index in
+            let channel = index % n, isLargest = corners.contains(index - channel) && x[index] == want[channel]
+            return isLargest && channel < n - 1 ? 1 + dy[channel] : 1
+        }
+        #expect(dx == wantGradient)
+    }
+}
