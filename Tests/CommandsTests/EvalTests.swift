@@ -48,7 +48,8 @@ import Testing
                     to: URL(fileURLWithPath: folder["\(kind)s/\(i).png"]))
             }
         }
-        try (0..<classes).map { "c\($0)\n" }.joined().write(toFile: folder["classes.txt"], atomically: true, encoding: .utf8)
+        try (0..<classes).map { "c\($0)\n" }.joined().write(
+            toFile: folder["classes.txt"], atomically: true, encoding: .utf8)
         return folder
     }
 
@@ -113,12 +114,14 @@ import Testing
                 at: Self.fixtures.appendingPathComponent("labels/\(from).png"), to: URL(fileURLWithPath: folder[to]))
         }
         let run = try Program(
-            "eval", "--miou", "--json", "--predictions", folder["predictions"], "--masks", folder["labels"], "--classes",
+            "eval", "--miou", "--json", "--predictions", folder["predictions"], "--masks", folder["labels"],
+            "--classes",
             folder["classes.txt"])
         #expect(run.status == status)
         guard let word else { return #expect(run.errors.isEmpty) }
         #expect(run.errors.count == 1)
-        #expect(run.errors.first?.contains("bad.png") == true && run.errors.first?.contains(word) == true, "\(run.errors)")
+        #expect(
+            run.errors.first?.contains("bad.png") == true && run.errors.first?.contains(word) == true, "\(run.errors)")
         #expect(run.output.isEmpty == (status == 65))
         guard status == 1 else { return }
         let report = try JSONDecoder().decode(Report.self, from: Data(run.output.utf8))
@@ -128,7 +131,8 @@ import Testing
     @Test func aMaskWithoutItsPredictionIsNamed() throws {
         let folder = try folder("gray_errors", classes: 6, pairs: 3)
         try FileManager.default.removeItem(atPath: folder["predictions/1.png"])
-        let run = try Program("eval", "--miou", "--predictions", folder["predictions"], "--masks", folder["labels"], "-q")
+        let run = try Program(
+            "eval", "--miou", "--predictions", folder["predictions"], "--masks", folder["labels"], "-q")
         #expect(run.status == 1)
         #expect(run.errors.count == 1 && run.errors[0].contains("labels/1.png"))
     }
@@ -141,7 +145,8 @@ import Testing
             (["eval", "--miou", "--data", "x", "--images", "y", "--masks", "z"], 64, "--data"),
             (["predict"], 64, "predict --help"), (["predict", "nowhere.jpg"], 66, "nowhere.jpg"),
             (["predict", "x", "--shard", "3/2"], 64, "3/2"), (["predict", "x", "--scales", "1,b"], 64, "1,b"),
-            (["predict", "x", "--slide", "--size", "9"], 64, "--slide"), (["predict", "x", "--format", "tiff"], 64, "tiff"),
+            (["predict", "x", "--slide", "--size", "9"], 64, "--slide"),
+            (["predict", "x", "--format", "tiff"], 64, "tiff"),
         ] as [([String], Int32, String)])
     func wrongUsageIsOneLine(_ arguments: [String], _ status: Int32, _ word: String) throws {
         let run = try Program(arguments: arguments)

@@ -17,7 +17,7 @@ import Testing
         var decoder = DecoderConfiguration()
         (decoder.channels, decoder.normGroups, decoder.classes) = ([8, 4], 2, 5)
         let configuration = ModelConfiguration.segmentation(backbone, decoder)
-        let model = Model(configuration, Initializer(seed: 3))
+        let model = Model(configuration, Initializer(seed: 3, style: .pretraining))
         let description = ModelDescription(
             task: .segmentation, configuration: configuration,
             classes: (0..<5).map { ClassInfo(name: "c\($0)", color: [UInt8(50 * $0), 7, 200]) },
@@ -32,7 +32,9 @@ import Testing
         var generator = Philox(seed: seed)
         // Blocks of colour, so that the masks have more than one class.
         let colors = (0..<64).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
-        let pixels = (0..<3 * width * height).map { colors[($0 / 3 % width / 16 * 5 + $0 / 3 / width / 16 * 3 + $0 % 3) % 64] }
+        let pixels = (0..<3 * width * height).map {
+            colors[($0 / 3 % width / 16 * 5 + $0 / 3 / width / 16 * 3 + $0 % 3) % 64]
+        }
         try writePNG(RGBImage(width: width, height: height, pixels: pixels), to: path)
     }
 
@@ -70,10 +72,12 @@ import Testing
             folder, "--format", "color", "--format", "confidence", "--format", "rle", "--flip", "--scales", "1,1.5")
         #expect(run.status == 0, "\(run.errors)")
         let names = ["color.png", "confidence.png", "rle.json"]
-        #expect(files(folder) == Set(["a.", "b/c d."].flatMap { stem in names.map { stem + $0 } } + ["predictions.json"]))
+        #expect(
+            files(folder) == Set(["a.", "b/c d."].flatMap { stem in names.map { stem + $0 } } + ["predictions.json"]))
         let confidence = try decodeMask(folder["out/a.confidence.png"])
         #expect(confidence.values.allSatisfy { $0 >= 51 && $0 <= 255 })  // the largest of five is at least a fifth
-        let rle = try JSONSerialization.jsonObject(with: try Data(contentsOf: URL(fileURLWithPath: folder["out/a.rle.json"])))
+        let rle = try JSONSerialization.jsonObject(
+            with: try Data(contentsOf: URL(fileURLWithPath: folder["out/a.rle.json"])))
         let areas = try #require(rle as? [[String: Any]]).compactMap { $0["area"] as? Int }
         #expect(areas.reduce(0, +) == 70 * 41)
     }
@@ -84,7 +88,9 @@ import Testing
         try photo(20, 20, seed: 5, to: folder["photos/a.jpg"])  // its mask would be a.png again
         let run = try predict(folder, "--json", "-q")
         #expect(run.status == 1)
-        #expect(run.errors.count == 2 && run.errors.contains { $0.contains("aa.jpg: cannot decode") }, "\(run.errors)")
+        #expect(
+            run.errors.count == 2 && run.errors.contains { $0.contains("aa.jpg: it is neither a PNG nor a JPEG") },
+            "\(run.errors)")
         let records = try manifest(folder).images
         #expect(records.map(\.status) == [.done, .failed, .failed, .done])
         #expect(try JSONDecoder().decode(PredictionManifest.self, from: Data(run.output.utf8)).images == records)
@@ -127,7 +133,9 @@ import Testing
         let folder = try workshop()
         let runs = try ["1", "2", "5"].map { threads in
             #expect(try predict(folder, "--threads", threads).status == 0)
-            return try ["a.png", "a.overlay.png", "b/c d.png"].map { try Data(contentsOf: URL(fileURLWithPath: folder["out/" + $0])) }
+            return try ["a.png", "a.overlay.png", "b/c d.png"].map {
+                try Data(contentsOf: URL(fileURLWithPath: folder["out/" + $0]))
+            }
         }
         #expect(runs[0] == runs[1] && runs[0] == runs[2])
     }
@@ -144,7 +152,8 @@ import Testing
         #expect(try predict(folder, "--format", "index").status == 0)
         // Its own predictions are the truth: a perfect score.
         let run = try Program(
-            "eval", "--miou", "--json", "--images", folder["photos"], "--masks", folder["out"], "-m", folder["model.h5"])
+            "eval", "--miou", "--json", "--images", folder["photos"], "--masks", folder["out"], "-m", folder["model.h5"]
+        )
         #expect(run.status == 0, "\(run.errors)")
         let json = try #require(try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any])
         #expect(json["miou"] as? Double == 1 && json["pixels"] as? Int == 70 * 41 + 33 * 90)

@@ -67,12 +67,17 @@ import Testing
     }
 
     @Test(arguments: cases.indices) func onePassIsArgmaxOfTheResizedLogits(_ index: Int) {
-        let (c, map) = (Self.cases[index], randomTensor([Self.cases[index].from.0, Self.cases[index].from.1, Self.cases[index].classes], seed: 3))
+        let (c, map) = (
+            Self.cases[index],
+            randomTensor([Self.cases[index].from.0, Self.cases[index].from.1, Self.cases[index].classes], seed: 3)
+        )
         expectRight(Self.classify([map], c.to), [map], c.to)
     }
 
     @Test func severalPassesAverageProbabilities() {
-        let maps = [randomTensor([5, 7, 4], seed: 5), randomTensor([9, 6, 4], seed: 6), randomTensor([2, 3, 4], seed: 7)]
+        let maps = [
+            randomTensor([5, 7, 4], seed: 5), randomTensor([9, 6, 4], seed: 6), randomTensor([2, 3, 4], seed: 7),
+        ]
         expectRight(Self.classify(maps, (19, 23)), maps, (19, 23))
     }
 
