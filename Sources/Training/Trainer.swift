@@ -59,14 +59,17 @@ public final class Trainer<Task: Objective> {
     ///
     /// Throws ``TrainingError``, also when SIGINT or SIGTERM ends the run after its checkpoint, and whatever reading the
     /// data or writing the checkpoints throws.
-    public func run(_ report: (TrainingEvent) -> Void) throws {
+    public func run(_ report: (TrainingEvent) -> Void) throws { try run(until: steps, report) }
+
+    /// As ``run(_:)``, up to the step `end`.
+    func run(until end: Int, _ report: (TrainingEvent) -> Void) throws {
         try Interruption.noting {
             let (first, passes) = (progress.step, recipe.accumulate)
-            let batches = Prefetcher(first * passes..<steps * passes, ahead: 3, threads: 2) {
+            let batches = Prefetcher(first * passes..<end * passes, ahead: 3, threads: 2) {
                 [loader = objective.loader, sampler] in try loader(sampler.batch($0))
             }
             var meter = Meter(recipe, first: first, steps: steps, imagesPerStep: recipe.imagesPerStep(workers: sampler.workers))
-            while progress.step < steps {
+            while progress.step < end {
                 let update = try step(batches)
                 progress.step += 1
                 if let event = meter.add(update, step: progress.step, epoch: epoch) {
