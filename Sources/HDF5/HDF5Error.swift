@@ -44,7 +44,9 @@ public enum HDF5Error: Error, Equatable, CustomStringConvertible {
     /// The reason alone, for an object that a walk passes by.
     var reason: String {
         switch self {
-        case .refused(_, _, let reason), .cannotRead(_, _, let reason): reason
+        case .refused(_, _, let reason): reason
+        case .cannotRead(_, _, let reason):
+            "\(reason); damaged, or in a newer format than beit-seg reads: save it again"
         default: description
         }
     }
