@@ -91,6 +91,6 @@ let package = Package(
         tests("Datasets", ["ImageIO", "TensorCore"]),
         tests("Training", ["HDF5", "ImageIO", "Files"], fixtures: true),
         tests("Evaluation", [], fixtures: true),
-        tests("Commands", ["HDF5"]),
+        tests("Commands", ["HDF5"], fixtures: true),
     ]
 )

@@ -70,13 +70,13 @@ private struct KernelGradients {
 
     init(_ x: Variable, _ weight: Parameter, _ bias: Parameter?) {
         (inputSlot, weightSlot, biasSlot) = (x.slot, weight.slot, bias?.slot)
-        precondition(inputSlot == nil || weight.packed == nil, "a packed kernel has no backward")
         input = weightSlot == nil ? nil : x.value
         self.weight = inputSlot == nil ? nil : weight.value
     }
 
     func input(_ gradient: (_ weight: Tensor) -> Tensor) {
         guard let inputSlot, let weight else { return }
+        precondition(weight.count > 0, "a kernel that was packed for inference has no backward")
         inputSlot.add(gradient(weight))
     }
 
