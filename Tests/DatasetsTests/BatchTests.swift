@@ -10,7 +10,7 @@ import Testing
     private func picture() -> (RGBImage, IndexMask) {
         let (width, height) = (60, 45)
         let classes = (0..<width * height).map { UInt16($0 % width / 20 + $0 / width / 15) % 3 }
-        let pixels = classes.flatMap { [UInt8($0) * 100, 7, 9] }
+        let pixels = classes.flatMap { [UInt8(truncatingIfNeeded: $0 * 100), 7, 9] as [UInt8] }
         return (
             RGBImage(width: width, height: height, pixels: pixels), IndexMask(width: width, height: height, values: classes)
         )

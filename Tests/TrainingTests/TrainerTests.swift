@@ -23,7 +23,7 @@ private final class DiscSet {
                     if x * x + y * y < 24 { mask.values[i] = 1 }
                 }
                 mask.values[0] = 255
-                let pixels = mask.values.flatMap { $0 == 1 ? [200, 40, 30] : [90, 100, UInt8(90 + 10 * index)] }
+                let pixels = mask.values.flatMap { $0 == 1 ? [200, 40, 30] : [90, 100, UInt8(90 + 10 * index)] as [UInt8] }
                 try writePNG(mask, to: path + "/masks/\(split)/\(index).png")
                 try writePNG(
                     RGBImage(width: 21, height: 17, pixels: pixels), to: path + "/images/\(split)/\(index).png")
