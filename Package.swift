@@ -88,9 +88,9 @@ let package = Package(
         tests("HDF5", [], fixtures: true),
         tests("ImageIO", ["Files"], fixtures: true),
         tests("Checkpoints", ["HDF5"], fixtures: true),
-        tests("Datasets", []),
-        tests("Training", ["HDF5"], fixtures: true),
+        tests("Datasets", ["ImageIO", "TensorCore"]),
+        tests("Training", ["HDF5", "ImageIO", "Files"], fixtures: true),
         tests("Evaluation", [], fixtures: true),
-        tests("Commands", ["HDF5"]),
+        tests("Commands", ["HDF5"], fixtures: true),
     ]
 )

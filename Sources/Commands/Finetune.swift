@@ -9,7 +9,7 @@ struct Finetune: Command {
     static let configuration = CommandConfiguration(
         commandName: "finetune", abstract: "Train a model end to end, from scratch or from a checkpoint.",
         discussion: """
-            beit-seg finetune --task segmentation --data pets/ --init pretrained.h5 -o runs/pets
+            Example: beit-seg finetune --task segmentation --data pets/ --init pretrained.h5 -o runs/pets
             beit-seg finetune --task segmentation --data pets/ camvid/ --init none --preset tiny --epochs 60 -o runs/both
             beit-seg finetune --resume runs/pets
 
@@ -72,7 +72,7 @@ struct Finetune: Command {
         var plan = SegmentationPlan(
             data: labels.options(data),
             initial: scratch ? .random((architecture.preset ?? .base).backbone) : .checkpoint(initial),
-            command: CommandLine.arguments.joined(separator: " "))
+            command: commandLine)
         plan.augmentation = augmentation.augmentation
         plan.changes = try Settings(architecture.set)
         plan.size = architecture.size?.sides

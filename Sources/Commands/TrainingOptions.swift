@@ -4,7 +4,6 @@ import Models
 import Training
 
 extension Preset: ExpressibleByArgument {}
-extension DatasetLayout: ExpressibleByArgument {}
 
 /// Pixels of a side, or `HEIGHTxWIDTH`.
 struct SizeArgument: ExpressibleByArgument {

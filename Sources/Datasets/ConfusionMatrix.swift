@@ -30,7 +30,9 @@ public struct ConfusionMatrix: Equatable, Sendable {
     ///
     /// - Throws: ``UnknownClass``, and nothing is added then.
     /// - Precondition: both have the same number of pixels.
-    public mutating func add(label: [UInt16], prediction: [UInt16], ignore: UInt16? = LabelMap.void) throws(UnknownClass) {
+    public mutating func add(label: [UInt16], prediction: [UInt16], ignore: UInt16? = LabelMap.void)
+        throws(UnknownClass)
+    {
         precondition(label.count == prediction.count, "\(label.count) labels for \(prediction.count) pixels")
         var image = ConfusionMatrix(classes: classes)
         for (truth, guess) in zip(label, prediction) {

@@ -1,6 +1,7 @@
 import CHDF5
 import CHDF5Shim
 import Files
+import Foundation
 
 /// The types that beit-seg stores; little-endian on disk.
 public enum StoredType: Sendable {
@@ -39,7 +40,9 @@ public final class HDF5Writer {
 
     deinit {
         streams = [:]
-        if root >= 0 { Library.locked { _ = H5Fclose(root) } }
+        guard root >= 0, Library.locked({ H5Fclose(root) }) < 0 else { return }
+        // A full disk: libhdf5 keeps the file open, and with it the space, although its name will be gone.
+        truncate(output.temporaryPath, 0)
     }
 
     /// Finishes the file, flushes it to disk and gives it its name. Nothing may be written afterwards.
@@ -148,30 +151,32 @@ public final class HDF5Writer {
 
     /// Sets an attribute of the group or dataset `path`, in place of one of this name.
     public func setAttribute(_ name: String, _ value: Int, at path: String = "/") throws {
-        try withUnsafePointer(to: Int64(value)) {
-            try setAttribute(name, at: path, type: beitseg_h5t_std_i64le(), memory: Int64.native, $0)
+        try Library.locked {
+            try withUnsafePointer(to: Int64(value)) {
+                try setAttribute(name, at: path, type: beitseg_h5t_std_i64le(), memory: Int64.native, $0)
+            }
         }
     }
 
     /// Sets an attribute of the group or dataset `path`, in place of one of this name.
     public func setAttribute(_ name: String, _ value: Double, at path: String = "/") throws {
-        try withUnsafePointer(to: value) {
-            try setAttribute(
-                name, at: path, type: beitseg_h5t_ieee_f64le(), memory: beitseg_h5t_native_double(), $0)
+        try Library.locked {
+            try withUnsafePointer(to: value) {
+                let memory = beitseg_h5t_native_double()
+                try setAttribute(name, at: path, type: beitseg_h5t_ieee_f64le(), memory: memory, $0)
+            }
         }
     }
 
     private func setAttribute(
         _ name: String, at path: String, type: hid_t, memory: hid_t, _ value: UnsafeRawPointer
     ) throws {
-        try Library.locked {
-            let object = try handle(H5Oopen(root, path, hid_t(H5P_DEFAULT)), H5Oclose)
-            if H5Aexists(object.id, name) > 0 { try check(H5Adelete(object.id, name)) }
-            let space = try handle(H5Screate(H5S_SCALAR), H5Sclose)
-            let attribute = try handle(
-                H5Acreate2(object.id, name, type, space.id, hid_t(H5P_DEFAULT), hid_t(H5P_DEFAULT)), H5Aclose)
-            try check(H5Awrite(attribute.id, memory, value))
-        }
+        let object = try handle(H5Oopen(root, path, hid_t(H5P_DEFAULT)), H5Oclose)
+        if H5Aexists(object.id, name) > 0 { try check(H5Adelete(object.id, name)) }
+        let space = try handle(H5Screate(H5S_SCALAR), H5Sclose)
+        let attribute = try handle(
+            H5Acreate2(object.id, name, type, space.id, hid_t(H5P_DEFAULT), hid_t(H5P_DEFAULT)), H5Aclose)
+        try check(H5Awrite(attribute.id, memory, value))
     }
 }
 

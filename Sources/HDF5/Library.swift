@@ -6,26 +6,33 @@ import Foundation
 enum Library {
     private static let lock = NSRecursiveLock()
 
-    /// Plugins are code that a file can name, so none is ever loaded.
-    private static let pluginsAreOff: Bool = H5PLset_loading_state(0) >= 0
+    /// Settings of the process, made before the first other call.
+    private static let isSetUp: Bool = {
+        // When the program ends, libhdf5 would once more close what a full disk kept it from closing, and crash.
+        // Plugins are code that a file can name, so none is ever loaded.
+        H5dont_atexit() >= 0 && H5PLset_loading_state(0) >= 0
+    }()
 
     /// Runs `body` while no other thread is in libhdf5.
     static func locked<Result>(_ body: () throws -> Result) rethrows -> Result {
         lock.lock()
         defer { lock.unlock() }
-        _ = pluginsAreOff
+        precondition(isSetUp, "libhdf5 does not start")
         H5Eset_auto2(hid_t(H5E_DEFAULT), nil, nil)  // a setting of the thread, hence here
         return try body()
     }
 
     /// The most specific message of the call that failed last on this thread, in one line.
     static var reason: String {
-        var text = [CChar](repeating: 0, count: 400)
+        var text = [CChar](repeating: 0, count: 1000)
         beitseg_h5_innermost_error(&text, text.count)
-        let line = text.prefix { $0 != 0 }.map {
-            UInt8(bitPattern: $0) < 32 ? UInt8(ascii: " ") : UInt8(bitPattern: $0)
+        let bytes = text.prefix { $0 != 0 }.map { (0..<32).contains($0) ? UInt8(ascii: " ") : UInt8(bitPattern: $0) }
+        let line = String(decoding: bytes, as: UTF8.self)
+        // Of a failed system call libhdf5 gives the time, addresses and sizes as well.
+        if let start = line.range(of: "error message = '"), let end = line[start.upperBound...].firstIndex(of: "'") {
+            return String(line[start.upperBound..<end])
         }
-        return line.isEmpty ? "libhdf5 gives no reason" : String(decoding: line, as: UTF8.self)
+        return line.isEmpty ? "libhdf5 gives no reason" : line
     }
 }
 

@@ -99,7 +99,7 @@ private struct LinearCall {
                 outputs, gelu, gamma.map { $0 + column }, keep.map { $0 + row }, residual.map { $0 + at }, outputs)
         }
         if let packed = weight.packed {
-            packed.multiply(rows: rows, x.pointer, lda: inputs, output, ldc: outputs, epilogue: finish)
+            packed.multiply(rows: rows, x.pointer, output, epilogue: finish)
         } else {
             MatrixProduct.run(
                 m: rows, n: outputs, k: inputs, x.pointer, weight.value.pointer, transposeB: true, output,

@@ -10,15 +10,16 @@ public final class PackedMatrix: @unchecked Sendable {
     private let chunks: [Storage]
     private let products = Mutex<[Key: Product]>([:])
 
+    /// oneDNN's fast products take dense matrices only; with strides it falls back on a plain loop.
     private struct Key: Hashable {
-        let m, n, lda, ldc: Int
+        let m, n: Int
     }
 
     /// One primitive of oneDNN for one size; immutable, so any thread may run it.
     private final class Product: @unchecked Sendable {
         let handle: OpaquePointer
         init?(_ key: Key, k: Int) {
-            guard let handle = beitseg_product_create(key.m, key.n, k, key.lda, key.ldc) else { return nil }
+            guard let handle = beitseg_product_create(key.m, key.n, k) else { return nil }
             self.handle = handle
         }
         deinit { beitseg_product_destroy(handle) }
@@ -38,7 +39,7 @@ public final class PackedMatrix: @unchecked Sendable {
         var chunks: [Storage] = []
         for index in 0..<tiling.columnTiles {
             let rows = tiling.columnRange(index)
-            guard let product = Product(Key(m: 64, n: rows.count, lda: inputs, ldc: outputs), k: inputs) else {
+            guard let product = Product(Key(m: 64, n: rows.count), k: inputs) else {
                 return nil
             }
             let chunk = Storage(byteCount: beitseg_product_packed_bytes(product.handle))
@@ -49,42 +50,37 @@ public final class PackedMatrix: @unchecked Sendable {
         self.chunks = chunks
     }
 
-    /// C = A·Wᵀ, A `[rows, inputs]` with row stride `lda`, C `[rows, outputs]` with row stride `ldc`, shared among the
-    /// workers; `epilogue` runs on each finished tile while it is in the cache.
+    /// C = A·Wᵀ, A `[rows, inputs]`, C `[rows, outputs]`, shared among the workers; `epilogue` runs on each finished
+    /// tile while it is in the cache.
     public func multiply(
-        rows: Int, _ a: UnsafePointer<Float>, lda: Int, _ c: UnsafeMutablePointer<Float>, ldc: Int,
+        rows: Int, _ a: UnsafePointer<Float>, _ c: UnsafeMutablePointer<Float>,
         epilogue: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void
     ) {
         let tiling = Tiling(rows: rows, columns: outputs)
         WorkerPool.current.run(tiling.count) { index in
             let (rows, columns) = tiling.tile(index)
             multiplyChunk(
-                index / tiling.rowTiles, rows: rows.count, a + rows.lowerBound * lda, lda: lda,
-                c + rows.lowerBound * ldc + columns.lowerBound, ldc: ldc)
+                index / tiling.rowTiles, rows: rows.count, a + rows.lowerBound * inputs,
+                c + rows.lowerBound * outputs + columns.lowerBound, ldc: outputs)
             epilogue(rows, columns)
         }
     }
 
-    /// As `multiply`, all of it on the calling thread.
-    func multiplySerially(
-        rows: Int, _ a: UnsafePointer<Float>, lda: Int, _ c: UnsafeMutablePointer<Float>, ldc: Int
-    ) {
-        let tiling = Tiling(rows: 1, columns: outputs)
-        for index in 0..<tiling.columnTiles {
-            multiplyChunk(index, rows: rows, a, lda: lda, c + tiling.columnRange(index).lowerBound, ldc: ldc)
-        }
-    }
-
     /// As `multiply` for the outputs of one chunk, `Tiling(rows: 1, columns: outputs).columnRange(index)`, on the calling
-    /// thread; C is the first of these outputs.
+    /// thread; C is the first of these outputs, with row stride `ldc`.
     func multiplyChunk(
-        _ index: Int, rows: Int, _ a: UnsafePointer<Float>, lda: Int, _ c: UnsafeMutablePointer<Float>, ldc: Int
+        _ index: Int, rows: Int, _ a: UnsafePointer<Float>, _ c: UnsafeMutablePointer<Float>, ldc: Int
     ) {
-        let columns = Tiling(rows: 1, columns: outputs).columnRange(index)
-        let product = product(Key(m: rows, n: columns.count, lda: lda, ldc: ldc))
-        let scratch = Storage(byteCount: beitseg_product_scratch_bytes(product.handle))
-        let status = beitseg_product_run(product.handle, a, chunks[index].address, c, scratch.address)
-        precondition(status == 0, "oneDNN matmul \(rows)×\(columns.count)×\(inputs): status \(status)")
+        let columns = Tiling(rows: 1, columns: outputs).columnRange(index).count
+        let product = product(Key(m: rows, n: columns))
+        let dense = ldc == columns
+        let scratchBytes = (beitseg_product_scratch_bytes(product.handle) + 63) / 64 * 64
+        let scratch = Storage(byteCount: scratchBytes + (dense ? 0 : rows * columns * MemoryLayout<Float>.stride))
+        let tile = (scratch.address + scratchBytes).assumingMemoryBound(to: Float.self)
+        let status = beitseg_product_run(product.handle, a, chunks[index].address, dense ? c : tile, scratch.address)
+        precondition(status == 0, "oneDNN matmul \(rows)×\(columns)×\(inputs): status \(status)")
+        guard !dense else { return }
+        for row in 0..<rows { (c + row * ldc).update(from: tile + row * columns, count: columns) }
     }
 
     private func product(_ key: Key) -> Product {

@@ -37,7 +37,8 @@ enum KernelMatrix {
                 m: rows, n: columns.count, k: inputs, a, lda: lda, matrix.pointer + columns.lowerBound * inputs,
                 ldb: inputs, transposeB: true, c, ldc: ldc)
         case .packed(let matrix):
-            matrix.multiplyChunk(chunk, rows: rows, a, lda: lda, c, ldc: ldc)
+            precondition(lda == inputs, "packed products take dense rows")
+            matrix.multiplyChunk(chunk, rows: rows, a, c, ldc: ldc)
         }
     }
 }

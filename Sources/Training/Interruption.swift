@@ -1,11 +1,12 @@
 import Foundation
 import Synchronization
 
+/// The signal that came, or 0. A signal handler can reach nothing but a global.
+private let received = Atomic<Int32>(0)
+
 /// Notes SIGINT and SIGTERM while a run is under way, so that it can write its checkpoint first. A second signal of the
 /// kind ends the process at once.
 enum Interruption {
-    private static let received = Atomic<Int32>(0)
-
     /// The signal that came, or nil.
     static var signal: Int32? {
         let value = received.load(ordering: .relaxed)

@@ -42,16 +42,15 @@ public final class Trainer<Task: Objective> {
         (self.objective, self.recipe, self.folder) = (objective, recipe, folder)
         sampler = Sampler(seed: recipe.seed, count: objective.count, batch: recipe.batch)
         steps = recipe.totalSteps(count: objective.count, workers: sampler.workers)
-        schedule = Schedule.cosine(
-            base: recipe.learningRate, final: recipe.minimumLearningRate, steps: steps,
+        schedule = Schedule(
+            .cosine, base: recipe.learningRate, final: recipe.minimumLearningRate, steps: steps,
             warmupSteps: min(steps, recipe.warmupSteps(count: objective.count, workers: sampler.workers)))
-        let parameters = objective.model.parameters
+        let (parameters, depth) = (objective.model.parameters, objective.depth)
         optimizer = AdamW(
             parameters.map { named in
-                AdamW.Group(
-                    named.parameter,
-                    rateScale: layerDecayScale(recipe.layerDecay, layer: named.layer, depth: objective.depth),
-                    weightDecay: named.parameter.decays ? recipe.weightDecay : 0)
+                let layer = named.layer ?? depth + 1
+                let scale = layerDecayScale(layer: layer, depth: depth, decay: recipe.layerDecay)
+                return AdamW.Group([named.parameter], rateScale: Float(scale))
             })
         average = recipe.averageDecay.map { MovingAverage(parameters, decay: $0) }
     }
@@ -60,14 +59,17 @@ public final class Trainer<Task: Objective> {
     ///
     /// Throws ``TrainingError``, also when SIGINT or SIGTERM ends the run after its checkpoint, and whatever reading the
     /// data or writing the checkpoints throws.
-    public func run(_ report: (TrainingEvent) -> Void) throws {
+    public func run(_ report: (TrainingEvent) -> Void) throws { try run(until: steps, report) }
+
+    /// As ``run(_:)``, up to the step `end`.
+    func run(until end: Int, _ report: (TrainingEvent) -> Void) throws {
         try Interruption.noting {
             let (first, passes) = (progress.step, recipe.accumulate)
-            let batches = Prefetcher(first * passes..<steps * passes, ahead: 3, threads: 2) {
+            let batches = Prefetcher(first * passes..<end * passes, ahead: 3, threads: 2) {
                 [loader = objective.loader, sampler] in try loader(sampler.batch($0))
             }
             var meter = Meter(recipe, first: first, steps: steps, imagesPerStep: recipe.imagesPerStep(workers: sampler.workers))
-            while progress.step < steps {
+            while progress.step < end {
                 let update = try step(batches)
                 progress.step += 1
                 if let event = meter.add(update, step: progress.step, epoch: epoch) {
@@ -101,9 +103,11 @@ public final class Trainer<Task: Objective> {
 
     /// One update.
     private func step(_ batches: Prefetcher<Task.Batch>) throws -> Update {
-        let rate = schedule.rate(at: progress.step)
+        let rate = schedule.value(at: progress.step)
+        let share = Tensor([1 / Float(recipe.accumulate)], [1])
         var losses = 0.0
         var images: [String] = []
+        optimizer.clearGradients()
         for pass in 0..<recipe.accumulate {
             guard let batch = try batches.next() else { preconditionFailure("a batch for every step") }
             images += objective.images(of: batch)
@@ -112,19 +116,21 @@ public final class Trainer<Task: Objective> {
             let loss = objective.loss(batch, tape)
             guard loss.value.scalar.isFinite else { throw diverged("loss", rate, images) }
             losses += Double(loss.value.scalar)
-            tape.backward(from: loss)
+            tape.backward(from: loss, gradient: share)
         }
-        let norm = reduceGradients()
+        let norm = update(rate)
         guard norm.isFinite else { throw diverged("gradient", rate, images) }
-        let clip = recipe.clipGradient.map { min(1, $0 / (norm + 1e-6)) } ?? 1
-        optimizer.step(rate: rate, gradientScale: clip / Double(recipe.accumulate))
-        average?.update(steps: progress.step)
         return Update(loss: losses / Double(recipe.accumulate), learningRate: rate, gradientNorm: norm)
     }
 
-    /// The one place where the gradients of all passes come together, before clipping and the update.
-    /// - Returns: the L2 norm of their mean.
-    private func reduceGradients() -> Double { optimizer.gradientNorm() / Double(recipe.accumulate) }
+    /// The one place where the gradients of all passes have come together: clips them, and moves the weights and their
+    /// averages. Workers that share a run have to add up their gradients here.
+    /// - Returns: the norm of the gradients; where it is not finite, nothing has changed.
+    private func update(_ rate: Double) -> Double {
+        let norm = optimizer.step(rate: rate, weightDecay: recipe.weightDecay, clipNorm: recipe.clipGradient)
+        if norm.isFinite { average?.update(steps: progress.step) }
+        return norm
+    }
 
     private func diverged(_ what: String, _ rate: Double, _ images: [String]) -> TrainingError {
         .diverged(
@@ -181,7 +187,7 @@ extension Trainer {
             }
             tensor.pointer.update(from: value.pointer, count: value.count)
         }
-        optimizer.steps = saved.optimizerSteps
+        optimizer.restore(steps: saved.optimizerSteps, moments: optimizer.moments)
         progress = saved.progress
         try folder.rewindLog(to: progress.step)
     }

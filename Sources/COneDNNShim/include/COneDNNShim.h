@@ -13,8 +13,8 @@ int beitseg_onednn_sgemm(int transpose_a, int transpose_b, long m, long n, long 
 
 /// Products [m,k]·[k,n] whose right-hand side is packed once into the layout that oneDNN likes best.
 typedef struct beitseg_product beitseg_product;
-/// NULL where oneDNN cannot. `lda`, `ldc`: row strides of A and C.
-beitseg_product *beitseg_product_create(long m, long n, long k, long lda, long ldc);
+/// All matrices are dense. NULL where oneDNN has no fast way.
+beitseg_product *beitseg_product_create(long m, long n, long k);
 void beitseg_product_destroy(beitseg_product *product);
 size_t beitseg_product_packed_bytes(const beitseg_product *product);
 /// Scratch memory of one call of `beitseg_product_run`.

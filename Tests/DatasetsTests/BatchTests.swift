@@ -1,0 +1,110 @@
+import Datasets
+import Foundation
+import ImageIO
+import Synchronization
+import TensorCore
+import Testing
+
+@Suite struct AugmentationTests {
+    /// Blocks of one colour each; the red channel is the class times 100.
+    private func picture() -> (RGBImage, IndexMask) {
+        let (width, height) = (60, 45)
+        let classes = (0..<width * height).map { UInt16($0 % width / 20 + $0 / width / 15) % 3 }
+        let pixels = classes.flatMap { [UInt8(truncatingIfNeeded: $0 * 100), 7, 9] as [UInt8] }
+        return (
+            RGBImage(width: width, height: height, pixels: pixels), IndexMask(width: width, height: height, values: classes)
+        )
+    }
+
+    @Test func maskFollowsPhoto() {
+        let (image, mask) = picture()
+        var augmentation = Augmentation()
+        augmentation.colorJitter = 0
+        for place in 0..<20 {
+            var generator = RandomStream.augmentation.generator(seed: 3, place)
+            let result = augmentation(image, mask, height: 32, width: 24, &generator)
+            #expect(result.image.width == 24 && result.mask.height == 32)
+            let reds = stride(from: 0, to: result.image.pixels.count, by: 3).map { result.image.pixels[$0] }
+            // Where bilinear resizing mixed nothing in, the colour is the class's.
+            let pure = zip(reds, result.mask.values).filter { $0.0 % 100 == 0 }
+            #expect(pure.count > reds.count / 2)
+            let wrong = pure.filter { $0.0 != UInt8($0.1) * 100 }
+            // 200 and 0 can mix to 100 along a border; nowhere else.
+            #expect(wrong.count <= 32, "\(wrong.count) of \(pure.count) in place \(place)")
+        }
+    }
+
+    @Test func dependsOnSeedAndPlaceAlone() {
+        let (image, mask) = picture()
+        func make(_ seed: UInt64, _ place: Int) -> (RGBImage, IndexMask) {
+            var generator = RandomStream.augmentation.generator(seed: seed, place)
+            return Augmentation()(image, mask, height: 16, width: 16, &generator)
+        }
+        #expect(make(1, 2) == make(1, 2))
+        #expect(make(1, 2) != make(1, 3))
+        #expect(make(1, 2) != make(2, 2))
+    }
+
+    @Test func extremeShapesAreCropped() {
+        for (width, height) in [(300, 2), (1, 200), (1, 1)] {
+            let image = RGBImage(width: width, height: height, pixels: [UInt8](repeating: 50, count: width * height * 3))
+            let mask = IndexMask(width: width, height: height, values: [UInt16](repeating: 1, count: width * height))
+            var generator = RandomStream.augmentation.generator(seed: 0, 0)
+            let result = Augmentation()(image, mask, height: 8, width: 8, &generator)
+            #expect(result.mask.values == [UInt16](repeating: 1, count: 64))
+        }
+    }
+}
+
+@Suite struct SamplerTests {
+    @Test func everyEpochShowsEveryImageOnce() {
+        let sampler = Sampler(seed: 5, count: 7, batch: 3)
+        let shown = (0..<7).flatMap { sampler.batch($0) }
+        #expect(shown.map(\.place) == Array(0..<21))
+        let epochs = (0..<3).map { epoch in shown[epoch * 7..<epoch * 7 + 7].map(\.image) }
+        for epoch in epochs { #expect(epoch.sorted() == Array(0..<7)) }
+        #expect(epochs[0] != epochs[1] && epochs[1] != epochs[2])
+    }
+
+    @Test func workersDivideWhatOneWouldDo() {
+        let alone = Sampler(seed: 5, count: 11, batch: 2)
+        let team = (0..<3).map { Sampler(seed: 5, count: 11, batch: 2, rank: $0, of: 3) }
+        let divided = (0..<4).flatMap { index in team.flatMap { $0.batch(index) } }
+        #expect(divided.map(\.image) == (0..<12).flatMap { alone.batch($0) }.map(\.image))
+    }
+}
+
+@Suite struct PrefetcherTests {
+    private struct Broken: Error {}
+
+    @Test(arguments: [1, 2, 5]) func keepsTheOrder(_ threads: Int) throws {
+        let items = Prefetcher(3..<40, ahead: 4, threads: threads) { number in
+            usleep(UInt32(number * 7919 % 13) * 100)
+            return number
+        }
+        var taken: [Int] = []
+        while let item = try items.next() { taken.append(item) }
+        #expect(taken == Array(3..<40))
+    }
+
+    @Test func staysABoundedNumberAhead() throws {
+        let furthest = Atomic<Int>(0)
+        let items = Prefetcher(0..<100, ahead: 3, threads: 2) { number in
+            furthest.max(number, ordering: .relaxed)
+            return number
+        }
+        _ = try items.next()
+        usleep(50_000)
+        #expect(furthest.load(ordering: .relaxed) == 3)
+    }
+
+    @Test func anErrorComesInItsTurn() throws {
+        let items = Prefetcher(0..<5, ahead: 5, threads: 2) { number in
+            if number == 2 { throw Broken() }
+            return number
+        }
+        #expect(try items.next() == 0)
+        #expect(try items.next() == 1)
+        #expect(throws: Broken.self) { try items.next() }
+    }
+}

@@ -1,0 +1,139 @@
+import Datasets
+import Foundation
+import ImageIO
+import Testing
+
+@Suite struct SegmentationDatasetTests {
+    private let void = LabelMap.void
+
+    @Test func classListHasNamesWithSpacesAndColors() throws {
+        let set = try GeneratedSet.folders()
+        let classes = try SegmentationDataset(DatasetOptions([set.path])).classes
+        #expect(classes.map(\.name) == ["sky", "tall grass"])
+        #expect(classes.map(\.color) == [RGBColor(0, 0, 255), RGBColor(0, 255, 0)])
+    }
+
+    @Test(arguments: ["sky 0 0 256\n", "sky 0 0\n", "sky 1 2 3\nsky 3 2 1\n", "# nothing\n"])
+    func badClassListNamesItsFile(_ text: String) throws {
+        let set = try GeneratedSet.folders(classes: text)
+        let error = #expect(throws: DatasetError.self) { try SegmentationDataset(DatasetOptions([set.path])) }
+        #expect(error?.path.hasSuffix("classes.txt") == true)
+        #expect(error?.exitStatus == 65)
+    }
+
+    @Test func pairsAreSortedAndIncompleteOnesNamed() throws {
+        let set = try GeneratedSet.folders()
+        for name in ["c", "b", "sub/d"] { try set.photo("images/train/\(name).png") }
+        for name in ["c", "sub/d", "lonely"] { try set.mask("masks/train/\(name).png", [0]) }
+        let found = try SegmentationDataset(DatasetOptions([set.path])).images(.train)
+        #expect(found.pairs.map(\.image) == ["a", "c", "sub/d"].map { "\(set.path)/images/train/\($0).png" })
+        #expect(found.pairs.map(\.mask) == ["a", "c", "sub/d"].map { "\(set.path)/masks/train/\($0).png" })
+        #expect(found.incomplete == ["\(set.path)/images/train/b.png"])
+    }
+
+    @Test func severalSetsShareTheirClassesByName() throws {
+        let one = try GeneratedSet.folders(classes: "background\ncat\n", [0, 1, 255])
+        let two = try GeneratedSet.folders(classes: "background\nskin\ncat\n", [0, 1, 2])
+        let dataset = try SegmentationDataset(DatasetOptions([one.path, two.path]))
+        #expect(dataset.classes.map(\.name) == ["background", "cat", "skin"])
+        let pairs = try dataset.images(.train).pairs
+        #expect(try dataset.loadMask(pairs[0]).values.prefix(4) == [0, 1, void, 0])
+        #expect(try dataset.loadMask(pairs[1]).values.prefix(4) == [0, 2, 1, 0])
+    }
+
+    @Test func ade20kShiftsItsLabels() throws {
+        let set = try GeneratedSet()
+        try set.photo("images/training/a.png")
+        try set.mask("annotations/training/a.png", [0, 1, 150, 255])
+        let dataset = try SegmentationDataset(DatasetOptions([set.path]))
+        #expect(dataset.classes.count == 150)
+        #expect(try dataset.loadMask(dataset.images(.train).pairs[0]).values.prefix(4) == [void, 0, 149, void])
+        #expect(try dataset.images(.val).pairs.isEmpty)
+    }
+
+    @Test func vocFollowsItsLists() throws {
+        let set = try GeneratedSet()
+        for name in ["x", "y", "z"] {
+            try set.photo("JPEGImages/\(name).png")
+            try set.mask("SegmentationClass/\(name).png", [0, 20, 255])
+        }
+        try set.write("z\nx\n", to: "ImageSets/Segmentation/train.txt")
+        try set.write("y\n", to: "ImageSets/Segmentation/val.txt")
+        let dataset = try SegmentationDataset(DatasetOptions([set.path]))
+        let names = { (split: DatasetSplit) in
+            try dataset.images(split).pairs.map { ($0.image as NSString).lastPathComponent }
+        }
+        #expect(try names(.train) == ["z.png", "x.png"])
+        #expect(try names(.val) == ["y.png"])
+        #expect(dataset.classes[20].name == "tvmonitor")
+    }
+
+    @Test func cityscapesTurnsIdsIntoTrainIds() throws {
+        let set = try GeneratedSet()
+        try set.photo("leftImg8bit/train/ulm/ulm_1_leftImg8bit.png")
+        try set.mask("gtFine/train/ulm/ulm_1_gtFine_labelIds.png", [7, 8, 33, 0, 9, 255])
+        try set.mask("gtFine/train/ulm/ulm_1_gtFine_color.png", [99])
+        let dataset = try SegmentationDataset(DatasetOptions([set.path]))
+        #expect(try dataset.loadMask(dataset.images(.train).pairs[0]).values.prefix(6) == [0, 1, 18, void, void, void])
+    }
+
+    @Test func camvidsEleventhLabelIsVoid() throws {
+        let set = try GeneratedSet()
+        try set.photo("train/a.png")
+        try set.mask("trainannot/a.png", [0, 10, 11])
+        let dataset = try SegmentationDataset(DatasetOptions([set.path]))
+        #expect(try dataset.loadMask(dataset.images(.train).pairs[0]).values.prefix(3) == [0, 10, void])
+    }
+
+    @Test func aLabelMapGivesValuesTheirClass() throws {
+        let set = try GeneratedSet.folders([10, 20, 30])
+        try set.write("10 tall grass\n20 sky\n30 void\n", to: "map.txt")
+        var options = DatasetOptions([set.path])
+        options.labelMap = set.path + "/map.txt"
+        let dataset = try SegmentationDataset(options)
+        #expect(try dataset.loadMask(dataset.images(.train).pairs[0]).values.prefix(3) == [1, 0, void])
+    }
+
+    @Test func whatIsMissingOrUnknownIsSaid() throws {
+        let set = try GeneratedSet()
+        #expect(throws: DatasetError.self) { try DatasetLayout.detect(set.path) }
+        let error = #expect(throws: DatasetError.self) { try DatasetLayout.detect(set.path + "/nowhere") }
+        #expect(error?.exitStatus == 66)
+    }
+}
+
+@Suite struct DataCheckTests {
+    @Test func countsThePixelsOfEachClass() throws {
+        let set = try GeneratedSet.folders()
+        let check = try DataCheck(SegmentationDataset(DatasetOptions([set.path])))
+        #expect(check.trainingPixels == [12, 12])
+        #expect(check.splits.map(\.findings.void) == [11, 11])
+        #expect(check.lines.contains("train: 1 images; pixels: sky 34.3 %, tall grass 34.3 %, void 31.4 %"))
+        try check.verdict()
+    }
+
+    @Test func aLabelOutsideTheClassesIsAnErrorThatNamesFileAndValue() throws {
+        let set = try GeneratedSet.folders([0, 1, 2])
+        let check = try DataCheck(SegmentationDataset(DatasetOptions([set.path])))
+        let error = #expect(throws: DatasetError.self) { try check.verdict() }
+        #expect(error?.description.contains("masks/train/a.png: holds the label 2, which is none of the 2 classes") == true)
+        #expect(error?.description.hasSuffix("(and 1 more)") == true)
+        #expect(error?.exitStatus == 65)
+    }
+
+    @Test func sizesThatDifferAreAnError() throws {
+        let set = try GeneratedSet.folders()
+        try set.mask("masks/val/a.png", [0], width: 5, height: 7)
+        let check = try DataCheck(SegmentationDataset(DatasetOptions([set.path])))
+        let error = #expect(throws: DatasetError.self) { try check.verdict() }
+        #expect(error?.description.contains("is 5×7 pixels, but its photo") == true)
+    }
+
+    @Test func photosWithoutAMaskAreLeftOutWithAWarning() throws {
+        let set = try GeneratedSet.folders()
+        try set.photo("images/train/lonely.png")
+        let check = try DataCheck(SegmentationDataset(DatasetOptions([set.path])))
+        try check.verdict()
+        #expect(check.lines.contains { $0.hasPrefix("warning: 1 photos without a mask") && $0.contains("lonely.png") })
+    }
+}

@@ -1,0 +1,144 @@
+import Checkpoints
+import Datasets
+import Files
+import Foundation
+import ImageIO
+import Models
+import TensorCore
+import Testing
+
+@testable import Training
+
+/// A few coloured discs on grey, in a folder that goes away with the test.
+private final class DiscSet {
+    let path = NSTemporaryDirectory() + "beit-seg-" + UUID().uuidString
+
+    init() throws {
+        try AtomicFile.write("ground 0 0 0\ndisc 255 0 0\n", to: path + "/classes.txt")
+        for (split, count) in [("train", 5), ("val", 2)] {
+            for index in 0..<count {
+                var mask = IndexMask(width: 21, height: 17, values: [UInt16](repeating: 0, count: 21 * 17))
+                for i in mask.values.indices {
+                    let (x, y) = (i % 21 - 6 - 2 * index, i / 21 - 5 - index)
+                    if x * x + y * y < 24 { mask.values[i] = 1 }
+                }
+                mask.values[0] = 255
+                let pixels = mask.values.flatMap { $0 == 1 ? [200, 40, 30] : [90, 100, UInt8(90 + 10 * index)] as [UInt8] }
+                try writePNG(mask, to: path + "/masks/\(split)/\(index).png")
+                try writePNG(
+                    RGBImage(width: 21, height: 17, pixels: pixels), to: path + "/images/\(split)/\(index).png")
+            }
+        }
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    var plan: SegmentationPlan {
+        var backbone = BackboneConfiguration()
+        (backbone.width, backbone.depth, backbone.heads, backbone.patchSize) = (8, 2, 2, 4)
+        (backbone.imageSize, backbone.dropPath) = ([16, 12], 0.2)
+        var plan = SegmentationPlan(data: DatasetOptions([path]), initial: .random(backbone), command: "beit-seg finetune")
+        (plan.decoder.channels, plan.decoder.normGroups) = ([8, 4], 2)
+        (plan.recipe.batch, plan.recipe.accumulate, plan.recipe.steps) = (3, 2, 6)
+        (plan.recipe.learningRate, plan.recipe.warmupEpochs, plan.recipe.seed) = (5e-3, 2, 7)
+        (plan.recipe.averageDecay, plan.recipe.clipGradient, plan.recipe.layerDecay) = (0.9, 1, 0.8)
+        return plan
+    }
+
+    func run(_ plan: SegmentationPlan, in name: String) throws -> RunFolder {
+        let folder = RunFolder(path + "/" + name)
+        try Trainer(plan, folder: folder) { _ in }.run { _ in }
+        return folder
+    }
+}
+
+/// Weights and training state of a checkpoint by path, as bits.
+private func bits(_ path: String) throws -> [String: [UInt32]] {
+    let model = try Checkpoint.load(path, frozen: false).model.module
+    let state = try #require(try Checkpoint.loadTraining(path))
+    let all = model.parameters.map { ($0.path, $0.parameter.value) } + state.tensors.map { ($0.path, $0.tensor) }
+    return Dictionary(uniqueKeysWithValues: all.map { ($0.0, $0.1.values.map(\.bitPattern)) })
+}
+
+@Suite struct TrainerTests {
+    @Test func theLossFalls() throws {
+        let set = try DiscSet()
+        var plan = set.plan
+        (plan.recipe.steps, plan.recipe.averageDecay) = (60, nil)
+        let folder = try set.run(plan, in: "run")
+        let log = try String(contentsOfFile: folder.log, encoding: .utf8)
+        let losses = try log.split(separator: "\n").compactMap { line in
+            (try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])?["loss"] as? Double
+        }
+        #expect(losses.count == 6)
+        let (first, last) = try (#require(losses.first), #require(losses.last))
+        #expect(first > 0.5 && last < 0.25, "\(losses)")
+        let best = try Checkpoint.describe(folder.best)
+        #expect(best.classes.map(\.name) == ["ground", "disc"])
+        #expect(try #require(best.provenance.metrics?["val_miou"]) > 0.6)
+    }
+
+    @Test(arguments: [2, 5]) func threadsDoNotMatter(_ threads: Int) throws {
+        let set = try DiscSet()
+        let one = try WorkerPool.$scoped.withValue(WorkerPool(threads: 1)) { try set.run(set.plan, in: "one") }
+        let many = try WorkerPool.$scoped.withValue(WorkerPool(threads: threads)) { try set.run(set.plan, in: "many") }
+        #expect(try bits(one.last) == bits(many.last))
+    }
+
+    @Test func resumingEqualsNeverHavingStopped() throws {
+        let set = try DiscSet()
+        let whole = try set.run(set.plan, in: "whole")
+        var trainer: Trainer? = try Trainer(set.plan, folder: RunFolder(set.path + "/parts")) { _ in }
+        for step in [2, 3, 6] {
+            try trainer?.run(until: step) { _ in }
+            try trainer?.save()
+            trainer = step < 6 ? try Trainer(resuming: RunFolder(set.path + "/parts")) : nil
+        }
+        let (expected, found) = try (bits(whole.last), bits(set.path + "/parts/last.h5"))
+        #expect(expected.count > 100)
+        #expect(Set(expected.keys) == Set(found.keys))
+        for (path, value) in expected { #expect(found[path] == value, "\(path)") }
+        #expect(try bits(whole.last) == bits(set.path + "/parts/last.h5"))
+    }
+
+    @Test func aLossThatIsNoNumberStopsTheRunAndKeepsTheLastGoodState() throws {
+        let set = try DiscSet()
+        var plan = set.plan
+        (plan.recipe.learningRate, plan.recipe.warmupEpochs, plan.recipe.checkpointEvery) = (1e30, 0, 1)
+        plan.recipe.averageDecay = nil
+        (plan.recipe.steps, plan.recipe.evaluateEvery) = (9, 100)
+        let error = #expect(throws: TrainingError.self) { try set.run(plan, in: "run") }
+        guard case .diverged(_, let step, _, let images, _) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(step > 1 && !images.isEmpty && images.allSatisfy { $0.hasSuffix(".png") })
+        #expect(error?.exitStatus == 65)
+        _ = try Checkpoint.loadTraining(set.path + "/run/last.h5")
+    }
+
+    @Test func aRunIsNotOverwritten() throws {
+        let set = try DiscSet()
+        let folder = try set.run(set.plan, in: "run")
+        #expect(throws: TrainingError.occupied(folder: folder.path)) { try set.run(set.plan, in: "run") }
+    }
+
+    @Test func otherImagesCannotBeResumedWith() throws {
+        let set = try DiscSet()
+        let folder = try set.run(set.plan, in: "run")
+        try FileManager.default.removeItem(atPath: set.path + "/images/train/4.png")
+        let error = #expect(throws: TrainingError.self) { try Trainer(resuming: folder) }
+        #expect(error == .changed(folder: folder.path, what: "the training images are not the same"))
+    }
+
+    @Test func aCheckpointGivesItsBackboneAndItsFittingHead() throws {
+        let set = try DiscSet()
+        let folder = try set.run(set.plan, in: "run")
+        var plan = set.plan
+        plan.initial = .checkpoint(folder.best)
+        plan.decoder.channels = [8, 6]
+        var notes: [String] = []
+        _ = try Trainer(plan, folder: RunFolder(set.path + "/next")) { notes.append($0) }
+        #expect(notes.contains { $0.hasPrefix("left out of the checkpoint: decoder/blocks, decoder/head") }, "\(notes)")
+    }
+}
