@@ -25,19 +25,18 @@ enum KernelMatrix {
         }
     }
 
-    /// C = A·Wᵀ for the outputs of one chunk, on the calling thread.
+    /// C = A·Wᵀ for the outputs of one chunk, on the calling thread; A `[rows, inputs]`.
     func multiply(
-        _ engine: MatrixEngine, chunk: Int, of tiling: Tiling, rows: Int, _ a: UnsafePointer<Float>, lda: Int,
+        _ engine: MatrixEngine, chunk: Int, of tiling: Tiling, rows: Int, _ a: UnsafePointer<Float>,
         _ c: UnsafeMutablePointer<Float>, ldc: Int
     ) {
         switch self {
         case .plain(let matrix):
             let columns = tiling.columnRange(chunk)
             engine.multiply(
-                m: rows, n: columns.count, k: inputs, a, lda: lda, matrix.pointer + columns.lowerBound * inputs,
+                m: rows, n: columns.count, k: inputs, a, lda: inputs, matrix.pointer + columns.lowerBound * inputs,
                 ldb: inputs, transposeB: true, c, ldc: ldc)
         case .packed(let matrix):
-            precondition(lda == inputs, "packed products take dense rows")
             matrix.multiplyChunk(chunk, rows: rows, a, c, ldc: ldc)
         }
     }
@@ -87,7 +86,9 @@ struct WindowProduct {
                 let rows = Storage(byteCount: positions.count * columns.count * MemoryLayout<Float>.stride)
                 let c = rows.address.assumingMemoryBound(to: Float.self)
                 multiply(engine, positions, columns, map, bias, c, ldc: columns.count)
-                lattice.scatter(c, positions, of: window, columns: columns, into: output)
+                withExtendedLifetime(rows) {
+                    lattice.scatter(c, positions, of: window, columns: columns, into: output)
+                }
             }
         }
 
@@ -101,8 +102,7 @@ struct WindowProduct {
             } else {
                 window.withRows(positions, of: map) { a in
                     product.weights.multiply(
-                        engine, chunk: index / tiling.rowTiles, of: tiling, rows: rows, a, lda: window.columns, c,
-                        ldc: ldc)
+                        engine, chunk: index / tiling.rowTiles, of: tiling, rows: rows, a, c, ldc: ldc)
                 }
             }
             guard let bias else { return }
@@ -125,7 +125,7 @@ extension Window {
         let rows = Storage(byteCount: count * MemoryLayout<Float>.stride)
         let matrix = rows.address.assumingMemoryBound(to: Float.self)
         gather(positions, kernelRows: kernelRows, from: map, into: matrix)
-        body(matrix)
+        withExtendedLifetime(rows) { body(matrix) }
     }
 }
 
@@ -147,10 +147,10 @@ struct OuterProduct {
         WorkerPool.current.run(shares * parts) { task in
             let (share, part) = task.quotientAndRemainder(dividingBy: parts)
             let (kernelY, band) = part.quotientAndRemainder(dividingBy: bands)
-            let band_ = Tiling.part(band, of: bands, rows)
-            let c = sums.pointer + share * size + band_.lowerBound * window.columns + kernelY * kernelRow
+            let range = Tiling.part(band, of: bands, rows)
             add(
-                engine, a.pointer, map.pointer, Tiling.part(share, of: shares, window.positions), band_, kernelY, c)
+                engine, a.pointer, map.pointer, Tiling.part(share, of: shares, window.positions), range, kernelY,
+                sums.pointer + share * size + range.lowerBound * window.columns + kernelY * kernelRow)
         }
         let result = sums.pointer
         WorkerPool.current.run(size, grain: Elementwise.grain) { range in
@@ -162,6 +162,7 @@ struct OuterProduct {
         return sums.rows(0..<1).reshaped([rows, window.columns])
     }
 
+    /// Adds up the products of all `positions` in `c`: rows `band`, the columns of the window's row `kernelY`.
     private func add(
         _ engine: MatrixEngine, _ a: UnsafePointer<Float>, _ map: UnsafePointer<Float>, _ positions: Range<Int>,
         _ band: Range<Int>, _ kernelY: Int, _ c: UnsafeMutablePointer<Float>
