@@ -44,11 +44,13 @@ extension Trainer where Task == SegmentationObjective {
         var settings = SegmentationSettings(
             data: plan.data, configuration: configuration, preprocessing: preprocessing,
             provenance: Provenance(
-                command: plan.command, seed: plan.recipe.seed, data: plan.data.folders, parentSHA256: start.parent?.sha256))
+                command: plan.command, seed: plan.recipe.seed, data: plan.data.folders,
+                parentSHA256: start.parent?.sha256))
         settings.augmentation = plan.augmentation
         settings.classWeights = try plan.weights(dataset.classes.count)
-        guard case .segmentation(let model) = Model(
-            configuration, Initializer(seed: plan.recipe.seed, style: .finetuning))
+        guard
+            case .segmentation(let model) = Model(
+                configuration, Initializer(seed: plan.recipe.seed, style: .finetuning))
         else { preconditionFailure("a configuration of another task") }
         if let parent = start.parent { WeightTransfer(from: parent.model, to: model).lines.forEach(note) }
         note("model: \(model.parameterCount) parameters, \(preprocessing.size[0])×\(preprocessing.size[1]) pixels")
@@ -100,7 +102,9 @@ extension SegmentationPlan {
     fileprivate func weights(_ classes: Int) throws -> [Float]? {
         guard let classWeights else { return nil }
         guard classWeights.count == classes, classWeights.allSatisfy({ $0.isFinite && $0 >= 0 }) else {
-            throw PlanError("--class-weights has \(classWeights.count) numbers, and must have one of at least 0 for each of the \(classes) classes")
+            throw PlanError(
+                "--class-weights has \(classWeights.count) numbers, and must have one of at least 0 for each of the \(classes) classes"
+            )
         }
         return classWeights
     }
