@@ -10,7 +10,8 @@ public struct SegmentationPlan: Sendable {
     public var data: DatasetOptions
     public var augmentation = Augmentation()
     public var initial: InitialWeights
-    public var decoder = DecoderConfiguration()
+    /// Nil for the checkpoint's, or the default where it has none; the number of classes is that of the data.
+    public var decoder: DecoderConfiguration?
     /// Changes to the architecture by name (`--set`).
     public var changes = Checkpoints.Settings()
     /// Height and width of the network's input in pixels; nil for that of the backbone.
@@ -38,7 +39,7 @@ extension Trainer where Task == SegmentationObjective {
         check.lines.forEach(note)
         try check.verdict()
         let start = try StartingPoint(plan.initial)
-        let configuration = try plan.configuration(start.backbone, classes: dataset.classes.count)
+        let configuration = try plan.configuration(start, classes: dataset.classes.count)
         var preprocessing = start.preprocessing
         preprocessing.size = configuration.backbone?.imageSize ?? preprocessing.size
         var settings = SegmentationSettings(
@@ -85,8 +86,9 @@ extension Trainer where Task == SegmentationObjective {
 
 extension SegmentationPlan {
     /// The whole architecture; later sources win: backbone, decoder, `--size`, `--drop-path`, `--set`.
-    fileprivate func configuration(_ backbone: BackboneConfiguration, classes: Int) throws -> ModelConfiguration {
-        var (backbone, decoder) = (backbone, decoder)
+    fileprivate func configuration(_ start: StartingPoint, classes: Int) throws -> ModelConfiguration {
+        var backbone = start.backbone
+        var decoder = decoder ?? start.parent?.configuration.decoder ?? DecoderConfiguration()
         backbone.finalNorm = true
         if let size { backbone.imageSize = size }
         if let dropPath { backbone.dropPath = dropPath }

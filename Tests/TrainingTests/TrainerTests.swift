@@ -41,7 +41,9 @@ private final class DiscSet {
         (backbone.imageSize, backbone.dropPath) = ([16, 12], 0.2)
         var plan = SegmentationPlan(
             data: DatasetOptions([path]), initial: .random(backbone), command: "beit-seg finetune")
-        (plan.decoder.channels, plan.decoder.normGroups) = ([8, 4], 2)
+        var decoder = DecoderConfiguration()
+        (decoder.channels, decoder.normGroups) = ([8, 4], 2)
+        plan.decoder = decoder
         (plan.recipe.batch, plan.recipe.accumulate, plan.recipe.steps) = (3, 2, 6)
         (plan.recipe.learningRate, plan.recipe.warmupEpochs, plan.recipe.seed) = (5e-3, 2, 7)
         (plan.recipe.averageDecay, plan.recipe.clipGradient, plan.recipe.layerDecay) = (0.9, 1, 0.8)
@@ -140,8 +142,11 @@ private func bits(_ path: String) throws -> [String: [UInt32]] {
         let folder = try set.run(set.plan, in: "run")
         var plan = set.plan
         plan.initial = .checkpoint(folder.best)
-        plan.decoder.channels = [8, 6]
+        plan.decoder = nil
         var notes: [String] = []
+        _ = try Trainer(plan, folder: RunFolder(set.path + "/same")) { notes.append($0) }
+        #expect(notes.contains { $0.hasPrefix("initial weights: ") } && !notes.contains { $0.hasPrefix("left out") })
+        plan.changes = try Settings(["decoder.channels=8,6"])
         _ = try Trainer(plan, folder: RunFolder(set.path + "/next")) { notes.append($0) }
         #expect(notes.contains { $0.hasPrefix("left out of the checkpoint: decoder/blocks, decoder/head") }, "\(notes)")
     }
