@@ -35,7 +35,8 @@ struct Finetune: Command {
     var output: String?
 
     @Option(
-        help: ArgumentHelp("Go on with a run, bit for bit, as it was begun; no other option than --threads.", valueName: "run"))
+        help: ArgumentHelp(
+            "Go on with a run, bit for bit, as it was begun; no other option than --threads.", valueName: "run"))
     var resume: String?
 
     @OptionGroup(title: "Architecture") var architecture: ArchitectureOptions

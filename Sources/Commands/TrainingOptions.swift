@@ -77,7 +77,8 @@ struct RecipeOptions: ParsableArguments {
     var layerDecay: Double?
     @Option(help: ArgumentHelp("Largest L2 norm of the gradient (default: no limit).", valueName: "x"))
     var clipGrad: Double?
-    @Option(help: ArgumentHelp("Decay of a moving average of the weights, such as 0.999 (default: none).", valueName: "x"))
+    @Option(
+        help: ArgumentHelp("Decay of a moving average of the weights, such as 0.999 (default: none).", valueName: "x"))
     var ema: Double?
     @Option(help: ArgumentHelp("Factor of each class in the loss, such as 1,2,2 (default: all 1).", valueName: "list"))
     var classWeights: NumberList?
@@ -90,7 +91,8 @@ struct RecipeOptions: ParsableArguments {
 
     var isGiven: Bool {
         let given: [Any?] = [
-            epochs, steps, batch, accumulate, lr, minLr, warmupEpochs, weightDecay, layerDecay, clipGrad, ema, classWeights,
+            epochs, steps, batch, accumulate, lr, minLr, warmupEpochs, weightDecay, layerDecay, clipGrad, ema,
+            classWeights,
             seed, evalEvery, checkpointEvery,
         ]
         return given.contains { $0 != nil }
@@ -141,7 +143,8 @@ struct LabelOptions: ParsableArguments {
 struct AugmentationOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Smallest share of a photo's area that a random crop takes.", valueName: "x"))
     var cropArea: Float = 0.25
-    @Option(help: ArgumentHelp("Brightness, contrast and saturation change by a factor within 1 ± this.", valueName: "x"))
+    @Option(
+        help: ArgumentHelp("Brightness, contrast and saturation change by a factor within 1 ± this.", valueName: "x"))
     var colorJitter: Float = 0.4
     @Flag(inversion: .prefixedNo, help: "Show a mirror image every other time.")
     var flip = true

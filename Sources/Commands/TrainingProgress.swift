@@ -16,7 +16,8 @@ final class TrainingProgress {
         switch event {
         case .estimate(let step, let left, let memory):
             line(
-                String(format: "%.2f s a step, about %@ in all, %d MiB of memory so far", step, time(left), memory >> 20))
+                String(
+                    format: "%.2f s a step, about %@ in all, %d MiB of memory so far", step, time(left), memory >> 20))
         case .step(let report): show(report)
         case .validation(let report):
             let metrics = report.metrics.sorted { $0.key < $1.key }.map { String(format: "%@ %.4f", $0.key, $0.value) }

@@ -22,10 +22,12 @@ public enum ClassList {
             let color = words.count > 3 ? words.suffix(3).compactMap(UInt8.init) : []
             guard color.count == 3 || words.suffix(3).allSatisfy({ Int($0) == nil }) else {
                 throw DatasetError(
-                    .invalid, path: path, reason: "line \(number + 1) `\(line)` is not `name R G B` with values 0 to 255")
+                    .invalid, path: path,
+                    reason: "line \(number + 1) `\(line)` is not `name R G B` with values 0 to 255")
             }
             let name = words.dropLast(color.count).joined(separator: " ")
-            result.append(named(name, color: color.count == 3 ? RGBColor(color[0], color[1], color[2]) : nil, result.count))
+            result.append(
+                named(name, color: color.count == 3 ? RGBColor(color[0], color[1], color[2]) : nil, result.count))
         }
         guard !result.isEmpty else { throw DatasetError(.invalid, path: path, reason: "names no class") }
         let repeated = Dictionary(grouping: result, by: \.name).first { $0.value.count > 1 }

@@ -87,7 +87,8 @@ public struct DataCheck: Sendable {
                     "\(name.rawValue): \(split.images) images\(sample); pixels: " + histogram.joined(separator: ", ")
                         + ", void \(share(split.void))"
                 ]
-                    + (absent.isEmpty ? [] : ["warning: no pixel of \(absent.joined(separator: ", ")) in \(name.rawValue)"])
+                    + (absent.isEmpty
+                        ? [] : ["warning: no pixel of \(absent.joined(separator: ", ")) in \(name.rawValue)"])
                     + (split.incomplete.first.map {
                         ["warning: \(split.incomplete.count) photos without a mask are left out, the first is \($0)"]
                     } ?? [])

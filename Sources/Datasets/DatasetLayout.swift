@@ -19,7 +19,9 @@ public enum DatasetLayout: String, CaseIterable, Codable, Sendable {
         guard files.fileExists(atPath: folder) else {
             throw DatasetError(.missing, path: folder, reason: "there is no such data folder")
         }
-        for layout in allCases where layout.signature.allSatisfy({ files.fileExists(atPath: folder / $0) }) { return layout }
+        for layout in allCases where layout.signature.allSatisfy({ files.fileExists(atPath: folder / $0) }) {
+            return layout
+        }
         let known = allCases.map { "\($0.rawValue) (\($0.signature.joined(separator: ", ")))" }
         throw DatasetError(
             .invalid, path: folder, reason: "has none of the known layouts: " + known.joined(separator: "; "))
@@ -96,7 +98,8 @@ extension String {
 /// Class lists that data sets do not bring along.
 private enum KnownClasses {
     static let voc = [
-        "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
+        "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+        "diningtable",
         "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
     ]
     static let camvid = [
@@ -105,7 +108,8 @@ private enum KnownClasses {
     /// Label ids of the 19 classes that are scored, in the order of their train ids.
     static let cityscapesIDs = [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]
     static let cityscapes = ClassList.named([
-        "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain",
+        "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation",
+        "terrain",
         "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
     ])
 }

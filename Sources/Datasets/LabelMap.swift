@@ -59,7 +59,8 @@ extension LabelMap {
             let index = name == "void" ? LabelMap.void : classes.firstIndex { $0.name == name }.map { UInt16($0) }
             guard let value = UInt16(first), let index else {
                 throw DatasetError(
-                    .invalid, path: path, reason: "`\(line)` is not `VALUE CLASS`, CLASS one of the class names or `void`")
+                    .invalid, path: path,
+                    reason: "`\(line)` is not `VALUE CLASS`, CLASS one of the class names or `void`")
             }
             map.set(Int(value), to: index)
         }

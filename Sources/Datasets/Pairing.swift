@@ -57,7 +57,8 @@ public struct Pairing: Sendable {
             guard stem.hasSuffix(trailing), !(path as NSString).lastPathComponent.hasPrefix(".") else { continue }
             let key = String(stem.dropLast(trailing.count))
             if let other = result[key] {
-                throw DatasetError(.invalid, path: folder, reason: "\(other) and \(path) have one name; remove one of them")
+                throw DatasetError(
+                    .invalid, path: folder, reason: "\(other) and \(path) have one name; remove one of them")
             }
             result[key] = path
         }

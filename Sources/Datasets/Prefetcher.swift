@@ -16,7 +16,9 @@ public final class Prefetcher<Item: Sendable>: Sendable {
         let queue = Queue<Item>(range, ahead: max(1, ahead))
         self.queue = queue
         for index in 0..<max(1, threads) {
-            let thread = Thread { while let number = queue.claim() { queue.deliver(number, Result { try make(number) }) } }
+            let thread = Thread {
+                while let number = queue.claim() { queue.deliver(number, Result { try make(number) }) }
+            }
             thread.name = "beit-seg loader \(index + 1)"
             thread.stackSize = 4 << 20
             thread.start()

@@ -61,7 +61,8 @@ public struct SegmentationDataset: Sendable {
             guard let pairing = pairing[split], split == .train || pairing.exists else { continue }
             let found = try pairing.pairs(source: source)
             if found.pairs.isEmpty {
-                throw DatasetError(.invalid, path: pairing.images, reason: "holds no photo with a mask in \(pairing.masks)")
+                throw DatasetError(
+                    .invalid, path: pairing.images, reason: "holds no photo with a mask in \(pairing.masks)")
             }
             result.pairs += found.pairs
             result.incomplete += found.incomplete
@@ -89,7 +90,8 @@ public struct SegmentationDataset: Sendable {
         } catch {
             throw DatasetError(
                 .invalid, path: pair.mask,
-                reason: "holds the label \(error.value), which is none of the \(classes.count) classes; see --label-map, "
+                reason:
+                    "holds the label \(error.value), which is none of the \(classes.count) classes; see --label-map, "
                     + "--reduce-zero-label and --ignore-index")
         }
     }

@@ -50,8 +50,11 @@ public struct Recipe: Codable, Equatable, Sendable {
             ("epochs", epochs), ("lr", learningRate), ("min-lr", minimumLearningRate), ("warmup-epochs", warmupEpochs),
             ("weight-decay", weightDecay), ("clip-grad", clipGradient ?? 0),
         ]
-        for (name, value) in rates where !value.isFinite || value < 0 { return "--\(name) is \(value), and must not be" }
-        for (name, value) in [("layer-decay", layerDecay), ("ema", averageDecay ?? 1)] where !(value > 0 && value <= 1) {
+        for (name, value) in rates where !value.isFinite || value < 0 {
+            return "--\(name) is \(value), and must not be"
+        }
+        for (name, value) in [("layer-decay", layerDecay), ("ema", averageDecay ?? 1)] where !(value > 0 && value <= 1)
+        {
             return "--\(name) is \(value), and must be above 0 and at most 1"
         }
         return nil

@@ -42,7 +42,9 @@ public final class SegmentationObjective: Objective {
     ) throws {
         (self.settings, self.segmenter, self.seed) = (settings, segmenter, seed)
         size = settings.preprocessing.size
-        classes = dataset.classes.map { ClassInfo(name: $0.name, color: [$0.color.red, $0.color.green, $0.color.blue]) }
+        classes = dataset.classes.map {
+            ClassInfo(name: $0.name, color: [$0.color.red, $0.color.green, $0.color.blue])
+        }
         let scaling = PixelScaling(mean: settings.preprocessing.mean, std: settings.preprocessing.std)
         let batches = { [size] (split: DatasetSplit) in
             SegmentationBatches(dataset, try dataset.images(split).pairs, size: size, scaling: scaling)

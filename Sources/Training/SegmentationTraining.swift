@@ -10,7 +10,8 @@ public struct SegmentationPlan: Sendable {
     public var data: DatasetOptions
     public var augmentation = Augmentation()
     public var initial: InitialWeights
-    public var decoder = DecoderConfiguration()
+    /// Nil for the checkpoint's, or the default where it has none; the number of classes is that of the data.
+    public var decoder: DecoderConfiguration?
     /// Changes to the architecture by name (`--set`).
     public var changes = Checkpoints.Settings()
     /// Height and width of the network's input in pixels; nil for that of the backbone.
@@ -38,17 +39,19 @@ extension Trainer where Task == SegmentationObjective {
         check.lines.forEach(note)
         try check.verdict()
         let start = try StartingPoint(plan.initial)
-        let configuration = try plan.configuration(start.backbone, classes: dataset.classes.count)
+        let configuration = try plan.configuration(start, classes: dataset.classes.count)
         var preprocessing = start.preprocessing
         preprocessing.size = configuration.backbone?.imageSize ?? preprocessing.size
         var settings = SegmentationSettings(
             data: plan.data, configuration: configuration, preprocessing: preprocessing,
             provenance: Provenance(
-                command: plan.command, seed: plan.recipe.seed, data: plan.data.folders, parentSHA256: start.parent?.sha256))
+                command: plan.command, seed: plan.recipe.seed, data: plan.data.folders,
+                parentSHA256: start.parent?.sha256))
         settings.augmentation = plan.augmentation
         settings.classWeights = try plan.weights(dataset.classes.count)
-        guard case .segmentation(let model) = Model(
-            configuration, Initializer(seed: plan.recipe.seed, style: .finetuning))
+        guard
+            case .segmentation(let model) = Model(
+                configuration, Initializer(seed: plan.recipe.seed, style: .finetuning))
         else { preconditionFailure("a configuration of another task") }
         if let parent = start.parent { WeightTransfer(from: parent.model, to: model).lines.forEach(note) }
         note("model: \(model.parameterCount) parameters, \(preprocessing.size[0])×\(preprocessing.size[1]) pixels")
@@ -83,8 +86,9 @@ extension Trainer where Task == SegmentationObjective {
 
 extension SegmentationPlan {
     /// The whole architecture; later sources win: backbone, decoder, `--size`, `--drop-path`, `--set`.
-    fileprivate func configuration(_ backbone: BackboneConfiguration, classes: Int) throws -> ModelConfiguration {
-        var (backbone, decoder) = (backbone, decoder)
+    fileprivate func configuration(_ start: StartingPoint, classes: Int) throws -> ModelConfiguration {
+        var backbone = start.backbone
+        var decoder = decoder ?? start.parent?.configuration.decoder ?? DecoderConfiguration()
         backbone.finalNorm = true
         if let size { backbone.imageSize = size }
         if let dropPath { backbone.dropPath = dropPath }
@@ -100,7 +104,9 @@ extension SegmentationPlan {
     fileprivate func weights(_ classes: Int) throws -> [Float]? {
         guard let classWeights else { return nil }
         guard classWeights.count == classes, classWeights.allSatisfy({ $0.isFinite && $0 >= 0 }) else {
-            throw PlanError("--class-weights has \(classWeights.count) numbers, and must have one of at least 0 for each of the \(classes) classes")
+            throw PlanError(
+                "--class-weights has \(classWeights.count) numbers, and must have one of at least 0 for each of the \(classes) classes"
+            )
         }
         return classWeights
     }

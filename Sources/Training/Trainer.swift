@@ -68,7 +68,8 @@ public final class Trainer<Task: Objective> {
             let batches = Prefetcher(first * passes..<end * passes, ahead: 3, threads: 2) {
                 [loader = objective.loader, sampler] in try loader(sampler.batch($0))
             }
-            var meter = Meter(recipe, first: first, steps: steps, imagesPerStep: recipe.imagesPerStep(workers: sampler.workers))
+            var meter = Meter(
+                recipe, first: first, steps: steps, imagesPerStep: recipe.imagesPerStep(workers: sampler.workers))
             while progress.step < end {
                 let update = try step(batches)
                 progress.step += 1
@@ -134,7 +135,8 @@ public final class Trainer<Task: Objective> {
 
     private func diverged(_ what: String, _ rate: Double, _ images: [String]) -> TrainingError {
         .diverged(
-            what: what, step: progress.step + 1, learningRate: rate, images: images.map { ($0 as NSString).lastPathComponent },
+            what: what, step: progress.step + 1, learningRate: rate,
+            images: images.map { ($0 as NSString).lastPathComponent },
             folder: folder.path)
     }
 

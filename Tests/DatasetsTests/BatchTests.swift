@@ -12,7 +12,8 @@ import Testing
         let classes = (0..<width * height).map { UInt16($0 % width / 20 + $0 / width / 15) % 3 }
         let pixels = classes.flatMap { [UInt8(truncatingIfNeeded: $0 * 100), 7, 9] as [UInt8] }
         return (
-            RGBImage(width: width, height: height, pixels: pixels), IndexMask(width: width, height: height, values: classes)
+            RGBImage(width: width, height: height, pixels: pixels),
+            IndexMask(width: width, height: height, values: classes)
         )
     }
 
@@ -47,7 +48,8 @@ import Testing
 
     @Test func extremeShapesAreCropped() {
         for (width, height) in [(300, 2), (1, 200), (1, 1)] {
-            let image = RGBImage(width: width, height: height, pixels: [UInt8](repeating: 50, count: width * height * 3))
+            let image = RGBImage(
+                width: width, height: height, pixels: [UInt8](repeating: 50, count: width * height * 3))
             let mask = IndexMask(width: width, height: height, values: [UInt16](repeating: 1, count: width * height))
             var generator = RandomStream.augmentation.generator(seed: 0, 0)
             let result = Augmentation()(image, mask, height: 8, width: 8, &generator)

@@ -116,7 +116,8 @@ import Testing
         let set = try GeneratedSet.folders([0, 1, 2])
         let check = try DataCheck(SegmentationDataset(DatasetOptions([set.path])))
         let error = #expect(throws: DatasetError.self) { try check.verdict() }
-        #expect(error?.description.contains("masks/train/a.png: holds the label 2, which is none of the 2 classes") == true)
+        #expect(
+            error?.description.contains("masks/train/a.png: holds the label 2, which is none of the 2 classes") == true)
         #expect(error?.description.hasSuffix("(and 1 more)") == true)
         #expect(error?.exitStatus == 65)
     }
