@@ -14,6 +14,7 @@ public struct BEiTSeg: ParsableCommand {
         Export.self,
         Finetune.self,
         Logits.self,
+        Benchmark.self,
     ]
 
     public static let configuration = CommandConfiguration(

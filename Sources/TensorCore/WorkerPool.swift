@@ -106,6 +106,7 @@ private final class Team: @unchecked Sendable {
     }
 
     private func serve() {
+        blockSignals()
         var seen = 0
         while true {
             spin(until: seen)
@@ -151,4 +152,13 @@ private final class Team: @unchecked Sendable {
             for _ in 0..<4 { _ = next.load(ordering: .relaxed) }
         }
     }
+}
+
+/// Leaves signals to other threads: the code that matrix libraries generate keeps data below the stack pointer, where a
+/// handler's frame would overwrite it. Faults of the thread itself stay as they are.
+private func blockSignals() {
+    var signals = sigset_t()
+    sigfillset(&signals)
+    for fault in [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT] { sigdelset(&signals, fault) }
+    pthread_sigmask(SIG_BLOCK, &signals, nil)
 }

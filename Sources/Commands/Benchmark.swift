@@ -1,0 +1,75 @@
+import ArgumentParser
+import Foundation
+import Models
+import Ops
+import Training
+
+struct Benchmark: Command {
+    static let configuration = CommandConfiguration(
+        commandName: "benchmark", abstract: "Measure images/s of a segmentation model beside the machine's own peak.",
+        discussion: """
+            Times a BEiT segmentation model (deconvolution decoder 256, 128, 64, 32) with random weights, and a loop of
+            fused multiply-adds on registers, which is the most that this machine's cores can do.
+
+            Example: beit-seg benchmark --preset base --size 224 --size 512 --batch 1 --batch 8 --json
+            """)
+
+    @Option(help: "Size of the model: \(Preset.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var preset = Preset.base
+    @Option(help: "Side of the image in pixels; repeatable (default: 224).")
+    var size: [Int] = []
+    @Option(help: "Images in a batch; repeatable (default: 1).")
+    var batch: [Int] = []
+    @Option(help: "What to time: forward, training-step; repeatable (default: both).")
+    var pass: [SpeedResult.Pass] = []
+    @Option(help: "Number of classes.")
+    var classes = 150
+    @Option(help: "Seconds to measure each case, at least.")
+    var seconds = 5.0
+    @OptionGroup var output: JSONOptions
+    @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        let patch = preset.backbone.patchSize
+        for size in size where size < patch || size % patch != 0 || size > 4096 {
+            throw ValidationError("--size \(size) is not a multiple of the patch size \(patch) up to 4096.")
+        }
+        for batch in batch where batch < 1 || batch > 4096 { throw ValidationError("--batch \(batch) is not 1 to 4096.") }
+        guard (1...65_535).contains(classes) else { throw ValidationError("--classes \(classes) is not 1 to 65535.") }
+    }
+
+    func execute() throws {
+        let peaks = Machine.measurePeaks()
+        let peak = peaks.map(\.gflops).max() ?? 0
+        if !output.json {
+            for peak in peaks { print("peak \(peak.instructionSet): \(formatted(peak.gflops)) GFLOP/s") }
+            print("pass            size  batch  images/s   GFLOP/s  of peak  peak memory")
+        }
+        var results: [SpeedResult] = []
+        for pass in pass.isEmpty ? SpeedResult.Pass.allCases : pass {
+            for size in size.isEmpty ? [224] : size {
+                for batch in batch.isEmpty ? [1] : batch {
+                    let measurement = SpeedMeasurement(
+                        preset: preset, size: size, batch: batch, classes: classes, seconds: seconds)
+                    results.append(measurement.run(pass, peakGflops: peak))
+                    if !output.json, let result = results.last { print(row(result)) }
+                }
+            }
+        }
+        guard output.json else { return }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        print(String(decoding: try encoder.encode(["results": results]), as: UTF8.self))
+    }
+
+    private func formatted(_ value: Double) -> String { String(format: "%.2f", value) }
+
+    private func row(_ result: SpeedResult) -> String {
+        String(
+            format: "%-14@ %5d %6d %9.2f %9.1f %7.1f%% %8d MiB", result.pass.rawValue as NSString, result.size,
+            result.batch, result.imagesPerSecond, result.gflops, 100 * result.shareOfPeak,
+            result.peakMemoryBytes >> 20)
+    }
+}
+
+extension SpeedResult.Pass: ExpressibleByArgument {}

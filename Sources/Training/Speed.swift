@@ -1,0 +1,113 @@
+import Foundation
+import Layers
+import Models
+import Ops
+import TensorCore
+
+/// One line of `beit-seg benchmark`.
+public struct SpeedResult: Codable, Sendable {
+    public enum Pass: String, Codable, CaseIterable, Sendable {
+        case forward
+        case trainingStep = "training-step"
+    }
+    public var pass: Pass
+    public var preset: String
+    /// Side of the image in pixels.
+    public var size: Int
+    public var batch: Int
+    public var threads: Int
+    public var precision: String
+    /// From the median of the rounds.
+    public var imagesPerSecond: Double
+    public var gflops: Double
+    public var peakGflops: Double
+    public var shareOfPeak: Double
+    public var peakMemoryBytes: Int
+
+    enum CodingKeys: String, CodingKey {
+        case pass, preset, size, batch, threads, precision, gflops
+        case imagesPerSecond = "images_per_s"
+        case peakGflops = "peak_gflops"
+        case shareOfPeak = "share_of_peak"
+        case peakMemoryBytes = "peak_memory_bytes"
+    }
+}
+
+/// Times a segmentation model with random weights on random pixels.
+public struct SpeedMeasurement {
+    public var preset: Preset
+    public var size: Int
+    public var batch: Int
+    public var classes: Int
+    /// Rounds last at least this long together.
+    public var seconds: Double
+
+    public init(preset: Preset, size: Int, batch: Int, classes: Int, seconds: Double) {
+        (self.preset, self.size, self.batch) = (preset, size, batch)
+        (self.classes, self.seconds) = (classes, seconds)
+    }
+
+    public var configuration: ModelConfiguration {
+        var backbone = preset.backbone
+        backbone.imageSize = [size, size]
+        backbone.dropPath = 0
+        var decoder = DecoderConfiguration()
+        decoder.classes = classes
+        return .segmentation(backbone, decoder)
+    }
+
+    /// - Parameter peakGflops: of the machine on the threads in use.
+    public func run(_ pass: SpeedResult.Pass, peakGflops: Double) -> SpeedResult {
+        let configuration = configuration
+        let model = Segmenter(
+            configuration.backbone ?? BackboneConfiguration(), configuration.decoder ?? DecoderConfiguration(),
+            Initializer(seed: 0, style: .finetuning))
+        let pixels = Variable(randomPixels())
+        let time: Double
+        switch pass {
+        case .forward:
+            model.freeze()
+            time = median { _ = model(pixels, Tape(.inference)) }
+        case .trainingStep:
+            time = median(trainingStep(model, pixels))
+        }
+        let flops = (pass == .forward ? configuration.forwardFlops : configuration.trainingFlops) ?? 0
+        let gflops = flops * Double(batch) / time / 1e9
+        return SpeedResult(
+            pass: pass, preset: preset.rawValue, size: size, batch: batch, threads: WorkerPool.current.threads,
+            precision: "fp32", imagesPerSecond: Double(batch) / time, gflops: gflops, peakGflops: peakGflops,
+            shareOfPeak: gflops / peakGflops, peakMemoryBytes: Machine.peakMemoryBytes)
+    }
+
+    private func randomPixels() -> Tensor {
+        let pixels = Tensor(uninitialized: [batch, 3, size, size])
+        var generator = Philox(seed: 1)
+        for index in 0..<pixels.count { pixels.pointer[index] = generator.uniform(-1..<1) }
+        return pixels
+    }
+
+    /// Forward, loss, backward and an AdamW step, as `finetune` does them.
+    private func trainingStep(_ model: Segmenter, _ pixels: Variable) -> () -> Void {
+        var generator = Philox(seed: 2)
+        let labels = (0..<batch * size * size).map { _ in Int32(generator.integer(below: classes)) }
+        let optimizer = AdamW([AdamW.Group(model.parameters.map(\.parameter))])
+        return {
+            let tape = Tape(.training)
+            tape.backward(from: tape.softmaxCrossEntropy(model(pixels, tape), labels: labels))
+            optimizer.step(rate: 1e-4, weightDecay: 0.05)
+            optimizer.clearGradients()
+        }
+    }
+
+    /// Median seconds of one call, after a warm-up.
+    private func median(_ call: () -> Void) -> Double {
+        call()
+        var times: [Double] = []
+        let clock = ContinuousClock()
+        let start = clock.now
+        while times.count < 3 || clock.now - start < .seconds(seconds) {
+            times.append(clock.measure(call) / .seconds(1))
+        }
+        return times.sorted()[times.count / 2]
+    }
+}
