@@ -34,7 +34,9 @@ struct Benchmark: Command {
         for size in size where size < patch || size % patch != 0 || size > 4096 {
             throw ValidationError("--size \(size) is not a multiple of the patch size \(patch) up to 4096.")
         }
-        for batch in batch where batch < 1 || batch > 4096 { throw ValidationError("--batch \(batch) is not 1 to 4096.") }
+        for batch in batch where batch < 1 || batch > 4096 {
+            throw ValidationError("--batch \(batch) is not 1 to 4096.")
+        }
         guard (1...65_535).contains(classes) else { throw ValidationError("--classes \(classes) is not 1 to 65535.") }
     }
 

@@ -78,7 +78,8 @@ public struct BackboneConfiguration: Codable, Equatable, Sendable {
         for (name, value) in sizes where value < 1 || value > 1 << 16 { return "backbone.\(name) is \(value)" }
         if width % heads != 0 { return "backbone.width \(width) cannot be divided among \(heads) heads" }
         if !mlpRatio.isFinite || mlpRatio <= 0 || mlpRatio > 64 { return "backbone.mlp_ratio is \(mlpRatio)" }
-        if imageSize.count != 2 || imageSize.contains(where: { $0 < patchSize || $0 > 1 << 15 || $0 % patchSize != 0 }) {
+        if imageSize.count != 2 || imageSize.contains(where: { $0 < patchSize || $0 > 1 << 15 || $0 % patchSize != 0 })
+        {
             return "backbone.image_size \(imageSize) is not two multiples of the patch size \(patchSize)"
         }
         if !(normEps > 0) || normEps > 1 { return "backbone.norm_eps is \(normEps)" }

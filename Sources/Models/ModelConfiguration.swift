@@ -144,7 +144,9 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
     public var problem: String? {
         guard task != nil else { return "it needs a backbone and one of decoder, classifier, mim; or a tokenizer" }
         if let problem = backbone?.problem ?? decoder?.problem ?? tokenizer?.problem { return problem }
-        if let classes = classifier?.classes, classes < 1 || classes > 1 << 20 { return "classifier.classes is \(classes)" }
+        if let classes = classifier?.classes, classes < 1 || classes > 1 << 20 {
+            return "classifier.classes is \(classes)"
+        }
         if let words = mim?.vocabulary, words < 1 || words > 1 << 20 { return "mim.vocabulary is \(words)" }
         return nil
     }

@@ -132,7 +132,9 @@ private struct BiasValues {
     func addGradient(_ partials: Tensor, _ size: AttentionSize) {
         guard let slot else { return }
         let (heads, each) = (size.heads, size.heads * count)
-        for image in 1..<max(1, size.batch) { beitseg_add_into(partials.pointer + image * each, partials.pointer, each) }
+        for image in 1..<max(1, size.batch) {
+            beitseg_add_into(partials.pointer + image * each, partials.pointer, each)
+        }
         if kind == 1 { return slot.add(partials.rows(0..<1).reshaped([heads, size.tokens, size.tokens]).copy()) }
         slot.accumulateIntoZeros([count, heads]) { gradient in
             let (from, to) = (partials.pointer, gradient.pointer)

@@ -56,7 +56,8 @@ extension Tape {
                 positions.accumulateIntoZeros([1, count + 1, width]) { gradient in
                     for image in 0..<batch {
                         Elementwise.addRow(
-                            dy.pointer + image * (count + 1) * width, into: gradient.pointer, count: (count + 1) * width)
+                            dy.pointer + image * (count + 1) * width, into: gradient.pointer, count: (count + 1) * width
+                        )
                     }
                 }
             }

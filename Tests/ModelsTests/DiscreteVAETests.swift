@@ -57,7 +57,9 @@ import Testing
         }
     }
 
-    private func sigmoid(_ x: Float) -> Float { Tape(.inference).softmax(Variable(Tensor([x, 0], [1, 2]))).value.values[0] }
+    private func sigmoid(_ x: Float) -> Float {
+        Tape(.inference).softmax(Variable(Tensor([x, 0], [1, 2]))).value.values[0]
+    }
 
     @Test func pixelMapsMatch() throws {
         let mapped = try array("map_input").values.map(DiscreteVAE.mapPixels)

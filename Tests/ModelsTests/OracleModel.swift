@@ -120,7 +120,10 @@ enum HuggingFaceNames {
             ("patch_embed.proj", "beit.embeddings.patch_embeddings.projection"),
             ("cls_token", "beit.embeddings.cls_token"), ("mask_token", "beit.embeddings.mask_token"),
             ("fc_norm", "beit.pooler.layernorm"), ("lm_head", "lm_head"), ("head", "classifier"),
-            ("attn.relative_position_bias_table", "attention.attention.relative_position_bias.relative_position_bias_table"),
+            (
+                "attn.relative_position_bias_table",
+                "attention.attention.relative_position_bias.relative_position_bias_table"
+            ),
             ("attn.q_bias", "attention.attention.query.bias"), ("attn.v_bias", "attention.attention.value.bias"),
             ("attn.proj", "attention.output.dense"), ("mlp.fc1", "intermediate.dense"), ("mlp.fc2", "output.dense"),
             ("norm1", "layernorm_before"), ("norm2", "layernorm_after"), ("gamma_", "lambda_"), ("norm", "layernorm"),

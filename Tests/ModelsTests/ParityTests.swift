@@ -58,7 +58,10 @@ import Testing
         #expect(plain == again ? true : false)
     }
 
-    @Test(arguments: OracleModel.all.filter { $0.prefix.isEmpty && $0.folder != "deconv-seg" && !$0.folder.hasPrefix("hf") })
+    @Test(
+        arguments: OracleModel.all.filter {
+            $0.prefix.isEmpty && $0.folder != "deconv-seg" && !$0.folder.hasPrefix("hf")
+        })
     func everyBlockMatches(_ oracle: OracleModel) throws {
         guard case .classification(let model) = try oracle.load() else { return }
         var states: [Int: Tensor] = [:]
@@ -95,7 +98,8 @@ import Testing
             return
         }
         let difference = zip(x, want).map { Double($0 - $1) }
-        let relative = (difference.reduce(0) { $0 + $1 * $1 } / want.reduce(0) { $0 + Double($1) * Double($1) }).squareRoot()
+        let relative = (difference.reduce(0) { $0 + $1 * $1 } / want.reduce(0) { $0 + Double($1) * Double($1) })
+            .squareRoot()
         #expect(relative <= 1e-3 || difference.allSatisfy { abs($0) <= 1e-5 }, "\(path): relative error \(relative)")
     }
 }
