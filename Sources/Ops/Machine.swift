@@ -34,7 +34,7 @@ public enum Machine {
     /// The largest resident memory of the process so far, in bytes.
     public static var peakMemoryBytes: Int {
         var usage = rusage()
-        getrusage(0 /* RUSAGE_SELF */, &usage)
+        getrusage(0, &usage)  // RUSAGE_SELF, an enumeration on one system and a number on the other
         #if os(Linux)
             return usage.ru_maxrss * 1024
         #else

@@ -85,7 +85,8 @@ public final class StoragePool: Sendable {
         }
         guard !failed, let block else { outOfMemory(byteCount) }
         #if os(Linux)
-            if huge { madvise(block, byteCount, 14 /* MADV_HUGEPAGE: fewer page faults and TLB misses */) }
+            // MADV_HUGEPAGE: fewer page faults and TLB misses.
+            if huge { madvise(block, byteCount, 14) }
         #endif
         return block
     }
