@@ -78,6 +78,7 @@ struct Finetune: Command {
         plan.changes = try Settings(architecture.set)
         plan.size = architecture.size?.sides
         plan.dropPath = architecture.dropPath
+        plan.checkpointsBlocks = architecture.checkpointBlocks
         plan.classWeights = recipe.classWeights?.values
         // The authors' fine-tuning lets early layers learn less; weights drawn at random all have to learn.
         if !scratch { plan.recipe.layerDecay = 0.65 }

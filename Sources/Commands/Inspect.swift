@@ -8,7 +8,11 @@ import Models
 struct Inspect: Command {
     static let configuration = CommandConfiguration(
         commandName: "inspect", abstract: "Say what a model file is.",
-        discussion: "Example: beit-seg inspect RUN/best.h5 --verbose")
+        discussion: """
+            Reads every weight, so that a damaged or incomplete file is told from a good one.
+
+            Example: beit-seg inspect RUN/best.h5 --verbose
+            """)
 
     @Argument(
         help: "A model of beit-seg, or weights of another program in HDF5.", completion: .file(extensions: ["h5"]))
@@ -28,6 +32,8 @@ struct Inspect: Command {
         let path = try file ?? DefaultModel.path()
         do {
             let inspection = try Inspection(path)
+            // A file that says what it is may still be damaged: read every weight before vouching for it.
+            _ = try Checkpoint.load(path, frozen: false)
             if output.json {
                 try Console.print(json: inspection)
             } else {

@@ -49,7 +49,10 @@ struct ArchitectureOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Stochastic depth of the last block (default: 0.1).", valueName: "p"))
     var dropPath: Float?
 
-    var isGiven: Bool { preset != nil || !set.isEmpty || size != nil || dropPath != nil }
+    @Flag(help: "Compute the blocks twice instead of keeping what they compute: less memory, a third more time.")
+    var checkpointBlocks = false
+
+    var isGiven: Bool { preset != nil || !set.isEmpty || size != nil || dropPath != nil || checkpointBlocks }
 }
 
 /// How it is trained; what is not given stays as the recipe has it.

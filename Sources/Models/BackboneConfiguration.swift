@@ -72,6 +72,11 @@ public struct BackboneConfiguration: Codable, Equatable, Sendable {
     /// Rows of a relative position bias table.
     public var tableRows: Int { (2 * gridHeight - 1) * (2 * gridWidth - 1) + 3 }
 
+    /// The rate of stochastic depth of each block, rising evenly from 0 to ``dropPath``.
+    public var dropPathRates: [Float] {
+        (0..<depth).map { dropPath * Float($0) / Float(max(1, depth - 1)) }
+    }
+
     /// What makes the configuration impossible, in one sentence; nil if nothing does.
     public var problem: String? {
         let sizes = [("width", width), ("depth", depth), ("heads", heads), ("patch_size", patchSize)]

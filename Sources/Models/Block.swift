@@ -84,8 +84,7 @@ public final class Block: Module {
                 ? Parameter(initializer.constant(configuration.layerScale, [width]), decays: false) : nil
         }
         (gamma1, gamma2) = (gamma(), gamma())
-        dropPath =
-            configuration.depth > 1 ? configuration.dropPath * Float(block) / Float(configuration.depth - 1) : 0
+        dropPath = configuration.dropPathRates[block]
     }
 
     public var members: [Member] {

@@ -60,8 +60,3 @@ public struct Schedule: Codable, Equatable, Sendable {
 public func layerDecayScale(layer: Int, depth: Int, decay: Double) -> Double {
     pow(decay, Double(depth + 1 - layer))
 }
-
-/// The rate of stochastic depth of each block, rising evenly from 0 to `maximum`.
-public func dropPathRates(maximum: Float, depth: Int) -> [Float] {
-    (0..<depth).map { maximum * Float($0) / Float(max(1, depth - 1)) }
-}

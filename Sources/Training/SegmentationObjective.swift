@@ -12,6 +12,8 @@ public struct SegmentationSettings: Codable, Sendable {
     public var augmentation = Augmentation()
     public var configuration: ModelConfiguration
     public var preprocessing: Preprocessing
+    /// Gradient checkpointing (see ``Backbone/checkpointsBlocks``).
+    public var checkpointsBlocks = false
     /// A factor for each class in the loss; nil for all alike.
     public var classWeights: [Float]?
     public var provenance: Provenance
@@ -41,6 +43,7 @@ public final class SegmentationObjective: Objective {
         _ settings: SegmentationSettings, _ dataset: SegmentationDataset, _ segmenter: Segmenter, seed: UInt64
     ) throws {
         (self.settings, self.segmenter, self.seed) = (settings, segmenter, seed)
+        segmenter.backbone.checkpointsBlocks = settings.checkpointsBlocks
         size = settings.preprocessing.size
         classes = dataset.classes.map {
             ClassInfo(name: $0.name, color: [$0.color.red, $0.color.green, $0.color.blue])

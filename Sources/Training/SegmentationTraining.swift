@@ -17,6 +17,8 @@ public struct SegmentationPlan: Sendable {
     /// Height and width of the network's input in pixels; nil for that of the backbone.
     public var size: [Int]?
     public var dropPath: Float?
+    /// Less memory for more time: what the blocks compute is computed again on the way back.
+    public var checkpointsBlocks = false
     public var classWeights: [Float]?
     public var recipe = Recipe()
     /// The command line, for the provenance.
@@ -48,6 +50,7 @@ extension Trainer where Task == SegmentationObjective {
                 command: plan.command, seed: plan.recipe.seed, data: plan.data.folders,
                 parentSHA256: start.parent?.sha256))
         settings.augmentation = plan.augmentation
+        settings.checkpointsBlocks = plan.checkpointsBlocks
         settings.classWeights = try plan.weights(dataset.classes.count)
         guard
             case .segmentation(let model) = Model(

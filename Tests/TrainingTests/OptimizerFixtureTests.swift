@@ -1,5 +1,6 @@
 import Foundation
 import HDF5
+import Models
 import Testing
 
 @testable import Ops
@@ -70,7 +71,9 @@ import Testing
     }
 
     @Test(arguments: [(12, Float(0.1)), (4, 0.3), (1, 0.2)]) func dropPath(_ depth: Int, _ maximum: Float) throws {
-        let got = dropPathRates(maximum: maximum, depth: depth)
+        var backbone = BackboneConfiguration()
+        (backbone.dropPath, backbone.depth) = (maximum, depth)
+        let got = backbone.dropPathRates
         #expect(agree(got, try array("drop_path_rates/depth\(depth)_max\(maximum)")))
     }
 }
