@@ -148,27 +148,36 @@ private struct BiasValues {
 
 private func attend(_ qkv: Tensor, _ size: AttentionSize, _ bias: BiasValues, _ y: Tensor) {
     let engine = MatrixEngine.current
-    let (tokens, d, stride, ld) = (size.tokens, size.headWidth, size.stride, size.scoresWidth)
     WorkerPool.current.run(size.batch * size.heads * size.tiles) { task in
-        let (image, head) = (task / size.tiles / size.heads, task / size.tiles % size.heads)
         let rows = size.tile(task % size.tiles)
-        let q = qkv.pointer + size.offset(image: image, head: head)
-        let scores = Tensor(uninitialized: [size.scoresCount + rows.count])
-        let inverses = scores.pointer + size.scoresCount
-        engine.multiply(
-            m: rows.count, n: tokens, k: d, q + rows.lowerBound * stride, lda: stride, q + size.width, ldb: stride,
-            transposeB: true, scores.pointer, ldc: ld)
-        beitseg_attention_softmax(
-            scores.pointer, ld, rows.count, rows.lowerBound, tokens, size.scale, bias.kind, bias.head(head),
-            bias.gridHeight, bias.gridWidth, 0, inverses)
-        let out = y.pointer + size.outputOffset(image: image, head: head) + rows.lowerBound * size.width
-        engine.multiply(
-            m: rows.count, n: d, k: tokens, scores.pointer, lda: ld, q + 2 * size.width, ldb: stride, out,
-            ldc: size.width)
-        // Dividing by the row's sum here touches d numbers a row instead of N.
-        for row in 0..<rows.count {
-            beitseg_axpby(inverses[row], out + row * size.width, 0, out + row * size.width, d)
+        withScratch(size.scoresCount + rows.count) {
+            attendTile(engine, qkv, size, bias, y, head: task / size.tiles, rows, scores: $0)
         }
+    }
+}
+
+/// One tile of queries of one head of one image (`head` counts over images); `scores` has room for theirs and a number
+/// for each row.
+private func attendTile(
+    _ engine: MatrixEngine, _ qkv: Tensor, _ size: AttentionSize, _ bias: BiasValues, _ y: Tensor, head index: Int,
+    _ rows: Range<Int>, scores: UnsafeMutablePointer<Float>
+) {
+    let (tokens, d, stride, ld) = (size.tokens, size.headWidth, size.stride, size.scoresWidth)
+    let (image, head) = (index / size.heads, index % size.heads)
+    let q = qkv.pointer + size.offset(image: image, head: head)
+    let inverses = scores + size.scoresCount
+    engine.multiply(
+        m: rows.count, n: tokens, k: d, q + rows.lowerBound * stride, lda: stride, q + size.width, ldb: stride,
+        transposeB: true, scores, ldc: ld)
+    beitseg_attention_softmax(
+        scores, ld, rows.count, rows.lowerBound, tokens, size.scale, bias.kind, bias.head(head), bias.gridHeight,
+        bias.gridWidth, 0, inverses)
+    let out = y.pointer + size.outputOffset(image: image, head: head) + rows.lowerBound * size.width
+    engine.multiply(
+        m: rows.count, n: d, k: tokens, scores, lda: ld, q + 2 * size.width, ldb: stride, out, ldc: size.width)
+    // Dividing by the row's sum here touches d numbers a row instead of N.
+    for row in 0..<rows.count {
+        beitseg_axpby(inverses[row], out + row * size.width, 0, out + row * size.width, d)
     }
 }
 
@@ -178,41 +187,45 @@ private func attendBackward(
     _ partials: Tensor?
 ) {
     let engine = MatrixEngine.current
-    let (tokens, d, width, stride, ld) = (size.tokens, size.headWidth, size.width, size.stride, size.scoresWidth)
     WorkerPool.current.run(size.batch * size.heads) { task in
-        let (image, head) = (task / size.heads, task % size.heads)
-        let at = size.offset(image: image, head: head)
-        let (q, k, v) = (qkv.pointer + at, qkv.pointer + at + width, qkv.pointer + at + 2 * width)
-        let (dq, dk, dv) = (dqkv.pointer + at, dqkv.pointer + at + width, dqkv.pointer + at + 2 * width)
-        let scratch = Tensor(uninitialized: [2 * size.scoresCount + tokens])
-        let (p, dp) = (scratch.pointer, scratch.pointer + size.scoresCount)
-        let delta = dp + size.scoresCount
-        for tile in 0..<size.tiles {
-            let rows = size.tile(tile)
-            let (first, count) = (rows.lowerBound, rows.count)
-            let outAt = size.outputOffset(image: image, head: head) + first * width
-            let (out, dout) = (y.pointer + outAt, dy.pointer + outAt)
-            let qTile = q + first * stride
-            engine.multiply(
-                m: count, n: tokens, k: d, qTile, lda: stride, k, ldb: stride, transposeB: true, p, ldc: ld)
-            beitseg_attention_softmax(
-                p, ld, count, first, tokens, size.scale, bias.kind, bias.head(head), bias.gridHeight, bias.gridWidth,
-                1, nil)
-            for row in 0..<count { delta[row] = beitseg_dot(out + row * width, dout + row * width, d) }
-            engine.multiply(
-                m: count, n: tokens, k: d, dout, lda: width, v, ldb: stride, transposeB: true, dp, ldc: ld)
-            beitseg_attention_softmax_backward(
-                p, dp, ld, count, first, tokens, delta, size.scale, partials == nil ? 0 : bias.kind,
-                partials.map { $0.pointer + task * bias.count }, bias.gridHeight, bias.gridWidth)
-            let beta: Float = fresh && tile == 0 ? 0 : 1
-            engine.multiply(
-                m: count, n: d, k: tokens, dp, lda: ld, k, ldb: stride, beta: fresh ? 0 : 1, dq + first * stride,
-                ldc: stride)
-            engine.multiply(
-                m: tokens, n: d, k: count, dp, lda: ld, transposeA: true, qTile, ldb: stride, beta: beta, dk,
-                ldc: stride)
-            engine.multiply(
-                m: tokens, n: d, k: count, p, lda: ld, transposeA: true, dout, ldb: width, beta: beta, dv, ldc: stride)
+        withScratch(2 * size.scoresCount + size.tokens) { scratch in
+            for tile in 0..<size.tiles {
+                attendBackwardTile(
+                    engine, qkv, y, dy, size, bias, dqkv, head: task, size.tile(tile), addsQueries: !fresh,
+                    addsKeys: !fresh || tile > 0, partials.map { $0.pointer + task * bias.count }, scratch)
+            }
         }
     }
+}
+
+/// The gradients from one tile of queries of one head of one image; those of keys and values add up over the tiles.
+private func attendBackwardTile(
+    _ engine: MatrixEngine, _ qkv: Tensor, _ y: Tensor, _ dy: Tensor, _ size: AttentionSize, _ bias: BiasValues,
+    _ dqkv: Tensor, head index: Int, _ rows: Range<Int>, addsQueries: Bool, addsKeys: Bool,
+    _ dbias: UnsafeMutablePointer<Float>?, _ scratch: UnsafeMutablePointer<Float>
+) {
+    let (tokens, d, width, stride, ld) = (size.tokens, size.headWidth, size.width, size.stride, size.scoresWidth)
+    let (image, head) = (index / size.heads, index % size.heads)
+    let (first, count) = (rows.lowerBound, rows.count)
+    let at = size.offset(image: image, head: head)
+    let (q, k, v) = (qkv.pointer + at + first * stride, qkv.pointer + at + width, qkv.pointer + at + 2 * width)
+    let (dq, dk, dv) = (dqkv.pointer + at + first * stride, dqkv.pointer + at + width, dqkv.pointer + at + 2 * width)
+    let (p, dp) = (scratch, scratch + size.scoresCount)
+    let delta = dp + size.scoresCount
+    let outAt = size.outputOffset(image: image, head: head) + first * width
+    let (out, dout) = (y.pointer + outAt, dy.pointer + outAt)
+    engine.multiply(m: count, n: tokens, k: d, q, lda: stride, k, ldb: stride, transposeB: true, p, ldc: ld)
+    beitseg_attention_softmax(
+        p, ld, count, first, tokens, size.scale, bias.kind, bias.head(head), bias.gridHeight, bias.gridWidth, 1, nil)
+    for row in 0..<count { delta[row] = beitseg_dot(out + row * width, dout + row * width, d) }
+    engine.multiply(m: count, n: tokens, k: d, dout, lda: width, v, ldb: stride, transposeB: true, dp, ldc: ld)
+    beitseg_attention_softmax_backward(
+        p, dp, ld, count, first, tokens, delta, size.scale, dbias == nil ? 0 : bias.kind, dbias, bias.gridHeight,
+        bias.gridWidth)
+    let beta: Float = addsKeys ? 1 : 0
+    engine.multiply(m: count, n: d, k: tokens, dp, lda: ld, k, ldb: stride, beta: addsQueries ? 1 : 0, dq, ldc: stride)
+    engine.multiply(
+        m: tokens, n: d, k: count, dp, lda: ld, transposeA: true, q, ldb: stride, beta: beta, dk, ldc: stride)
+    engine.multiply(
+        m: tokens, n: d, k: count, p, lda: ld, transposeA: true, dout, ldb: width, beta: beta, dv, ldc: stride)
 }

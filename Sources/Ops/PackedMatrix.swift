@@ -74,13 +74,14 @@ public final class PackedMatrix: @unchecked Sendable {
         let columns = Tiling(rows: 1, columns: outputs).columnRange(index).count
         let product = product(Key(m: rows, n: columns))
         let dense = ldc == columns
-        let scratchBytes = (beitseg_product_scratch_bytes(product.handle) + 63) / 64 * 64
-        let scratch = Storage(byteCount: scratchBytes + (dense ? 0 : rows * columns * MemoryLayout<Float>.stride))
-        let tile = (scratch.address + scratchBytes).assumingMemoryBound(to: Float.self)
-        let status = beitseg_product_run(product.handle, a, chunks[index].address, dense ? c : tile, scratch.address)
-        precondition(status == 0, "oneDNN matmul \(rows)×\(columns)×\(inputs): status \(status)")
-        guard !dense else { return }
-        for row in 0..<rows { (c + row * ldc).update(from: tile + row * columns, count: columns) }
+        let scratchCount = (beitseg_product_scratch_bytes(product.handle) + 63) / 64 * 16
+        withScratch(scratchCount + (dense ? 0 : rows * columns)) { scratch in
+            let tile = scratch + scratchCount
+            let status = beitseg_product_run(product.handle, a, chunks[index].address, dense ? c : tile, scratch)
+            precondition(status == 0, "oneDNN matmul \(rows)×\(columns)×\(inputs): status \(status)")
+            guard !dense else { return }
+            for row in 0..<rows { (c + row * ldc).update(from: tile + row * columns, count: columns) }
+        }
     }
 
     private func product(_ key: Key) -> Product {

@@ -18,6 +18,14 @@ public final class Storage: @unchecked Sendable {
     deinit { StoragePool.shared.give(address, byteCount: byteCount) }
 }
 
+/// Calls `body` with memory for `count` numbers, not initialised and aligned, that lasts until it returns.
+///
+/// A pointer does not keep its tensor alive; scratch memory that is only used through one is taken here.
+public func withScratch<Result>(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Result) -> Result {
+    let storage = Storage(byteCount: count * MemoryLayout<Float>.stride)
+    return withExtendedLifetime(storage) { body(storage.address.assumingMemoryBound(to: Float.self)) }
+}
+
 /// Keeps freed blocks by size for the next tensor of that size.
 public final class StoragePool: Sendable {
     public static let shared = StoragePool()
