@@ -100,7 +100,10 @@ private struct PixelFile {
         let shape = try reader.info("/pixel_values").shape
         let wanted = configuration.backbone.map { "3, \($0.imageSize[0]), \($0.imageSize[1])" } ?? "3, H, W"
         let found = "pixel_values has the shape \(shape), the model takes [N, \(wanted)]"
-        guard shape.count == 4, shape[1] == 3, (1...1 << 24).contains(shape[0]) else { throw BadInput(file, found) }
+        guard shape.count == 4, shape[1] == 3, shape[0] > 0 else { throw BadInput(file, found) }
+        guard shape[0] <= 1 << 24 else {
+            throw BadInput(file, "pixel_values claims \(shape[0]) images; split what is more than \(1 << 24)")
+        }
         (count, size) = (shape[0], Array(shape[2...]))
         if let tokenizer = configuration.tokenizer {
             let step = tokenizer.downsampling

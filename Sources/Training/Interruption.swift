@@ -1,14 +1,16 @@
 import Foundation
 import Synchronization
 
+/// The signal that came, or 0. A signal handler can reach nothing but a global.
+private let received = Atomic<Int32>(0)
+
 /// Notes SIGINT and SIGTERM while a run is under way, so that it can write its checkpoint first. A second signal ends
 /// the process at once.
 ///
-/// No thread is interrupted by a handler: matrix libraries generate code that keeps data below the stack pointer, where
-/// a handler's frame would overwrite it. The signals are blocked everywhere, and one thread waits for them.
+/// The threads that compute must not run a handler: matrix libraries generate code that keeps data below the stack
+/// pointer, where the handler's frame would overwrite it. They block the signals, and a thread of its own takes them.
 enum Interruption {
-    private static let received = Atomic<Int32>(0)
-    private static let watcher: Void = watch()
+    private static let taker: Void = startTaker()
 
     /// The signal that came, or nil.
     static var signal: Int32? {
@@ -18,11 +20,21 @@ enum Interruption {
 
     /// Calls `body` with the signals noted instead of obeyed.
     static func noting<Result>(_ body: () throws -> Result) rethrows -> Result {
-        received.store(0, ordering: .relaxed)
+        received.store(0, ordering: .relaxed)  // also initialises it, which a handler must not
         var (signals, before) = (watched, sigset_t())
         pthread_sigmask(SIG_BLOCK, &signals, &before)
-        _ = watcher
-        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+        _ = taker
+        for number in [SIGINT, SIGTERM] {
+            Foundation.signal(number) { number in
+                if !received.compareExchange(expected: 0, desired: number, ordering: .relaxed).exchanged {
+                    _exit(128 + number)
+                }
+            }
+        }
+        defer {
+            for number in [SIGINT, SIGTERM] { Foundation.signal(number, SIG_DFL) }
+            pthread_sigmask(SIG_SETMASK, &before, nil)
+        }
         return try body()
     }
 
@@ -33,14 +45,11 @@ enum Interruption {
         return signals
     }
 
-    /// Inherits the mask of the thread that starts it.
-    private static func watch() {
+    private static func startTaker() {
         let thread = Thread {
-            var (signals, number) = (watched, Int32(0))
-            while sigwait(&signals, &number) == 0 {
-                let isFirst = received.compareExchange(expected: 0, desired: number, ordering: .relaxed).exchanged
-                if !isFirst { _exit(128 + number) }
-            }
+            var signals = watched
+            pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+            while true { pause() }
         }
         thread.name = "beit-seg signals"
         thread.start()
