@@ -72,7 +72,8 @@ public final class GroupNorm: Module {
 
     public var members: [Member] { [.parameter("weight", weight), .parameter("bias", bias)] }
 
+    /// The caller needs x no more.
     public func callAsFunction(_ x: Variable, gelu: Bool, _ tape: Tape) -> Variable {
-        tape.groupNorm(x, groups: groups, weight: weight, bias: bias, eps: 1e-5, gelu: gelu)
+        tape.groupNorm(x, groups: groups, weight: weight, bias: bias, eps: 1e-5, gelu: gelu, consumesInput: true)
     }
 }

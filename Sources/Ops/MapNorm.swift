@@ -5,12 +5,18 @@ extension Tape {
     /// Group norm over the pixels and the channels of a group of each image, biased variance; x `[B, H, W, C]`, weight
     /// and bias `[C]`; optionally followed by GELU in the same pass.
     ///
+    /// - Parameter consumesInput: the caller needs x no more; in inference the result takes over its memory.
+    ///
     /// Source: Wu and He, "Group Normalization", arXiv:1803.08494, §3.
     public func groupNorm(
-        _ x: Variable, groups: Int, weight: Parameter, bias: Parameter, eps: Float, gelu: Bool = false
+        _ x: Variable, groups: Int, weight: Parameter, bias: Parameter, eps: Float, gelu: Bool = false,
+        consumesInput: Bool = false
     ) -> Variable {
         let norm = MapNorm(x.shape, sets: x.shape[0], groups: groups, gelu: gelu)
-        return normalize(x, norm, norm.statistics(of: x.value, eps: eps), weight, bias, constant: false)
+        let statistics = norm.statistics(of: x.value, eps: eps)
+        guard consumesInput && !isTraining else { return normalize(x, norm, statistics, weight, bias, constant: false) }
+        norm.apply(norm.affine(statistics, weight: weight.value, bias: bias.value), to: x.value, into: x.value)
+        return Variable(x.value)
     }
 
     /// Batch norm over all pixels of the batch, a channel at a time; x `[B, H, W, C]`, all others `[C]`.
@@ -48,7 +54,9 @@ extension Tape {
         let (input, w) = (x.value, weight.value)
         let affine = norm.affine(statistics, weight: w, bias: bias.value)
         let (xSlot, weightSlot, biasSlot) = (x.slot, weight.slot, bias.slot)
-        return record(norm.apply(affine, to: input), from: [x, weight, bias]) { dy in
+        let result = Tensor(uninitialized: x.shape)
+        norm.apply(affine, to: input, into: result)
+        return record(result, from: [x, weight, bias]) { dy in
             let sums = norm.backwardThroughGELU(dy, input, affine)
             let gradients = norm.parameterGradients(sums, statistics)
             weightSlot?.add(gradients.weight)
@@ -154,14 +162,12 @@ private struct MapNorm {
         return result
     }
 
-    func apply(_ affine: Tensor, to x: Tensor) -> Tensor {
-        let y = Tensor(uninitialized: shape)
+    func apply(_ affine: Tensor, to x: Tensor, into y: Tensor) {
         let (from, to, scale, shift) = (x.pointer, y.pointer, affine.pointer, affine.rows(1..<2).pointer)
         forEachSlice { set, at, pixels, _ in
             let row = set * channels
             beitseg_scale_shift(from + at, pixels, channels, scale + row, shift + row, gelu ? 1 : 0, to + at)
         }
-        return y
     }
 
     // MARK: Backward

@@ -36,20 +36,29 @@ public final class StoragePool: Sendable {
         var usedBytes = 0
         var peakBytes = 0
 
-        /// Removes unused blocks, largest first, until used and unused together are no more than was ever in use.
+        /// Unused blocks may stand beside those in use up to this size.
+        private var limit: Int { peakBytes + StoragePool.slack }
+
+        func keeps(_ byteCount: Int) -> Bool { usedBytes + freeBytes + byteCount <= limit }
+
+        /// Removes unused blocks until the rest is within the limit: small ones first, since what a block costs is the
+        /// clearing of its pages when it comes anew, but not those that the system never takes back (below 1 MiB).
         mutating func shrink() -> [UnsafeMutableRawPointer] {
             var removed: [UnsafeMutableRawPointer] = []
-            while usedBytes + freeBytes > peakBytes, let largest = free.keys.max() {
-                if let block = free[largest]?.popLast() {
+            while usedBytes + freeBytes > limit, let size = free.keys.filter({ $0 >= 1 << 20 }).min() ?? free.keys.max()
+            {
+                if let block = free[size]?.popLast() {
                     removed.append(block)
-                    freeBytes -= largest
+                    freeBytes -= size
                 } else {
-                    free[largest] = nil
+                    free[size] = nil
                 }
             }
             return removed
         }
     }
+    /// A pass whose buffers differ in size needs more blocks than it ever uses at once.
+    private static let slack = 40 << 20
     private let state = Mutex(State())
 
     /// Bytes in live tensors at their highest since ``resetPeak()``.
@@ -102,8 +111,7 @@ public final class StoragePool: Sendable {
     func give(_ block: UnsafeMutableRawPointer, byteCount: Int) {
         let release = state.withLock { state -> Bool in
             state.usedBytes -= byteCount
-            // What is kept for later stays below what was ever in use at once.
-            guard state.usedBytes + state.freeBytes + byteCount <= state.peakBytes else { return true }
+            guard state.keeps(byteCount) else { return true }
             state.free[byteCount, default: []].append(block)
             state.freeBytes += byteCount
             return false
