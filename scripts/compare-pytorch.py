@@ -33,7 +33,7 @@ def make(options):
     config = configuration(options.preset, options.size)
     net = Segmenter(config)
     randomize(net)
-    save(net, config, options.model, dict(command="compare-pytorch.py make", seed=options.seed))
+    save(net, config, options.model, dict(version="0.1.0", command="compare-pytorch.py make", seed=options.seed))
 
 
 def agree(options):
