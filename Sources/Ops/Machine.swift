@@ -12,7 +12,7 @@ public enum Machine {
     public static func measurePeaks() -> [(instructionSet: String, gflops: Double)] {
         (0...beitseg_kernel_level()).compactMap { level in
             guard let kernels = beitseg_kernels_at(level) else { return nil }
-            let gflops = (0..<7).map { _ in round(kernels.pointee.multiply_add_loop) }.max() ?? 0
+            let gflops = (0..<20).map { _ in round(kernels.pointee.multiply_add_loop) }.max() ?? 0
             return (String(cString: beitseg_kernel_level_name(level)), gflops)
         }
     }
