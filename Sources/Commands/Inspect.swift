@@ -120,7 +120,7 @@ private struct Inspection: Encodable {
         }
         rows += origin
         rows.append(("training state", hasTrainingState ? "yes: a run can be resumed" : "none"))
-        var lines = rows.map { $0.0.padding(toLength: 16, withPad: " ", startingAt: 0) + $0.1 }
+        var lines = rows.map { $0.0.padding(toLength: max(16, $0.0.count + 2), withPad: " ", startingAt: 0) + $0.1 }
         if verbose { lines += parameters.map { "  \($0.path) \($0.shape) \($0.type)" } }
         return lines.joined(separator: "\n")
     }
