@@ -12,7 +12,10 @@ beitseg_product *beitseg_product_create(long m, long n, long k) { return NULL; }
 void beitseg_product_destroy(beitseg_product *product) {}
 size_t beitseg_product_packed_bytes(const beitseg_product *product) { return 0; }
 size_t beitseg_product_scratch_bytes(const beitseg_product *product) { return 0; }
-int beitseg_product_pack(const beitseg_product *product, const float *weights, long ldw, void *packed) { return -1; }
+int beitseg_product_pack(const beitseg_product *product, const float *b, long row_stride, long column_stride,
+                         void *packed) {
+  return -1;
+}
 int beitseg_product_run(const beitseg_product *product, const float *a, const void *packed, float *c, void *scratch) {
   return -1;
 }
@@ -213,12 +216,13 @@ static int execute(dnnl_primitive_t primitive, int count, dnnl_exec_arg_t *argum
   return status;
 }
 
-int beitseg_product_pack(const beitseg_product *p, const float *weights, long ldw, void *packed) {
+int beitseg_product_pack(const beitseg_product *p, const float *b, long row_stride, long column_stride,
+                         void *packed) {
   start_thread();
   memory_description plain;
   dnnl_primitive_desc_t description;
   dnnl_primitive_t reorder;
-  if (describe(&plain, p->k, p->n, 1, ldw)) return -1;
+  if (describe(&plain, p->k, p->n, row_stride, column_stride)) return -1;
   int status = dnnl_reorder_primitive_desc_create(&description, argument(&plain), engine, argument(&p->packed), engine,
                                                   NULL);
   if (status == dnnl_success) {
@@ -226,7 +230,7 @@ int beitseg_product_pack(const beitseg_product *p, const float *weights, long ld
     dnnl_primitive_desc_destroy(description);
   }
   if (status == dnnl_success) {
-    dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, wrap(&plain, weights)}, {DNNL_ARG_TO, wrap(&p->packed, packed)}};
+    dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, wrap(&plain, b)}, {DNNL_ARG_TO, wrap(&p->packed, packed)}};
     status = execute(reorder, 2, arguments);
     dnnl_primitive_destroy(reorder);
   }

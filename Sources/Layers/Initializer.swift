@@ -1,4 +1,3 @@
-import Foundation
 import Ops
 import TensorCore
 
@@ -33,28 +32,36 @@ public final class Initializer {
 
     /// Normal of deviation 0.02, truncated as the style says; times `scale`.
     public func truncatedNormal(_ shape: [Int], scale: Float = 1) -> Tensor {
-        let (deviation, limit): (Float, Float) = style == .pretraining ? (0.02, 0.02) : (0.02, 2)
-        return fill(shape) { scale * $0.truncatedNormal(deviation: deviation, limit: limit) }
+        normal(shape, deviation: scale * 0.02, limit: scale * (style == .pretraining ? 0.02 : 2))
     }
 
-    /// Normal of the given deviation.
-    public func normal(_ shape: [Int], deviation: Float) -> Tensor { fill(shape) { deviation * $0.normal() } }
+    /// Normal of the given deviation, cut at ±`limit`.
+    public func normal(_ shape: [Int], deviation: Float, limit: Float = .infinity) -> Tensor {
+        fill(shape) {
+            Noise.fillNormal($2, count: $3, seed: $0, stream: $1, deviation: deviation, limit: limit)
+        }
+    }
 
     /// Uniform within ±1/√fanIn: the default of PyTorch's convolutions (Kaiming uniform, a = √5).
     public func uniform(_ shape: [Int], fanIn: Int) -> Tensor {
         let bound = 1 / Float(max(1, fanIn)).squareRoot()
-        return fill(shape) { $0.uniform(-bound..<bound) }
+        return fill(shape) { seed, stream, values, count in
+            Noise.fillUniform(values, count: count, seed: seed, stream: stream)
+            for index in 0..<count { values[index] = (2 * values[index] - 1) * bound }
+        }
     }
 
     /// Each slice of 4096 elements has a stream of its own, so that the slices can be drawn at the same time.
-    private func fill(_ shape: [Int], _ draw: (inout Philox) -> Float) -> Tensor {
+    private func fill(
+        _ shape: [Int],
+        _ draw: (_ seed: UInt64, _ stream: UInt64, _ values: UnsafeMutablePointer<Float>, _ count: Int) -> Void
+    ) -> Tensor {
         let result = Tensor(uninitialized: shape)
         guard let seed else { return result }
         let (values, first) = (result.pointer, drawn)
         drawn += UInt64((result.count + 4095) / 4096)
         WorkerPool.current.run(result.count, grain: 4096) { range in
-            var generator = Philox(seed: seed, stream: first + UInt64(range.lowerBound / 4096))
-            for index in range { values[index] = draw(&generator) }
+            draw(seed, first + UInt64(range.lowerBound / 4096), values + range.lowerBound, range.count)
         }
         return result
     }

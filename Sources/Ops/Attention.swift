@@ -148,6 +148,7 @@ private struct BiasValues {
 
 private func attend(_ qkv: Tensor, _ size: AttentionSize, _ bias: BiasValues, _ y: Tensor) {
     let engine = MatrixEngine.current
+    if engine == .oneDNN, let packed = PackedAttention(size) { return packed.attend(qkv, bias, y) }
     WorkerPool.current.run(size.batch * size.heads * size.tiles) { task in
         let rows = size.tile(task % size.tiles)
         withScratch(size.scoresCount + rows.count) {
@@ -178,6 +179,73 @@ private func attendTile(
     // Dividing by the row's sum here touches d numbers a row instead of N.
     for row in 0..<rows.count {
         beitseg_axpby(inverses[row], out + row * size.width, 0, out + row * size.width, d)
+    }
+}
+
+/// Attention whose keys and values are packed once a head for the products of all tiles of queries.
+private struct PackedAttention {
+    private let size: AttentionSize
+    /// Queries × keysᵀ `[rows, N]` and scores × values `[rows, d]`, for the two heights of a tile.
+    private let scores, outputs: [Int: PackedProduct]
+    private let keysCount, valuesCount, scratchCount: Int
+
+    init?(_ size: AttentionSize) {
+        self.size = size
+        var (scores, outputs): ([Int: PackedProduct], [Int: PackedProduct]) = ([:], [:])
+        for rows in Set((0..<size.tiles).map { size.tile($0).count }) {
+            scores[rows] = PackedProduct.of(m: rows, n: size.tokens, k: size.headWidth)
+            outputs[rows] = PackedProduct.of(m: rows, n: size.headWidth, k: size.tokens)
+            guard scores[rows] != nil, outputs[rows] != nil else { return nil }
+        }
+        (self.scores, self.outputs) = (scores, outputs)
+        keysCount = scores.values.first?.packedCount ?? 0
+        valuesCount = outputs.values.first?.packedCount ?? 0
+        scratchCount = (Array(scores.values) + Array(outputs.values)).map(\.scratchCount).max() ?? 0
+    }
+
+    func attend(_ qkv: Tensor, _ bias: BiasValues, _ y: Tensor) {
+        let packed = Tensor(uninitialized: [size.heads, keysCount + valuesCount])
+        for image in 0..<size.batch {
+            WorkerPool.current.run(size.heads) { head in
+                pack(qkv.pointer + size.offset(image: image, head: head), into: packed.pointer, head: head)
+            }
+            WorkerPool.current.run(size.heads * size.tiles) { task in
+                let (head, tile) = task.quotientAndRemainder(dividingBy: size.tiles)
+                let rows = size.tile(tile)
+                attend(
+                    qkv.pointer + size.offset(image: image, head: head) + rows.lowerBound * size.stride,
+                    packed.pointer + head * (keysCount + valuesCount), bias, head: head, rows,
+                    y.pointer + size.outputOffset(image: image, head: head) + rows.lowerBound * size.width)
+            }
+        }
+    }
+
+    private func pack(_ q: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>, head: Int) {
+        let keys = packed + head * (keysCount + valuesCount)
+        scores.values.first?.pack(q + size.width, rowStride: 1, columnStride: size.stride, into: keys)
+        outputs.values.first?.pack(
+            q + 2 * size.width, rowStride: size.stride, columnStride: 1, into: keys + keysCount)
+    }
+
+    /// One tile of queries `q` of one head.
+    private func attend(
+        _ q: UnsafePointer<Float>, _ keys: UnsafePointer<Float>, _ bias: BiasValues, head: Int, _ rows: Range<Int>,
+        _ y: UnsafeMutablePointer<Float>
+    ) {
+        let (n, d, tokens) = (rows.count, size.headWidth, size.tokens)
+        guard let scoresProduct = scores[n], let outputProduct = outputs[n] else { return }
+        withScratch(scratchCount + n * (2 * d + tokens + 1)) { scratch in
+            let queries = scratch + scratchCount
+            let (out, inverses, p) = (queries + n * d, queries + 2 * n * d, queries + n * (2 * d + 1))
+            for row in 0..<n { (queries + row * d).update(from: q + row * size.stride, count: d) }
+            scoresProduct.run(queries, packed: keys, p, scratch: scratch)
+            beitseg_attention_softmax(
+                p, tokens, n, rows.lowerBound, tokens, size.scale, bias.kind, bias.head(head), bias.gridHeight,
+                bias.gridWidth, 0, inverses)
+            outputProduct.run(p, packed: keys + keysCount, out, scratch: scratch)
+            // Dividing by the row's sum here touches d numbers a row instead of N.
+            for row in 0..<n { beitseg_axpby(inverses[row], out + row * d, 0, y + row * size.width, d) }
+        }
     }
 }
 

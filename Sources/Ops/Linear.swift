@@ -91,19 +91,19 @@ private struct LinearCall {
         let (bias, saved, gamma, keep) = (bias?.pointer, product?.pointer, gamma?.pointer, keep?.pointer)
         let residual = residual?.pointer
         let gelu: Int32 = gelu ? 1 : 0
-        func finish(_ rows: Range<Int>, _ columns: Range<Int>) {
+        func finish(_ rows: Range<Int>, _ columns: Range<Int>, tile: UnsafeMutablePointer<Float>, stride: Int) {
             let (row, column) = (rows.lowerBound, columns.lowerBound)
             let at = row * outputs + column
             beitseg_linear_epilogue(
-                output + at, outputs, rows.count, columns.count, bias.map { $0 + column }, saved.map { $0 + at },
+                tile, stride, output + at, outputs, rows.count, columns.count, bias.map { $0 + column }, saved.map { $0 + at },
                 outputs, gelu, gamma.map { $0 + column }, keep.map { $0 + row }, residual.map { $0 + at }, outputs)
         }
         if let packed = weight.packed {
-            packed.multiply(rows: rows, x.pointer, output, epilogue: finish)
+            packed.multiply(rows: rows, x.pointer, finish: finish)
         } else {
             MatrixProduct.run(
                 m: rows, n: outputs, k: inputs, x.pointer, weight.value.pointer, transposeB: true, output,
-                epilogue: finish)
+                finish: finish)
         }
     }
 

@@ -71,13 +71,16 @@ struct Tiling {
     }
 }
 
+/// Takes a tile of a product, still in the cache, to its place: the rows and columns that it covers, and its elements,
+/// `[rows, columns]` with a row stride.
+typealias FinishTile = (_ rows: Range<Int>, _ columns: Range<Int>, UnsafeMutablePointer<Float>, _ stride: Int) -> Void
+
 /// Products of whole tensors, shared among the workers.
-public enum MatrixProduct {
+enum MatrixProduct {
     /// C = op(A)·op(B) (+ C with `accumulate`), op(A) `[m, k]`, op(B) `[k, n]`, all contiguous row-major.
-    public static func run(
+    static func run(
         m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, transposeA: Bool = false, _ b: UnsafePointer<Float>,
-        transposeB: Bool = false, accumulate: Bool = false, _ c: UnsafeMutablePointer<Float>,
-        epilogue: ((_ rows: Range<Int>, _ columns: Range<Int>) -> Void)? = nil
+        transposeB: Bool = false, accumulate: Bool = false, _ c: UnsafeMutablePointer<Float>, finish: FinishTile? = nil
     ) {
         let engine = MatrixEngine.current
         // In training A has many rows and B is packed anew in each call: taller tiles repay that.
@@ -89,7 +92,7 @@ public enum MatrixProduct {
                 m: rows.count, n: columns.count, k: k, a + rows.lowerBound * (transposeA ? 1 : lda), lda: lda,
                 transposeA: transposeA, b + columns.lowerBound * (transposeB ? ldb : 1), ldb: ldb,
                 transposeB: transposeB, beta: accumulate ? 1 : 0, c + rows.lowerBound * n + columns.lowerBound, ldc: n)
-            epilogue?(rows, columns)
+            finish?(rows, columns, c + rows.lowerBound * n + columns.lowerBound, n)
         }
     }
 }

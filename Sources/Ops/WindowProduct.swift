@@ -25,19 +25,22 @@ enum KernelMatrix {
         }
     }
 
-    /// C = A·Wᵀ for the outputs of one chunk, on the calling thread; A `[rows, inputs]`.
-    func multiply(
+    /// Calls `body` with A·Wᵀ for the outputs of one chunk, dense, on the calling thread; A `[rows, inputs]`.
+    func withProduct(
         _ engine: MatrixEngine, chunk: Int, of tiling: Tiling, rows: Int, _ a: UnsafePointer<Float>,
-        _ c: UnsafeMutablePointer<Float>, ldc: Int
+        _ body: (UnsafeMutablePointer<Float>) -> Void
     ) {
         switch self {
         case .plain(let matrix):
             let columns = tiling.columnRange(chunk)
-            engine.multiply(
-                m: rows, n: columns.count, k: inputs, a, lda: inputs, matrix.pointer + columns.lowerBound * inputs,
-                ldb: inputs, transposeB: true, c, ldc: ldc)
+            withScratch(rows * columns.count) { c in
+                engine.multiply(
+                    m: rows, n: columns.count, k: inputs, a, lda: inputs, matrix.pointer + columns.lowerBound * inputs,
+                    ldb: inputs, transposeB: true, c, ldc: columns.count)
+                body(c)
+            }
         case .packed(let matrix):
-            matrix.multiplyChunk(chunk, rows: rows, a, c, ldc: ldc)
+            matrix.withProduct(chunk: chunk, rows: rows, a, body)
         }
     }
 }
@@ -79,35 +82,41 @@ struct WindowProduct {
         ) {
             let (window, lattice) = (product.window, product.lattice)
             let (positions, columns) = tiling.tile(index)
-            if lattice.isDense {
-                let first = positions.lowerBound * lattice.channels + columns.lowerBound
-                multiply(engine, positions, columns, map, bias, output + first, ldc: lattice.channels)
-            } else {
-                let rows = Storage(byteCount: positions.count * columns.count * MemoryLayout<Float>.stride)
-                let c = rows.address.assumingMemoryBound(to: Float.self)
-                multiply(engine, positions, columns, map, bias, c, ldc: columns.count)
-                withExtendedLifetime(rows) {
-                    lattice.scatter(c, positions, of: window, columns: columns, into: output)
+            withProduct(engine, positions, columns, map) { tile in
+                let bias = bias.map { $0 + columns.lowerBound }
+                if lattice.isDense {
+                    let first = positions.lowerBound * lattice.channels + columns.lowerBound
+                    finish(tile, positions.count, columns.count, bias, output + first, ldc: lattice.channels)
+                } else {
+                    if let bias { finish(tile, positions.count, columns.count, bias, tile, ldc: columns.count) }
+                    lattice.scatter(tile, positions, of: window, columns: columns, into: output)
                 }
             }
         }
 
-        private func multiply(
+        private func withProduct(
             _ engine: MatrixEngine, _ positions: Range<Int>, _ columns: Range<Int>, _ map: UnsafePointer<Float>,
-            _ bias: UnsafePointer<Float>?, _ c: UnsafeMutablePointer<Float>, ldc: Int
+            _ body: (UnsafeMutablePointer<Float>) -> Void
         ) {
             let (window, rows) = (product.window, positions.count)
             if window.columns == 0 {  // A kernel smaller than its stride leaves pixels untouched.
-                for row in 0..<rows { (c + row * ldc).update(repeating: 0, count: columns.count) }
-            } else {
-                window.withRows(positions, of: map) { a in
-                    product.weights.multiply(
-                        engine, chunk: index / tiling.rowTiles, of: tiling, rows: rows, a, c, ldc: ldc)
+                return withScratch(rows * columns.count) { zeros in
+                    zeros.update(repeating: 0, count: rows * columns.count)
+                    body(zeros)
                 }
             }
-            guard let bias else { return }
+            window.withRows(positions, of: map) { a in
+                product.weights.withProduct(
+                    engine, chunk: index / tiling.rowTiles, of: tiling, rows: rows, a, body)
+            }
+        }
+
+        private func finish(
+            _ tile: UnsafePointer<Float>, _ rows: Int, _ columns: Int, _ bias: UnsafePointer<Float>?,
+            _ c: UnsafeMutablePointer<Float>, ldc: Int
+        ) {
             beitseg_linear_epilogue(
-                c, ldc, rows, columns.count, bias + columns.lowerBound, nil, 0, 0, nil, nil, nil, 0)
+                tile, columns, c, ldc, rows, columns, bias, nil, 0, 0, nil, nil, nil, 0)
         }
     }
 }

@@ -67,14 +67,6 @@ public struct Philox: Codable, Equatable, Sendable {
         return Float((-2 * log(u)).squareRoot() * cos(2 * .pi * v))
     }
 
-    /// Normal of the given standard deviation, redrawn while outside ±`limit`.
-    public mutating func truncatedNormal(deviation: Float, limit: Float) -> Float {
-        while true {
-            let value = deviation * normal()
-            if abs(value) <= limit { return value }
-        }
-    }
-
     /// 0 ..< count in random order (Fisher and Yates).
     public mutating func permutation(_ count: Int) -> [Int] {
         var order = Array(0..<count)

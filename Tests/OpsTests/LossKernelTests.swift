@@ -152,6 +152,25 @@ import Testing
         #expect(close(noise, (0..<n).map { _ in -log(-log((Double(generator.next() >> 9) + 0.5) * 0x1p-23)) }))
     }
 
+    /// Moments and tails of the normal distribution; the share below each bound is that of Φ.
+    @Test(arguments: levels) func normalNoise(_ level: Int32) throws {
+        let k = try kernels(level)
+        var values = [Float](repeating: 0, count: 200_000)
+        k.normal_noise(7, 1, 2, 0.5, .infinity, &values, values.count)
+        for bound in [-1.5, -0.5, 0, 0.25, 1, 1.25] {
+            let share = Double(values.count { Double($0) < bound }) / Double(values.count)
+            #expect(abs(share - 0.5 * (1 + erf(2 * bound / 2.squareRoot()))) < 0.004, "\(bound)")
+        }
+        var half = [Float](repeating: 0, count: 100)
+        k.normal_noise(7, 1, 2 + 1000, 0.5, .infinity, &half, half.count)
+        #expect(half == Array(values[1000..<1100]))
+        k.normal_noise(7, 1, 2, 0.5, 0.5, &values, values.count)
+        #expect(values.allSatisfy { abs($0) <= 0.5 } && (values.min() ?? 0) < -0.499)
+        // The variance of a normal distribution cut at one deviation is 0.2911 of the whole one's.
+        let variance = values.reduce(0) { $0 + Double($1) * Double($1) } / Double(values.count)
+        #expect(abs(variance / 0.25 - 0.2911) < 0.005)
+    }
+
     @Test(arguments: levels, [1, 3, 17, 67]) func adamW(_ level: Int32, _ n: Int) throws {
         var p = randomTensor([n], seed: 1).values
         let g = randomTensor([n], seed: 2).values

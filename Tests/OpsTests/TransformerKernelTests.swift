@@ -83,7 +83,7 @@ func exponential(_ x: Double) -> Double { exp(x) }
         var c = random(rows * ld, 5), saved = [Float](repeating: 0, count: rows * n)
         let before = c, bias = random(n, 6), gamma = random(n, 7), keep = random(rows, 8),
             residual = random(rows * n, 9)
-        k.linear_epilogue(&c, ld, rows, n, bias, &saved, n, gelu ? 1 : 0, gamma, keep, residual, n)
+        k.linear_epilogue(before, ld, &c, ld, rows, n, bias, &saved, n, gelu ? 1 : 0, gamma, keep, residual, n)
         for i in 0..<rows {
             for j in 0..<ld {
                 guard j < n else {

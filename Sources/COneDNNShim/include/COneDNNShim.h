@@ -19,7 +19,8 @@ void beitseg_product_destroy(beitseg_product *product);
 size_t beitseg_product_packed_bytes(const beitseg_product *product);
 /// Scratch memory of one call of `beitseg_product_run`.
 size_t beitseg_product_scratch_bytes(const beitseg_product *product);
-/// Packs `weights`, [n,k] with row stride `ldw`. The layout depends on n and k alone.
-int beitseg_product_pack(const beitseg_product *product, const float *weights, long ldw, void *packed);
+/// Packs B, [k,n] with any strides. The layout depends on n and k alone.
+int beitseg_product_pack(const beitseg_product *product, const float *b, long row_stride, long column_stride,
+                         void *packed);
 /// C = A·B with packed B. Any number of threads may run one product at once, each with its own scratch.
 int beitseg_product_run(const beitseg_product *product, const float *a, const void *packed, float *c, void *scratch);

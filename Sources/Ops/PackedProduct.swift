@@ -1,0 +1,60 @@
+import COneDNNShim
+import Synchronization
+import TensorCore
+
+/// Products `[m, k]`·`[k, n]` of one size whose right-hand side is packed: one primitive of oneDNN. Immutable, so any
+/// thread may run it. All matrices are dense; with strides oneDNN falls back on a plain loop.
+final class PackedProduct: @unchecked Sendable {
+    private struct Key: Hashable {
+        let m, n, k: Int
+    }
+
+    private static let made = Mutex<[Key: PackedProduct]>([:])
+    /// Photos of many sizes need many products; beyond this number they are made anew.
+    private static let limit = 512
+
+    private let handle: OpaquePointer
+    private let m, n, k: Int
+
+    private init?(_ key: Key) {
+        guard let handle = beitseg_product_create(key.m, key.n, key.k) else { return nil }
+        self.handle = handle
+        (m, n, k) = (key.m, key.n, key.k)
+    }
+
+    deinit { beitseg_product_destroy(handle) }
+
+    /// Nil where oneDNN has no fast way.
+    static func of(m: Int, n: Int, k: Int) -> PackedProduct? {
+        let key = Key(m: m, n: n, k: k)
+        if let product = made.withLock({ $0[key] }) { return product }
+        guard let product = PackedProduct(key) else { return nil }
+        made.withLock { made in
+            if made.count >= limit { made.removeAll() }
+            made[key] = product
+        }
+        return product
+    }
+
+    /// Elements that hold a packed right-hand side; they depend on `n` and `k` alone.
+    var packedCount: Int { (beitseg_product_packed_bytes(handle) + 63) / 64 * 16 }
+    /// Elements that one run needs besides.
+    var scratchCount: Int { (beitseg_product_scratch_bytes(handle) + 63) / 64 * 16 }
+
+    /// Packs the right-hand side; element (row, column) of it lies at `row·rowStride + column·columnStride`.
+    func pack(
+        _ b: UnsafePointer<Float>, rowStride: Int, columnStride: Int, into packed: UnsafeMutableRawPointer
+    ) {
+        let status = beitseg_product_pack(handle, b, rowStride, columnStride, packed)
+        precondition(status == 0, "oneDNN reorder \(k)×\(n): status \(status)")
+    }
+
+    /// C = A·B on the calling thread.
+    func run(
+        _ a: UnsafePointer<Float>, packed: UnsafeRawPointer, _ c: UnsafeMutablePointer<Float>,
+        scratch: UnsafeMutablePointer<Float>
+    ) {
+        let status = beitseg_product_run(handle, a, packed, c, scratch)
+        precondition(status == 0, "oneDNN matmul \(m)×\(n)×\(k): status \(status)")
+    }
+}
