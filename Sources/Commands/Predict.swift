@@ -142,21 +142,21 @@ struct Predict: Command {
         settings.resumes = resume
         settings.shard = shard ?? Shard(environment: ProcessInfo.processInfo.environment)
         let run = PredictionRun(network, classes: description.classes, model: path, settings)
-        let manifest = try run.run(images) { [log, common] record in
+        let result = try run.run(images) { [log, common] record in
             if let error = record.error {
                 Console.error(error)
             } else if common.verbose {
                 log.debug("\(record.path): \(record.width ?? 0)×\(record.height ?? 0), \(record.seconds ?? 0) s")
             }
         }
-        if json.json { try Console.print(json: manifest) }
-        log.info("\(summary(manifest))")
-        if manifest.count(.failed) > 0 { throw ExitCode(1) }
+        if json.json { try Console.print(json: result.manifest) }
+        log.info("\(summary(result))")
+        if result.failed > 0 { throw ExitCode(1) }
     }
 
-    private func summary(_ manifest: PredictionManifest) -> String {
-        let others = [(manifest.count(.skipped), "were complete already"), (manifest.count(.failed), "failed")]
-        return others.filter { $0.0 > 0 }.reduce("\(manifest.count(.done)) images segmented into \(output)") {
+    private func summary(_ result: PredictionResult) -> String {
+        let others = [(result.skipped, "were complete already"), (result.failed, "failed")]
+        return others.filter { $0.0 > 0 }.reduce("\(result.done) images segmented into \(output)") {
             $0 + ", \($1.0) \($1.1)"
         }
     }

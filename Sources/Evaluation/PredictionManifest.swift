@@ -5,8 +5,6 @@ import Foundation
 public struct PredictionRecord: Codable, Equatable, Sendable {
     public enum Status: String, Codable, Sendable {
         case done, failed
-        /// Its results were complete already (`--resume`).
-        case skipped
     }
     /// As it was opened.
     public var path: String
@@ -38,17 +36,66 @@ public struct PredictionManifest: Codable, Equatable, Sendable {
         return (folder as NSString).appendingPathComponent(name)
     }
 
-    /// The records of an earlier run by path; none where there is no manifest, or no readable one.
-    static func earlierRecords(_ path: String) -> [String: PredictionRecord] {
-        guard let data = FileManager.default.contents(atPath: path),
-            let manifest = try? JSONDecoder().decode(PredictionManifest.self, from: data)
-        else { return [:] }
-        return Dictionary(manifest.images.map { ($0.path, $0) }) { _, last in last }
+    /// The manifest at `path`; nil where there is none, or no readable one.
+    static func read(_ path: String) -> PredictionManifest? {
+        FileManager.default.contents(atPath: path).flatMap {
+            try? JSONDecoder().decode(PredictionManifest.self, from: $0)
+        }
     }
 
+    /// Throws ``FileError``.
     func write(to path: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         try AtomicFile.write(String(decoding: try encoder.encode(self), as: UTF8.self) + "\n", to: path)
+    }
+}
+
+/// The records of a run that is not finished, a line each: what a killed run leaves for the next one.
+final class PredictionJournal: Sendable {
+    private let path: String
+    private let descriptor: Int32
+
+    static func path(_ manifest: String) -> String {
+        let manifest = manifest as NSString
+        return (manifest.deletingLastPathComponent as NSString)
+            .appendingPathComponent(".\(manifest.lastPathComponent).journal")
+    }
+
+    /// A new journal that begins with `records`. Throws ``FileError``.
+    init(_ path: String, model: String, records: [PredictionRecord]) throws {
+        self.path = path
+        let lines = try [Self.line(PredictionManifest(model: model, images: []))] + records.map { try Self.line($0) }
+        try AtomicFile.write(lines.flatMap { $0 }, to: path)
+        descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+        guard descriptor >= 0 else { throw FileError.system(path, doing: "open") }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Throws ``FileError``.
+    func add(_ record: PredictionRecord) throws {
+        let line = try Self.line(record)
+        let written = line.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+        guard written == line.count else { throw FileError.system(path, doing: "write") }
+    }
+
+    func remove() { unlink(path) }
+
+    private static func line(_ value: some Encodable) throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return Array(try encoder.encode(value)) + [UInt8(ascii: "\n")]
+    }
+
+    /// What a killed run recorded, without a last line that is not whole; nil where none was killed.
+    static func read(_ path: String) -> PredictionManifest? {
+        guard let data = FileManager.default.contents(atPath: path) else { return nil }
+        let lines = data.split(separator: UInt8(ascii: "\n"))
+        let decoder = JSONDecoder()
+        guard var result = lines.first.flatMap({ try? decoder.decode(PredictionManifest.self, from: Data($0)) })
+        else { return nil }
+        result.images = lines.dropFirst().compactMap { try? decoder.decode(PredictionRecord.self, from: Data($0)) }
+        return result
     }
 }

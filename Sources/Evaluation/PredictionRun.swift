@@ -1,5 +1,6 @@
 import Checkpoints
 import Datasets
+import Files
 import Foundation
 import ImageIO
 import Synchronization
@@ -41,50 +42,71 @@ public struct PredictionRun {
     /// rest goes on.
     ///
     /// - Parameter report: hears of each image that is done or has failed, on any thread.
-    /// - Returns: what stands in the manifest.
-    /// - Throws: ``FileError`` where results cannot be written.
+    /// - Throws: ``FileError`` where results cannot be written, ``PredictionError``.
     public func run(
         _ images: [InputImage], report: @escaping @Sendable (PredictionRecord) -> Void = { _ in }
-    ) throws -> PredictionManifest {
+    ) throws -> PredictionResult {
         let images = settings.shard?.part(of: images) ?? images
         let writer = PredictionWriter(folder: settings.output, formats: settings.formats, classes: classes)
         let records = RecordList(count: images.count, report: report)
         let manifestPath = PredictionManifest.path(settings.output, settings.shard)
-        let open = sort(images, writer, earlier: PredictionManifest.earlierRecords(manifestPath), records)
+        let open = sort(images, writer, earlier: try earlierRecords(manifestPath), records)
+        for folder in Set(open.map { (writer.path(images[$0].stem, .index) as NSString).deletingLastPathComponent }) {
+            AtomicFile.removeAbandoned(in: folder)
+        }
+        let complete = records.all.filter { $0.status == .done }
+        let journal = try PredictionJournal(PredictionJournal.path(manifestPath), model: model, records: complete)
+        try Interruption.noting { try segment(images, open, writer, records, journal) }
+        let manifest = PredictionManifest(model: model, images: records.all)
+        try manifest.write(to: manifestPath)
+        journal.remove()
+        if let signal = Interruption.signal, manifest.images.count < images.count {
+            throw PredictionError.interrupted(signal: signal, done: manifest.images.count, of: images.count)
+        }
+        return PredictionResult(manifest: manifest, skipped: complete.count)
+    }
+
+    /// Segments the images of these indices, until a signal comes.
+    private func segment(
+        _ images: [InputImage], _ open: [Int], _ writer: PredictionWriter, _ records: RecordList,
+        _ journal: PredictionJournal
+    ) throws {
         let queue = BackgroundQueue(places: 3)
         let segmenter = PhotoSegmenter(network, settings.inference)
         let photos = loader(open.map { images[$0].path })
-        for index in open {
+        for index in open where Interruption.signal == nil {
             let image = images[index]
+            let loaded: Loaded
             do {
-                guard let loaded = try photos.next() else { break }
-                let start = ContinuousClock.now
-                let result = segmenter.segment(
-                    loaded.prepared, confidence: settings.formats.contains(.confidence))
-                let seconds = (ContinuousClock.now - start) / .seconds(1)
-                try submit(queue) { [classes] in
-                    try writer.write(result, photo: loaded.photo, stem: image.stem)
-                    records.set(index, PredictionRecord(image.path, result, classes, seconds: seconds))
-                }
-            } catch let error as WriteFailure {
-                throw error.cause
+                guard let next = try photos.next() else { break }
+                loaded = next
             } catch {
                 records.set(index, PredictionRecord(image.path, failed: "\(error)"))
+                continue
+            }
+            let start = ContinuousClock.now
+            let result = segmenter.segment(loaded.prepared, confidence: settings.formats.contains(.confidence))
+            let seconds = (ContinuousClock.now - start) / .seconds(1)
+            try queue.submit { [classes] in
+                try writer.write(result, photo: loaded.photo, stem: image.stem)
+                let record = PredictionRecord(image.path, result, classes, seconds: seconds)
+                try journal.add(record)
+                records.set(index, record)
             }
         }
         try queue.finish()
-        let manifest = PredictionManifest(model: model, images: records.all)
-        try manifest.write(to: manifestPath)
-        return manifest
     }
 
-    /// Trouble with the output ends the run, trouble with an image does not.
-    private struct WriteFailure: Error {
-        var cause: any Error
-    }
-
-    private func submit(_ queue: BackgroundQueue, _ job: @escaping @Sendable () throws -> Void) throws {
-        do { try queue.submit(job) } catch { throw WriteFailure(cause: error) }
+    /// What earlier runs left in the output folder, by path.
+    private func earlierRecords(_ manifestPath: String) throws -> [String: PredictionRecord] {
+        guard settings.resumes else { return [:] }
+        let journal = PredictionJournal.read(PredictionJournal.path(manifestPath))
+        let manifests = [PredictionManifest.read(manifestPath), journal].compactMap { $0 }
+        if let other = manifests.last?.model, other != model {
+            throw PredictionError.otherModel(folder: settings.output, other)
+        }
+        let records = manifests.flatMap(\.images).filter { $0.status == .done }
+        return Dictionary(records.map { ($0.path, $0) }) { _, last in last }
     }
 
     private func loader(_ paths: [String]) -> Prefetcher<Loaded> {
@@ -112,11 +134,53 @@ public struct PredictionRun {
                 return false
             }
             guard settings.resumes, writer.isComplete(image.stem) else { return true }
-            var record = earlier[image.path] ?? PredictionRecord(image.path, .skipped)
-            record.status = .skipped
-            records.set(index, record)
+            guard let record = earlier[image.path] ?? writer.record(of: image, classes) else { return true }
+            records.take(index, record)
             return false
         }
+    }
+}
+
+/// What a run has done.
+public struct PredictionResult: Sendable {
+    public var manifest: PredictionManifest
+    /// Images that an earlier run had done (`--resume`).
+    public var skipped: Int
+    public var failed: Int { manifest.count(.failed) }
+    /// Images that this run has done.
+    public var done: Int { manifest.count(.done) - skipped }
+}
+
+/// Why a run ends before its images do.
+public enum PredictionError: ExitStatus, Equatable {
+    /// A signal; what is done is complete and stands in the manifest.
+    case interrupted(signal: Int32, done: Int, of: Int)
+    /// The folder holds the results of another model.
+    case otherModel(folder: String, String)
+
+    public var exitStatus: Int32 {
+        switch self {
+        case .interrupted(let signal, _, _): 128 + signal
+        case .otherModel: 64
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .interrupted(_, let done, let all): "interrupted after \(done) of \(all) images; --resume goes on"
+        case .otherModel(let folder, let model):
+            "\(folder): holds the results of \(model); resume with that model, or choose another folder"
+        }
+    }
+}
+
+extension PredictionWriter {
+    /// The record of complete results that no manifest knows: from the index mask, where there is one that fits.
+    fileprivate func record(of image: InputImage, _ classes: [ClassInfo]) -> PredictionRecord? {
+        guard formats.contains(.index), let mask = try? decodeMask(path(image.stem, .index)),
+            mask.values.allSatisfy({ $0 < classes.count })
+        else { return nil }
+        return PredictionRecord(image.path, mask.width, mask.height, mask.values, classes)
     }
 }
 
@@ -132,8 +196,11 @@ private final class RecordList: Sendable {
 
     func set(_ index: Int, _ record: PredictionRecord) {
         records.withLock { $0[index] = record }
-        if record.status != .skipped { report(record) }
+        report(record)
     }
+
+    /// As ``set``, for what an earlier run did: nobody needs to hear of it.
+    func take(_ index: Int, _ record: PredictionRecord) { records.withLock { $0[index] = record } }
 
     /// In the order of the images.
     var all: [PredictionRecord] { records.withLock { $0.compactMap { $0 } } }
@@ -146,10 +213,16 @@ extension PredictionRecord {
     }
 
     fileprivate init(_ path: String, _ result: Segmentation, _ classes: [ClassInfo], seconds: Double) {
+        self.init(path, result.width, result.height, result.classes, classes)
+        self.seconds = seconds
+    }
+
+    /// - Precondition: `values` holds indices of `classes` alone.
+    fileprivate init(_ path: String, _ width: Int, _ height: Int, _ values: [UInt16], _ classes: [ClassInfo]) {
         self.init(path, .done)
-        (width, height, self.seconds) = (result.width, result.height, seconds)
+        (self.width, self.height) = (width, height)
         var counts = [Int](repeating: 0, count: classes.count)
-        for index in result.classes { counts[Int(index)] += 1 }
+        for index in values { counts[Int(index)] += 1 }
         var pixels: [String: Int] = [:]
         for (index, count) in counts.enumerated() where count > 0 { pixels[classes[index].name, default: 0] += count }
         self.pixels = pixels

@@ -42,11 +42,29 @@ public final class AtomicFile {
         let folder = (path as NSString).deletingLastPathComponent
         temporaryPath =
             (folder as NSString).appendingPathComponent(
-                ".\((path as NSString).lastPathComponent).\(getpid())-\(UInt32.random(in: 0...(.max))).partial")
+                ".\((path as NSString).lastPathComponent).\(Self.owner)-\(UInt32.random(in: 0...(.max))).partial")
         guard folder.isEmpty || makeFolder(folder) else { throw FileError.system(folder, doing: "create the folder") }
     }
 
     deinit { if !committed { unlink(temporaryPath) } }
+
+    /// The machine and the process, without dots.
+    private static let owner = hostPrefix + String(getpid())
+    private static let hostPrefix =
+        ProcessInfo.processInfo.hostName.replacingOccurrences(of: ".", with: "_") + "-"
+
+    /// Removes the temporary files in `folder` that processes of this machine left behind when they were killed.
+    public static func removeAbandoned(in folder: String) {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.isEmpty ? "." : folder)) ?? []
+        for name in names where name.hasPrefix(".") && name.hasSuffix(".partial") {
+            let owner = name.split(separator: ".").dropLast().last.map(String.init) ?? ""
+            guard owner.hasPrefix(hostPrefix),
+                let process = owner.dropFirst(hostPrefix.count).split(separator: "-").first,
+                let identifier = pid_t(process), kill(identifier, 0) != 0, errno == ESRCH
+            else { continue }
+            unlink((folder as NSString).appendingPathComponent(name))
+        }
+    }
 
     /// Flushes the temporary file to disk and gives it its final name.
     public func commit() throws(FileError) {

@@ -95,7 +95,8 @@ private struct LinearCall {
             let (row, column) = (rows.lowerBound, columns.lowerBound)
             let at = row * outputs + column
             beitseg_linear_epilogue(
-                tile, stride, output + at, outputs, rows.count, columns.count, bias.map { $0 + column }, saved.map { $0 + at },
+                tile, stride, output + at, outputs, rows.count, columns.count, bias.map { $0 + column },
+                saved.map { $0 + at },
                 outputs, gelu, gamma.map { $0 + column }, keep.map { $0 + row }, residual.map { $0 + at }, outputs)
         }
         if let packed = weight.packed {

@@ -14,6 +14,7 @@ public struct RunFolder: Sendable {
     /// Makes the folder for a new run. Throws ``TrainingError`` if a run is there, or `FileError`.
     public func begin(_ settings: some Encodable) throws {
         guard !FileManager.default.fileExists(atPath: last) else { throw TrainingError.occupied(folder: path) }
+        AtomicFile.removeAbandoned(in: path)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
         try AtomicFile.write(String(decoding: try encoder.encode(settings), as: UTF8.self) + "\n", to: config)
@@ -22,6 +23,7 @@ public struct RunFolder: Sendable {
 
     /// Forgets what was logged after `step`, because it will happen again.
     func rewindLog(to step: Int) throws {
+        AtomicFile.removeAbandoned(in: path)
         struct Line: Decodable { var step: Int }
         let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
         let kept = text.split(separator: "\n").filter { line in

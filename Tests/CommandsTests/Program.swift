@@ -1,5 +1,10 @@
+import Checkpoints
 import Foundation
 import HDF5
+import ImageIO
+import Layers
+import Models
+import TensorCore
 import Testing
 
 /// The program as its users meet it: a process, its output and its status.
@@ -14,11 +19,28 @@ struct Program {
         try self.init(arguments: arguments, environment: environment)
     }
 
-    init(arguments: [String], environment: [String: String] = [:]) throws {
+    private static func process(_ arguments: [String]) -> Process {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
             .appendingPathComponent("beit-seg")
         process.arguments = arguments
+        return process
+    }
+
+    /// Starts the program and sends it a signal after some seconds.
+    /// - Returns: its status, or minus the signal that ended it.
+    static func killed(_ signal: Int32, after seconds: Double, _ arguments: [String]) throws -> Int32 {
+        let process = process(arguments)
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        Thread.sleep(forTimeInterval: seconds)
+        kill(process.processIdentifier, signal)
+        process.waitUntilExit()
+        return process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
+    }
+
+    init(arguments: [String], environment: [String: String] = [:]) throws {
+        let process = Program.process(arguments)
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         let (output, errors) = (Pipe(), Pipe())
         (process.standardOutput, process.standardError) = (output, errors)
@@ -29,6 +51,33 @@ struct Program {
         status = process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
         self.output = String(decoding: text, as: UTF8.self)
         self.errors = String(decoding: messages, as: UTF8.self).split(separator: "\n").map(String.init)
+    }
+}
+
+/// A small segmentation model of random weights, and photos for it.
+enum SmallModel {
+    static func save(to path: String) throws {
+        var backbone = BackboneConfiguration()
+        (backbone.width, backbone.depth, backbone.heads, backbone.imageSize) = (12, 2, 3, [32, 48])
+        var decoder = DecoderConfiguration()
+        (decoder.channels, decoder.normGroups, decoder.classes) = ([8, 4], 2, 5)
+        let configuration = ModelConfiguration.segmentation(backbone, decoder)
+        let model = Model(configuration, Initializer(seed: 3, style: .pretraining))
+        let description = ModelDescription(
+            task: .segmentation, configuration: configuration,
+            classes: (0..<5).map { ClassInfo(name: "c\($0)", color: [UInt8(50 * $0), 7, 200]) },
+            preprocessing: Preprocessing(size: [32, 48]), provenance: Provenance(command: "test"))
+        try Checkpoint.save(model.module, description, as: .float32, to: path)
+    }
+
+    /// Blocks of colour, so that the masks have more than one class.
+    static func photo(_ width: Int, _ height: Int, seed: UInt64, to path: String) throws {
+        var generator = Philox(seed: seed)
+        let colors = (0..<64).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+        let pixels = (0..<3 * width * height).map {
+            colors[($0 / 3 % width / 16 * 5 + $0 / 3 / width / 16 * 3 + $0 % 3) % 64]
+        }
+        try writePNG(RGBImage(width: width, height: height, pixels: pixels), to: path)
     }
 }
 

@@ -4,22 +4,23 @@ import Synchronization
 /// The signal that came, or 0. A signal handler can reach nothing but a global.
 private let received = Atomic<Int32>(0)
 
-/// Notes SIGINT and SIGTERM while a run is under way, so that it can write its checkpoint first. A second signal ends
+/// Notes SIGINT and SIGTERM while a run is under way, so that it can bring its files in order first. A second signal ends
 /// the process at once.
 ///
-/// The threads that compute must not run a handler: matrix libraries generate code that keeps data below the stack
-/// pointer, where the handler's frame would overwrite it. They block the signals, and a thread of its own takes them.
-enum Interruption {
+/// The threads that compute do not run a handler: with one, runs crashed or computed NaN now and then inside oneDNN when
+/// a signal came (its generated code seems to keep data below the stack pointer). They block the signals, and a thread of
+/// its own takes them.
+public enum Interruption {
     private static let taker: Void = startTaker()
 
     /// The signal that came, or nil.
-    static var signal: Int32? {
+    public static var signal: Int32? {
         let value = received.load(ordering: .relaxed)
         return value == 0 ? nil : value
     }
 
     /// Calls `body` with the signals noted instead of obeyed.
-    static func noting<Result>(_ body: () throws -> Result) rethrows -> Result {
+    public static func noting<Result>(_ body: () throws -> Result) rethrows -> Result {
         received.store(0, ordering: .relaxed)  // also initialises it, which a handler must not
         var (signals, before) = (watched, sigset_t())
         pthread_sigmask(SIG_BLOCK, &signals, &before)

@@ -1,0 +1,150 @@
+import Checkpoints
+import Evaluation
+import Foundation
+import ImageIO
+import Layers
+import Models
+import TensorCore
+import Testing
+
+/// Commands that are interrupted, or killed at any moment, and go on.
+@Suite struct InterruptionTests {
+    /// Photos, masks and a small model: `photos/`, `data/`, `model.h5`.
+    private func workshop(photos: Int) throws -> Scratch {
+        let folder = try Scratch()
+        try SmallModel.save(to: folder["model.h5"])
+        for index in 0..<photos {
+            try SmallModel.photo(
+                150 + 7 * index, 141, seed: UInt64(index), to: folder["photos/\(index % 3)/p\(index).png"])
+        }
+        return folder
+    }
+
+    private func predict(_ folder: Scratch, to output: String) throws -> [String] {
+        [
+            "predict", folder["photos"], "-m", folder["model.h5"], "-o", folder[output], "--resume", "--slide",
+            "--flip", "-q",
+        ]
+    }
+
+    private func records(_ folder: Scratch, _ output: String) throws -> [PredictionRecord] {
+        let data = try Data(contentsOf: URL(fileURLWithPath: folder[output + "/predictions.json"]))
+        return try JSONDecoder().decode(PredictionManifest.self, from: data).images.map {
+            var record = $0
+            record.seconds = nil
+            return record
+        }
+    }
+
+    /// Every file by its name, but for the manifest.
+    private func contents(_ folder: Scratch, _ output: String) throws -> [String: Data] {
+        let names = (FileManager.default.subpaths(atPath: folder[output]) ?? []).filter { $0 != "predictions.json" }
+        return Dictionary(
+            uniqueKeysWithValues: names.compactMap { name in
+                FileManager.default.contents(atPath: folder[output + "/" + name]).map { (name, $0) }
+            })
+    }
+
+    @Test func predictingGoesOnAfterBeingKilled() throws {
+        let folder = try workshop(photos: 12)
+        let whole = try Program(arguments: try predict(folder, to: "whole"))
+        #expect(whole.status == 0, "\(whole.errors)")
+        var generator = Philox(seed: 5)
+        var ends: [Int32] = []
+        for _ in 0..<20 {
+            let delay = Double(generator.uniform(0.02..<0.25))
+            ends.append(try Program.killed(SIGKILL, after: delay, try predict(folder, to: "killed")))
+        }
+        #expect(ends.contains(-SIGKILL), "\(ends)")
+        #expect(try Program(arguments: try predict(folder, to: "killed")).status == 0)
+        #expect(try contents(folder, "killed") == contents(folder, "whole"))
+        #expect(try records(folder, "killed") == records(folder, "whole"))
+    }
+
+    @Test(arguments: [SIGINT, SIGTERM]) func predictingEndsInOrderOnASignal(_ signal: Int32) throws {
+        let folder = try workshop(photos: 40)
+        let status = try Program.killed(signal, after: 0.3, try predict(folder, to: "out"))
+        #expect(status == 128 + signal)
+        let done = try records(folder, "out")
+        #expect(!done.isEmpty && done.count < 40)
+        #expect(try contents(folder, "out").count == 2 * done.count)
+        #expect(try Program(arguments: try predict(folder, to: "out")).status == 0)
+        #expect(try records(folder, "out").count == 40)
+    }
+
+    @Test func anotherModelDoesNotResume() throws {
+        let folder = try workshop(photos: 1)
+        #expect(try Program(arguments: try predict(folder, to: "out")).status == 0)
+        try FileManager.default.copyItem(atPath: folder["model.h5"], toPath: folder["other.h5"])
+        let run = try Program(
+            "predict", folder["photos"], "-m", folder["other.h5"], "-o", folder["out"], "--resume")
+        #expect(run.status == 64 && run.errors.count == 1 && run.errors[0].contains("model.h5"), "\(run.errors)")
+    }
+
+    private func finetune(_ folder: Scratch, _ run: String) -> [String] {
+        [
+            "finetune", "--task", "segmentation", "--data", folder["data"], "--init", "none", "--preset", "tiny",
+            "--set",
+            "backbone.width=24", "--set", "backbone.depth=2", "--set", "backbone.heads=3", "--set",
+            "decoder.channels=8,8", "--set", "decoder.norm_groups=2", "--size", "64", "--batch", "2", "--steps", "60",
+            "--eval-every", "10", "--checkpoint-every", "5", "--ema", "0.9", "-o", folder[run], "-q",
+        ]
+    }
+
+    private func trainingSet() throws -> Scratch {
+        let folder = try Scratch()
+        for (split, count) in [("train", 8), ("val", 2)] {
+            for index in 0..<count {
+                try SmallModel.photo(90, 80, seed: UInt64(index), to: folder["data/images/\(split)/\(index).png"])
+                let values = (0..<90 * 80).map { UInt16(($0 / 30 + index) % 2) }
+                try writePNG(
+                    IndexMask(width: 90, height: 80, values: values), to: folder["data/masks/\(split)/\(index).png"])
+            }
+        }
+        try Data("ground 0 0 0\nthing 255 0 0\n".utf8).write(to: URL(fileURLWithPath: folder["data/classes.txt"]))
+        return folder
+    }
+
+    /// All numbers of a checkpoint by path.
+    private func bits(_ path: String) throws -> [String: [UInt32]] {
+        let model = try Checkpoint.load(path, frozen: false).model.module
+        let state = try #require(try Checkpoint.loadTraining(path))
+        let all = model.parameters.map { ($0.path, $0.parameter.value) } + state.tensors.map { ($0.path, $0.tensor) }
+        return Dictionary(uniqueKeysWithValues: all.map { ($0.0, $0.1.values.map(\.bitPattern)) })
+    }
+
+    @Test func trainingGoesOnAfterBeingKilled() throws {
+        let folder = try trainingSet()
+        let whole = try Program(arguments: finetune(folder, "whole"))
+        #expect(whole.status == 0, "\(whole.errors)")
+        var generator = Philox(seed: 6)
+        let last = folder["killed/last.h5"]
+        var kills = 0
+        for _ in 0..<20 {
+            let started = FileManager.default.fileExists(atPath: last)
+            let arguments = started ? ["finetune", "--resume", folder["killed"], "-q"] : finetune(folder, "killed")
+            if try Program.killed(SIGKILL, after: Double(generator.uniform(0.1..<0.5)), arguments) == -SIGKILL {
+                kills += 1
+            }
+        }
+        #expect(kills > 0)
+        let run = try Program(arguments: ["finetune", "--resume", folder["killed"], "-q"])
+        #expect(run.status == 0, "\(run.errors)")
+        let (expected, found) = try (bits(folder["whole/last.h5"]), bits(last))
+        #expect(expected.count > 50)
+        let equal = expected == found
+        #expect(equal)
+        let abandoned = try FileManager.default.contentsOfDirectory(atPath: folder["killed"]).filter {
+            $0.hasPrefix(".")
+        }
+        #expect(abandoned.isEmpty, "\(abandoned)")
+    }
+
+    @Test(arguments: [SIGINT, SIGTERM]) func trainingWritesItsCheckpointOnASignal(_ signal: Int32) throws {
+        let folder = try trainingSet()
+        var arguments = finetune(folder, "run")
+        arguments[arguments.firstIndex(of: "60") ?? 0] = "100000"
+        #expect(try Program.killed(signal, after: 1, arguments) == 128 + signal)
+        #expect(try Checkpoint.loadTraining(folder["run/last.h5"]) != nil)
+    }
+}
