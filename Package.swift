@@ -90,7 +90,7 @@ let package = Package(
         tests("Checkpoints", ["HDF5"], fixtures: true),
         tests("Datasets", ["ImageIO", "TensorCore"]),
         tests("Training", ["HDF5", "ImageIO", "Files"], fixtures: true),
-        tests("Evaluation", [], fixtures: true),
+        tests("Evaluation", []),
         tests("Commands", ["HDF5"], fixtures: true),
     ]
 )

@@ -18,10 +18,11 @@ public struct Settings: Equatable, Sendable {
             guard parts.count == 2, !parts[1].isEmpty else {
                 throw ImportError.badSetting(text, reason: "it is not of the form name=value")
             }
-            guard Self.known.contains(parts[0]) else {
-                throw ImportError.badSetting(text, reason: "known are \(Self.known.sorted().joined(separator: ", "))")
+            guard let example = Self.known[parts[0]] else {
+                throw ImportError.badSetting(
+                    text, reason: "known are \(Self.known.keys.sorted().joined(separator: ", "))")
             }
-            values[parts[0]] = Self.fragment(parts[1])
+            values[parts[0]] = Self.fragment(parts[1], asListOf: example.first == "[" ? parts[0] : nil)
         }
     }
 
@@ -65,12 +66,17 @@ public struct Settings: Equatable, Sendable {
             + "}"
     }
 
-    private static func fragment(_ text: String) -> String {
+    /// - Parameter list: the name of a setting that is a list, where one number stands for a list of one, or for both
+    ///   sides of a size.
+    private static func fragment(_ text: String, asListOf list: String?) -> String {
         func number(_ text: Substring) -> String? {
             Int(text).map(String.init) ?? Double(text).flatMap { $0.isFinite ? "\($0)" : nil }
         }
         if text == "true" || text == "false" { return text }
-        if let number = number(text[...]) { return number }
+        if let number = number(text[...]) {
+            guard let list else { return number }
+            return list.hasSuffix("size") ? "[\(number),\(number)]" : "[\(number)]"
+        }
         for separator in ["x", ","] {
             let parts = text.components(separatedBy: separator)
             let numbers = parts.compactMap { number($0[...]) }
@@ -80,12 +86,12 @@ public struct Settings: Equatable, Sendable {
         return String(decoding: quoted, as: UTF8.self)
     }
 
-    /// Every name that a configuration can have.
-    private static let known: Set<String> = {
+    /// Every name that a configuration can have, with the default.
+    private static let known: [String: String] = {
         var all = ModelConfiguration()
         (all.backbone, all.decoder, all.classifier) = (.init(), .init(), .init())
         (all.mim, all.tokenizer) = (.init(), .init())
         let names = [try? Settings(all), try? Settings(Preprocessing(size: [1, 1]), below: "preprocessing")]
-        return Set(names.compactMap { $0?.values.keys }.joined())
+        return names.compactMap { $0?.values }.reduce(into: [:]) { $0.merge($1) { $1 } }
     }()
 }
