@@ -1,3 +1,4 @@
+import Datasets
 import Files
 import Foundation
 
@@ -13,8 +14,6 @@ public struct InputImage: Equatable, Sendable {
 
 /// Finds the images that `PATH...` stands for.
 public enum InputImages {
-    static let endings: Set<String> = ["jpg", "jpeg", "png"]
-
     /// The images of all paths, in the order of the paths and by name within a folder.
     ///
     /// - A folder stands for the images below it; hidden files and the folder `excluding` (the output's) are left out.
@@ -29,7 +28,7 @@ public enum InputImages {
         for path in paths {
             if path == "-" {
                 result += standardInput().map(listed)
-            } else if isFolder(path) {
+            } else if PhotoFiles.isFolder(path) {
                 result += try below(path, excluding: output)
             } else if (path as NSString).pathExtension.lowercased() == "txt" {
                 result += try lines(of: path).map(listed)
@@ -44,19 +43,7 @@ public enum InputImages {
     }
 
     private static func below(_ folder: String, excluding output: String) throws(FileError) -> [InputImage] {
-        guard let names = FileManager.default.subpaths(atPath: folder) else {
-            throw FileError.system(folder, doing: "list the folder")
-        }
-        let output = URL(fileURLWithPath: output).standardizedFileURL.path + "/"
-        let images = names.sorted().filter { name in
-            guard endings.contains((name as NSString).pathExtension.lowercased()) else { return false }
-            guard !name.split(separator: "/").contains(where: { $0.hasPrefix(".") }) else { return false }
-            let path = (folder as NSString).appendingPathComponent(name)
-            return !URL(fileURLWithPath: path).standardizedFileURL.path.hasPrefix(output) && !isFolder(path)
-        }
-        guard !images.isEmpty else {
-            throw FileError(.missing, path: folder, reason: "there is no .jpg, .jpeg or .png in the folder")
-        }
+        let images = try PhotoFiles.below(folder, excluding: output)
         return images.map { InputImage(path: (folder as NSString).appendingPathComponent($0), stem: stem($0)) }
     }
 
@@ -83,11 +70,6 @@ public enum InputImages {
     }
 
     private static func stem(_ path: String) -> String { (path as NSString).deletingPathExtension }
-
-    private static func isFolder(_ path: String) -> Bool {
-        var isFolder: ObjCBool = false
-        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
-    }
 }
 
 /// A part of the images, for several processes that share the work: images number, number + count, number + 2·count …
