@@ -51,9 +51,8 @@ public struct PredictionRun {
         let records = RecordList(count: images.count, report: report)
         let manifestPath = PredictionManifest.path(settings.output, settings.shard)
         let open = sort(images, writer, earlier: try earlierRecords(manifestPath), records)
-        for folder in Set(open.map { (writer.path(images[$0].stem, .index) as NSString).deletingLastPathComponent }) {
-            AtomicFile.removeAbandoned(in: folder)
-        }
+        let folders = open.map { (writer.path(images[$0].stem, .index) as NSString).deletingLastPathComponent }
+        for folder in Set(folders + [settings.output]) { AtomicFile.removeAbandoned(in: folder) }
         let complete = records.all.filter { $0.status == .done }
         let journal = try PredictionJournal(PredictionJournal.path(manifestPath), model: model, records: complete)
         try Interruption.noting { try segment(images, open, writer, records, journal) }

@@ -36,6 +36,10 @@ import Testing
         }
     }
 
+    private func lines(_ path: String) -> Int {
+        FileManager.default.contents(atPath: path)?.count { $0 == UInt8(ascii: "\n") } ?? 0
+    }
+
     /// Every file by its name, but for the manifest.
     private func contents(_ folder: Scratch, _ output: String) throws -> [String: Data] {
         let names = (FileManager.default.subpaths(atPath: folder[output]) ?? []).filter { $0 != "predictions.json" }
@@ -63,7 +67,9 @@ import Testing
 
     @Test(arguments: [SIGINT, SIGTERM]) func predictingEndsInOrderOnASignal(_ signal: Int32) throws {
         let folder = try workshop(photos: 40)
-        let status = try Program.killed(signal, after: 0.3, try predict(folder, to: "out"))
+        let journal = folder["out/.predictions.json.journal"]
+        let status = try Program.killed(
+            signal, once: { lines(journal) > 1 }, try predict(folder, to: "out"))
         #expect(status == 128 + signal)
         let done = try records(folder, "out")
         #expect(!done.isEmpty && done.count < 40)
@@ -144,7 +150,8 @@ import Testing
         let folder = try trainingSet()
         var arguments = finetune(folder, "run")
         arguments[arguments.firstIndex(of: "60") ?? 0] = "100000"
-        #expect(try Program.killed(signal, after: 1, arguments) == 128 + signal)
+        let status = try Program.killed(signal, once: { lines(folder["run/log.jsonl"]) > 0 }, arguments)
+        #expect(status == 128 + signal)
         #expect(try Checkpoint.loadTraining(folder["run/last.h5"]) != nil)
     }
 }

@@ -30,10 +30,22 @@ struct Program {
     /// Starts the program and sends it a signal after some seconds.
     /// - Returns: its status, or minus the signal that ended it.
     static func killed(_ signal: Int32, after seconds: Double, _ arguments: [String]) throws -> Int32 {
+        try killed(signal, arguments) { _ in Thread.sleep(forTimeInterval: seconds) }
+    }
+
+    /// Starts the program and sends it a signal as soon as it has come so far, however slow the machine is.
+    /// - Returns: its status, or minus the signal that ended it.
+    static func killed(_ signal: Int32, once hasCome: () -> Bool, _ arguments: [String]) throws -> Int32 {
+        try killed(signal, arguments) { process in
+            while process.isRunning && !hasCome() { Thread.sleep(forTimeInterval: 0.005) }
+        }
+    }
+
+    private static func killed(_ signal: Int32, _ arguments: [String], _ wait: (Process) -> Void) throws -> Int32 {
         let process = process(arguments)
         process.standardError = FileHandle.nullDevice
         try process.run()
-        Thread.sleep(forTimeInterval: seconds)
+        wait(process)
         kill(process.processIdentifier, signal)
         process.waitUntilExit()
         return process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
