@@ -92,6 +92,8 @@ const uint8_t *beitseg_jpeg_reader_exif(const beitseg_jpeg_reader *reader, size_
     return NULL;
 }
 
+bool beitseg_jpeg_reader_has_scans(beitseg_jpeg_reader *reader) { return jpeg_has_multiple_scans(&reader->jpeg); }
+
 bool beitseg_jpeg_reader_begin_rgb(beitseg_jpeg_reader *reader, int shrink) {
     if (setjmp(reader->jump)) return false;
     struct jpeg_decompress_struct *jpeg = &reader->jpeg;

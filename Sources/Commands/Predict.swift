@@ -3,6 +3,7 @@ import Checkpoints
 import Evaluation
 import Files
 import Foundation
+import ImageIO
 import Models
 
 /// How photos are shown to a segmentation model; `predict` and `eval` share it.
@@ -33,13 +34,18 @@ struct InferenceArguments: ParsableArguments {
     @Option(help: ArgumentHelp("Windows of a photo that go through the network together.", valueName: "n"))
     var batch = 4
 
+    @Option(
+        help: ArgumentHelp(
+            "Refuse images with more pixels; they need 3 bytes a pixel and more.", valueName: "n"))
+    var maxPixels = ImageLimits().maximumPixels
+
     func validate() throws {
         if [size != nil, slide, crop != nil].count(where: { $0 }) > 1 {
             throw ValidationError("--size, --slide and --crop exclude each other")
         }
         let numbers = [
             ("size", size, 1...65_536), ("crop", crop, 1...65_536), ("stride", stride, 1...65_536),
-            ("batch", batch, 1...1024),
+            ("batch", batch, 1...1024), ("max-pixels", maxPixels, 1...1 << 40),
         ]
         for case (let name, let value?, let range) in numbers where !range.contains(value) {
             throw ValidationError("--\(name) \(value) is not \(range.lowerBound) to \(range.upperBound)")
@@ -65,6 +71,7 @@ struct InferenceArguments: ParsableArguments {
                 size.map { .shortSide($0) } ?? crop.map { .crop($0) } ?? (slide ? .none : .toWindow)
             (options.stride, options.flips, options.batch) = (stride, flip, batch)
             options.scales = try factors
+            options.maximumPixels = maxPixels
             return options
         }
     }
@@ -105,10 +112,18 @@ struct Predict: Command {
 
     @Option(
         name: .long,
-        help: "What to write: index, color, overlay, confidence, rle; repeatable (default: index overlay).")
+        help:
+            "What to write: index, color, overlay, confidence, probabilities, rle; repeatable (default: index overlay)."
+    )
     var format: [PredictionFormat] = []
 
     @OptionGroup var inference: InferenceArguments
+
+    @Flag(
+        help:
+            "Work through images larger than memory in strips, at their own size: windows of the model's size (or --crop), each pixel from the window in whose middle it lies most."
+    )
+    var tile = false
 
     @Flag(help: "Skip images whose results are complete.")
     var resume = false
@@ -131,6 +146,11 @@ struct Predict: Command {
 
     func validate() throws {
         if paths.isEmpty { throw ValidationError("name an image, a folder, a .txt list, or -") }
+        guard tile else { return }
+        if inference.scales != nil { throw ValidationError("--tile and --scales exclude each other") }
+        for format in format where !PredictionFormat.inStrips.contains(format) {
+            throw ValidationError("--format \(format) cannot be written strip by strip (--tile)")
+        }
     }
 
     func execute() throws {
@@ -139,16 +159,18 @@ struct Predict: Command {
         var settings = PredictionSettings(output: output)
         if !format.isEmpty { settings.formats = PredictionFormat.allCases.filter(format.contains) }
         settings.inference = try inference.options
-        settings.resumes = resume
+        (settings.tiles, settings.resumes) = (tile, resume)
         settings.shard = shard ?? Shard(environment: ProcessInfo.processInfo.environment)
         let run = PredictionRun(network, classes: description.classes, model: path, settings)
-        let result = try run.run(images) { [log, common] record in
-            if let error = record.error {
-                Console.error(error)
-            } else if common.verbose {
+        let progress = ImageProgress(quiet: common.quiet)
+        defer { progress.end() }
+        let result = try run.run(images) { [log, common] record, left in
+            progress.note(left: left, error: record.error)
+            if common.verbose, record.error == nil {
                 log.debug("\(record.path): \(record.width ?? 0)×\(record.height ?? 0), \(record.seconds ?? 0) s")
             }
         }
+        progress.end()
         if json.json { try Console.print(json: result.manifest) }
         log.info("\(summary(result))")
         if result.failed > 0 { throw ExitCode(1) }

@@ -105,16 +105,32 @@ final class LogitsStream {
     private func add(_ logits: Tensor, _ index: Int, top: Int, left: Int) {
         let (rows, columns, classes) = (logits.shape[1], logits.shape[2], network.classes)
         while first + band.count < top * resolution + rows { band.append(.zeros([width, classes])) }
-        let across = (0..<columns).map { Float(plan.columns.coverage(left + $0 / resolution)) }
+        let across = plan.columns.coverage[left..<left + plan.size.columns]
+        let runs = Self.runs(Array(across))
         for row in 0..<rows {
-            let down = Float(plan.rows.coverage(top + row / resolution))
+            let down = plan.rows.coverage[top + row / resolution]
             let from = logits.pointer + (index * rows + row) * columns * classes
             let to = band[top * resolution + row - first].pointer + left * resolution * classes
-            for column in 0..<columns {
+            if isMirrored { Elementwise.reverseRows(from, columns, classes) }
+            for (patches, coverage) in runs {
+                let start = patches.lowerBound * resolution * classes
                 Elementwise.addScaled(
-                    1 / (down * across[column]), from + (isMirrored ? columns - 1 - column : column) * classes,
-                    into: to + column * classes, count: classes)
+                    1 / Float(down * coverage), from + start, into: to + start,
+                    count: patches.count * resolution * classes)
             }
         }
+    }
+
+    /// Neighbours with the same value.
+    private static func runs(_ values: [Int]) -> [(Range<Int>, Int)] {
+        var runs: [(Range<Int>, Int)] = []
+        for (place, value) in values.enumerated() {
+            if let last = runs.last, last.1 == value {
+                runs[runs.count - 1].0 = last.0.lowerBound..<place + 1
+            } else {
+                runs.append((place..<place + 1, value))
+            }
+        }
+        return runs
     }
 }

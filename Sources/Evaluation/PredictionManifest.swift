@@ -1,3 +1,4 @@
+import Checkpoints
 import Files
 import Foundation
 
@@ -18,7 +19,33 @@ public struct PredictionRecord: Codable, Equatable, Sendable {
     /// Why it failed.
     public var error: String?
 
-    init(_ path: String, _ status: Status) { (self.path, self.status) = (path, status) }
+    /// An image that failed.
+    init(_ path: String, failed error: String) { (self.path, status, self.error) = (path, .failed, error) }
+
+    /// An image that is done.
+    init(
+        _ path: String, _ width: Int, _ height: Int, _ counts: ClassCounts, _ classes: [ClassInfo],
+        seconds: Double? = nil
+    ) {
+        (self.path, status) = (path, .done)
+        (self.width, self.height, self.seconds) = (width, height, seconds)
+        var pixels: [String: Int] = [:]
+        for (info, count) in zip(classes, counts.pixels) where count > 0 { pixels[info.name, default: 0] += count }
+        self.pixels = pixels
+    }
+}
+
+/// Pixels of each class.
+struct ClassCounts {
+    private(set) var pixels: [Int]
+
+    /// - Precondition: `values` are below `classes`.
+    init(_ values: [UInt16] = [], of classes: Int) {
+        pixels = [Int](repeating: 0, count: classes)
+        add(values)
+    }
+
+    mutating func add(_ values: [UInt16]) { for index in values { pixels[Int(index)] += 1 } }
 }
 
 /// The file `predictions.json` in the output folder.

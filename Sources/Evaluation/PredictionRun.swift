@@ -10,6 +10,8 @@ public struct PredictionSettings: Sendable {
     public var output: String
     public var formats: [PredictionFormat] = [.index, .overlay]
     public var inference = InferenceOptions()
+    /// Images larger than memory are worked through in strips (``StripSegmenter``).
+    public var tiles = false
     /// Images whose results are complete are skipped.
     public var resumes = false
     public var shard: Shard?
@@ -32,19 +34,16 @@ public struct PredictionRun {
         (self.network, self.classes, self.model, self.settings) = (network, classes, model, settings)
     }
 
-    private struct Loaded: Sendable {
-        var prepared: PreparedPhoto
-        /// Kept where an overlay needs it.
-        var photo: RGBImage?
-    }
+    /// A photo as the network sees it, and itself where an overlay needs it.
+    private typealias Loaded = (prepared: PreparedPhoto, photo: RGBImage?)
 
     /// Segments `images`, this process's part of them. An image that cannot be read gets a record that says why, and the
     /// rest goes on.
     ///
-    /// - Parameter report: hears of each image that is done or has failed, on any thread.
+    /// - Parameter report: hears of each image that is done or has failed, on any thread, and of how many are left.
     /// - Throws: ``FileError`` where results cannot be written, ``PredictionError``.
     public func run(
-        _ images: [InputImage], report: @escaping @Sendable (PredictionRecord) -> Void = { _ in }
+        _ images: [InputImage], report: @escaping @Sendable (PredictionRecord, _ left: Int) -> Void = { _, _ in }
     ) throws -> PredictionResult {
         let images = settings.shard?.part(of: images) ?? images
         let writer = PredictionWriter(folder: settings.output, formats: settings.formats, classes: classes)
@@ -55,7 +54,13 @@ public struct PredictionRun {
         for folder in Set(folders + [settings.output]) { AtomicFile.removeAbandoned(in: folder) }
         let complete = records.all.filter { $0.status == .done }
         let journal = try PredictionJournal(PredictionJournal.path(manifestPath), model: model, records: complete)
-        try Interruption.noting { try segment(images, open, writer, records, journal) }
+        try Interruption.noting {
+            if settings.tiles {
+                try segmentInStrips(images, open, writer, records, journal)
+            } else {
+                try segment(images, open, writer, records, journal)
+            }
+        }
         let manifest = PredictionManifest(model: model, images: records.all)
         try manifest.write(to: manifestPath)
         journal.remove()
@@ -84,16 +89,40 @@ public struct PredictionRun {
                 continue
             }
             let start = ContinuousClock.now
-            let result = segmenter.segment(loaded.prepared, confidence: settings.formats.contains(.confidence))
+            let probabilities = try writer.probabilities(image.stem, loaded.prepared)
+            let result = try segmenter.segment(
+                loaded.prepared, confidence: settings.formats.contains(.confidence),
+                probabilities: probabilities.map { writer in { try writer.write($0, $1) } })
+            try probabilities?.finish()
             let seconds = (ContinuousClock.now - start) / .seconds(1)
             try queue.submit { [classes] in
                 try writer.write(result, photo: loaded.photo, stem: image.stem)
-                let record = PredictionRecord(image.path, result, classes, seconds: seconds)
+                let counts = ClassCounts(result.classes, of: classes.count)
+                let record = PredictionRecord(
+                    image.path, result.width, result.height, counts, classes, seconds: seconds)
                 try journal.add(record)
                 records.set(index, record)
             }
         }
         try queue.finish()
+    }
+
+    /// As ``segment``, image after image and each strip by strip.
+    private func segmentInStrips(
+        _ images: [InputImage], _ open: [Int], _ writer: PredictionWriter, _ records: RecordList,
+        _ journal: PredictionJournal
+    ) throws {
+        let prediction = StripPrediction(network, settings.inference, writer)
+        for index in open where Interruption.signal == nil {
+            let image = images[index]
+            do {
+                guard let record = try prediction.predict(image) else { return }
+                try journal.add(record)
+                records.set(index, record)
+            } catch let error where StripPrediction.isAbout(image, error) {
+                records.set(index, PredictionRecord(image.path, failed: "\(error)"))
+            }
+        }
     }
 
     /// What earlier runs left in the output folder, by path.
@@ -111,8 +140,7 @@ public struct PredictionRun {
     private func loader(_ paths: [String]) -> Prefetcher<Loaded> {
         Prefetcher(0..<paths.count, ahead: 3, threads: 1) {
             [size = network.size, options = settings.inference, keepsPhoto = settings.formats.contains(.overlay)] in
-            let photo = try decodeImage(paths[$0])
-            return Loaded(prepared: PreparedPhoto(photo, size, options), photo: keepsPhoto ? photo : nil)
+            try PreparedPhoto.read(paths[$0], size, options, keepingPhoto: keepsPhoto)
         }
     }
 
@@ -179,51 +207,36 @@ extension PredictionWriter {
         guard formats.contains(.index), let mask = try? decodeMask(path(image.stem, .index)),
             mask.values.allSatisfy({ $0 < classes.count })
         else { return nil }
-        return PredictionRecord(image.path, mask.width, mask.height, mask.values, classes)
+        let counts = ClassCounts(mask.values, of: classes.count)
+        return PredictionRecord(image.path, mask.width, mask.height, counts, classes)
     }
 }
 
 /// The records of a run, filled from several threads.
 private final class RecordList: Sendable {
-    private let records: Mutex<[PredictionRecord?]>
-    private let report: @Sendable (PredictionRecord) -> Void
+    private struct State {
+        var records: [PredictionRecord?]
+        var left: Int
+    }
+    private let state: Mutex<State>
+    private let report: @Sendable (PredictionRecord, _ left: Int) -> Void
 
-    init(count: Int, report: @escaping @Sendable (PredictionRecord) -> Void) {
-        records = Mutex([PredictionRecord?](repeating: nil, count: count))
+    init(count: Int, report: @escaping @Sendable (PredictionRecord, _ left: Int) -> Void) {
+        state = Mutex(State(records: Array(repeating: nil, count: count), left: count))
         self.report = report
     }
 
-    func set(_ index: Int, _ record: PredictionRecord) {
-        records.withLock { $0[index] = record }
-        report(record)
-    }
+    func set(_ index: Int, _ record: PredictionRecord) { report(record, take(index, record)) }
 
-    /// As ``set``, for what an earlier run did: nobody needs to hear of it.
-    func take(_ index: Int, _ record: PredictionRecord) { records.withLock { $0[index] = record } }
+    /// As ``set``, for what an earlier run did: nobody needs to hear of it. Returns how many are left.
+    @discardableResult func take(_ index: Int, _ record: PredictionRecord) -> Int {
+        state.withLock {
+            $0.records[index] = record
+            $0.left -= 1
+            return $0.left
+        }
+    }
 
     /// In the order of the images.
-    var all: [PredictionRecord] { records.withLock { $0.compactMap { $0 } } }
-}
-
-extension PredictionRecord {
-    fileprivate init(_ path: String, failed error: String) {
-        self.init(path, .failed)
-        self.error = error
-    }
-
-    fileprivate init(_ path: String, _ result: Segmentation, _ classes: [ClassInfo], seconds: Double) {
-        self.init(path, result.width, result.height, result.classes, classes)
-        self.seconds = seconds
-    }
-
-    /// - Precondition: `values` holds indices of `classes` alone.
-    fileprivate init(_ path: String, _ width: Int, _ height: Int, _ values: [UInt16], _ classes: [ClassInfo]) {
-        self.init(path, .done)
-        (self.width, self.height) = (width, height)
-        var counts = [Int](repeating: 0, count: classes.count)
-        for index in values { counts[Int(index)] += 1 }
-        var pixels: [String: Int] = [:]
-        for (index, count) in counts.enumerated() where count > 0 { pixels[classes[index].name, default: 0] += count }
-        self.pixels = pixels
-    }
+    var all: [PredictionRecord] { state.withLock { $0.records.compactMap { $0 } } }
 }

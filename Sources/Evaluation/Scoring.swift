@@ -35,9 +35,9 @@ public struct Scoring {
             for place in label.values.indices where label.values[place] != LabelMap.void {
                 label.values[place] = indices[Int(label.values[place])]
             }
-            let photo = try decodeImage(pair.image)
+            let photo = try PreparedPhoto(pair.image, size, options)
             try Self.check(pair, label, photo.width, photo.height)
-            return Sample(photo: PreparedPhoto(photo, size, options), label: label)
+            return Sample(photo: photo, label: label)
         }
         let segmenter = PhotoSegmenter(network, options)
         return try collect(classes) { _ in

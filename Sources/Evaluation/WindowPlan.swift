@@ -1,3 +1,5 @@
+import ImageIO
+
 /// How photos reach a network that takes pictures of one size only.
 public struct InferenceOptions: Equatable, Sendable {
     /// What is done to a photo's size before windows are laid over it.
@@ -21,6 +23,8 @@ public struct InferenceOptions: Equatable, Sendable {
     public var flips = false
     /// Windows that go through the network together.
     public var batch = 4
+    /// Photos with more pixels are refused.
+    public var maximumPixels = ImageLimits().maximumPixels
 
     public init() {}
 }
@@ -49,15 +53,17 @@ struct WindowPlan: Equatable, Sendable {
         let count, window: Int
         /// The windows' first patches, ascending.
         let origins: [Int]
+        /// For each patch the windows that cover it.
+        let coverage: [Int]
 
         init(count: Int, window: Int, stride: Int) {
             (self.count, self.window) = (count, window)
             let steps = (max(count - window, 0) + stride - 1) / stride
             origins = (0...steps).map { min($0 * stride, count - window) }
+            var coverage = [Int](repeating: 0, count: count)
+            for origin in origins { for patch in origin..<origin + window { coverage[patch] += 1 } }
+            self.coverage = coverage
         }
-
-        /// The windows that cover a patch.
-        func coverage(_ patch: Int) -> Int { origins.count { $0 <= patch && patch < $0 + window } }
     }
     let size: WindowSize
     let rows, columns: Axis

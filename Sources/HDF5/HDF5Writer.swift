@@ -111,19 +111,33 @@ public final class HDF5Writer {
 
     // MARK: Row by row
 
-    /// Makes a dataset to be filled by `writeRows`; rows never written are zero.
-    public func create(_ path: String, shape: [Int], as format: StoredType, compress: Bool = false) throws {
+    /// Makes a dataset to be filled by `writeRows` or `writeBox`; what is never written is zero.
+    /// - Parameter chunk: the shape of the pieces in which it is stored, best that in which it will be written.
+    public func create(
+        _ path: String, shape: [Int], as format: StoredType, chunk: [Int]? = nil, compress: Bool = false
+    ) throws {
         try Library.locked {
-            streams[path] = try makeDataset(path, shape: shape, as: format, compress: compress)
+            streams[path] = try makeDataset(path, shape: shape, as: format, chunk: chunk, compress: compress)
         }
     }
 
-    /// Writes rows (indices of the first axis) of a dataset that ``create(_:shape:as:compress:)`` made, of floats.
+    /// Writes a part of a dataset that ``create(_:shape:as:chunk:compress:)`` made: a range along each axis.
+    public func writeBox(_ path: String, _ box: [Range<Int>], floats: [Float]) throws {
+        guard let target = streams[path] else { preconditionFailure("a part of \(path), which was not created") }
+        try floats.withUnsafeBufferPointer { values in
+            try Library.locked {
+                let selection = try RowSelection(target.dataset, shape: target.shape, box: box, orThrow: failure)
+                try transfer(values, to: target, selection, count: box.reduce(1) { $0 * $1.count })
+            }
+        }
+    }
+
+    /// Writes rows (indices of the first axis) of a dataset that ``create(_:shape:as:chunk:compress:)`` made, of floats.
     public func writeRows(_ path: String, _ rows: Range<Int>, floats: UnsafeBufferPointer<Float>) throws {
         try writeRows(path, rows, values: floats)
     }
 
-    /// Writes rows (indices of the first axis) of a dataset that ``create(_:shape:as:compress:)`` made, of integers.
+    /// Writes rows (indices of the first axis) of a dataset that ``create(_:shape:as:chunk:compress:)`` made, of integers.
     public func writeRows(_ path: String, _ rows: Range<Int>, ints: UnsafeBufferPointer<Int32>) throws {
         try writeRows(path, rows, values: ints)
     }
@@ -190,14 +204,14 @@ extension HDF5Writer {
     }
 
     private func makeDataset(
-        _ path: String, shape: [Int], as format: StoredType, compress: Bool
+        _ path: String, shape: [Int], as format: StoredType, chunk: [Int]? = nil, compress: Bool
     ) throws -> Target {
         try makeGroups(above: path)
         let sizes = shape.map { hsize_t($0) }
         let space = try handle(
             shape.isEmpty ? H5Screate(H5S_SCALAR) : H5Screate_simple(Int32(sizes.count), sizes, nil), H5Sclose)
         let plan = try untimed(beitseg_h5p_dataset_create(), orThrow: failure)
-        if let chunk = chunkShape(shape, bytesPerElement: format.size) {
+        if let chunk = chunk ?? chunkShape(shape, bytesPerElement: format.size) {
             try check(H5Pset_chunk(plan.id, Int32(chunk.count), chunk.map { hsize_t($0) }))
             if compress {
                 try check(H5Pset_shuffle(plan.id))
@@ -228,10 +242,16 @@ extension HDF5Writer {
         _ values: UnsafeBufferPointer<Value>, to target: Target, rows: Range<Int>?
     ) throws {
         let rowSize = target.shape.dropFirst().reduce(1, *)
-        let expected = rows.map { $0.count * rowSize } ?? target.shape.reduce(1, *)
-        precondition(values.count == expected, "\(values.count) values for \(expected) places")
+        try transfer(
+            values, to: target, RowSelection(target.dataset, shape: target.shape, rows: rows, orThrow: failure),
+            count: rows.map { $0.count * rowSize } ?? target.shape.reduce(1, *))
+    }
+
+    private func transfer<Value: NativeElement>(
+        _ values: UnsafeBufferPointer<Value>, to target: Target, _ selection: RowSelection, count: Int
+    ) throws {
+        precondition(values.count == count, "\(values.count) values for \(count) places")
         guard let start = values.baseAddress, !values.isEmpty else { return }
-        let selection = try RowSelection(target.dataset, shape: target.shape, rows: rows, orThrow: failure)
         func write(_ type: hid_t, from source: UnsafeRawPointer) throws {
             try check(
                 H5Dwrite(

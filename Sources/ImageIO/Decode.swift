@@ -35,8 +35,7 @@ public func decodeImage(
     return RGBImage(width: rows.width, height: rows.height, pixels: try rows.read(rows.height)).turned(orientation)
 }
 
-/// Reads an image strip by strip, for images larger than memory. (A progressive JPEG still needs memory for all its
-/// coefficients.)
+/// Reads an image strip by strip, for images larger than memory.
 public final class ImageRows {
     /// Pixels of the rows delivered.
     public let width, height: Int
@@ -44,15 +43,21 @@ public final class ImageRows {
     public private(set) var remaining: Int
     private let source: any RowSource
 
-    /// Throws ``FileError`` or ``ImageError``; the latter also where strips cannot be had (an interlaced PNG, or an
-    /// image that must be turned upright).
-    public convenience init(_ path: String) throws {
+    /// An image whose rows do not arrive one after another (an interlaced PNG, a progressive JPEG, an image that must be
+    /// turned upright) is decoded as a whole, within `limits`.
+    ///
+    /// Throws ``FileError`` or ``ImageError``; ``ImageError/Reason/notInRows(_:)`` for such an image beyond the limits.
+    public convenience init(_ path: String, limits: ImageLimits = ImageLimits()) throws {
         let source = try openImage(path)
         let turned = Orientation(exif: source.exif) != .upright
-        if let obstacle = source.obstacle ?? (turned ? "its Exif data turn it; save it upright" : nil) {
+        guard let obstacle = source.obstacle ?? (turned ? "its Exif data turn it; save it upright" : nil) else {
+            try self.init(source)
+            return
+        }
+        guard limits.allow(width: source.width, height: source.height) else {
             throw ImageError(path: path, .notInRows(obstacle))
         }
-        try self.init(source)
+        try self.init(DecodedRows(decodeImage(path, limits: limits)))
     }
 
     init(_ source: any RowSource, shrinkingTo shortSide: Int? = nil) throws {
@@ -73,6 +78,26 @@ public final class ImageRows {
             try source.read(rows, rowBytes: 3 * width, count: count)
             filled = 3 * width * count
         }
+    }
+}
+
+/// An image in memory.
+private final class DecodedRows: RowSource {
+    private let image: RGBImage
+    private var next = 0
+
+    init(_ image: RGBImage) { self.image = image }
+
+    var width: Int { image.width }
+    var height: Int { image.height }
+    var exif: [UInt8] { [] }
+    var obstacle: String? { nil }
+    func beginRGB(shrink: Int) -> Int { 1 }
+
+    func read(_ rows: UnsafeMutablePointer<UInt8>, rowBytes: Int, count: Int) {
+        let target = UnsafeMutableBufferPointer(start: rows, count: count * rowBytes)
+        _ = target.update(fromContentsOf: image.pixels[next..<next + count * rowBytes])
+        next += count * rowBytes
     }
 }
 

@@ -12,7 +12,7 @@ public struct ImageError: Error, Equatable, CustomStringConvertible {
         case tooLarge(width: Int, height: Int, limit: Int)
         /// A picture where class indices belong; the text says what it holds.
         case notAMask(String)
-        /// The PNG's or JPEG's rows do not arrive one after another (interlaced, or turned upright).
+        /// Too large to be decoded as a whole, and its rows do not arrive one after another.
         case notInRows(String)
     }
     public var path: String
@@ -28,10 +28,10 @@ public struct ImageError: Error, Equatable, CustomStringConvertible {
         case .undecodable(let why): "\(path): cannot decode: \(why); replace the file or leave it out"
         case .tooLarge(let width, let height, let limit):
             "\(path): \(width) × \(height) pixels are more than the limit of \(limit); scale the image down, "
-                + "raise the limit, or work in strips"
+                + "raise --max-pixels, or work in strips (predict --tile)"
         case .notAMask(let what):
             "\(path): not a mask: \(what); save class indices as a grey or palette PNG of up to 16 bits"
-        case .notInRows(let what): "\(path): cannot be read in strips: \(what)"
+        case .notInRows(let what): "\(path): too large to be read as a whole, and cannot be read in strips: \(what)"
         }
     }
 }
@@ -44,8 +44,12 @@ public struct ImageLimits: Sendable {
     public init(maximumPixels: Int = 178_956_970) { self.maximumPixels = maximumPixels }
 
     func check(width: Int, height: Int, path: String) throws(ImageError) {
-        let (pixels, overflow) = width.multipliedReportingOverflow(by: height)
-        guard overflow || pixels > maximumPixels else { return }
+        guard !allow(width: width, height: height) else { return }
         throw ImageError(path: path, .tooLarge(width: width, height: height, limit: maximumPixels))
+    }
+
+    func allow(width: Int, height: Int) -> Bool {
+        let (pixels, overflow) = width.multipliedReportingOverflow(by: height)
+        return !overflow && pixels <= maximumPixels
     }
 }

@@ -18,7 +18,9 @@ final class JPEGReader: RowSource {
 
     deinit { beitseg_jpeg_reader_close(reader) }
 
-    var obstacle: String? { nil }
+    var obstacle: String? {
+        beitseg_jpeg_reader_has_scans(reader) ? "it is a progressive JPEG; save it as a baseline one" : nil
+    }
 
     var exif: [UInt8] {
         var size = 0

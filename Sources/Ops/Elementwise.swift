@@ -27,6 +27,14 @@ public enum Elementwise {
         beitseg_axpby(factor, x, 1, y, count)
     }
 
+    /// Turns `rows` rows of `count` elements upside down, in place.
+    public static func reverseRows(_ values: UnsafeMutablePointer<Float>, _ rows: Int, _ count: Int) {
+        for row in 0..<rows / 2 {
+            let (one, other) = (values + row * count, values + (rows - 1 - row) * count)
+            for index in 0..<count { swap(&one[index], &other[index]) }
+        }
+    }
+
     /// y ·= factor, `count` elements on the calling thread.
     static func scaleRow(_ factor: Float, _ y: UnsafeMutablePointer<Float>, count: Int) {
         beitseg_axpby(factor, y, 0, y, count)

@@ -60,12 +60,14 @@ public struct SegmentationOutput {
     /// - Parameters:
     ///   - labels: receives rows.count · width classes.
     ///   - confidence: receives the probability of each pixel's class; may be nil.
+    ///   - probabilities: receives those of all classes, `[rows, width, K]`; may be nil.
     public func classify(
         _ passes: [Pass], rows: Range<Int>, labels: UnsafeMutablePointer<UInt16>,
-        confidence: UnsafeMutablePointer<Float>? = nil
+        confidence: UnsafeMutablePointer<Float>? = nil, probabilities: UnsafeMutablePointer<Float>? = nil
     ) {
         // Rows are written apart: a task has its own.
         nonisolated(unsafe) let (passes, labels, confidence) = (passes, labels, confidence)
+        nonisolated(unsafe) let probabilities = probabilities
         WorkerPool.current.run(rows.count, grain: 8) { range in
             let longest = passes.map(\.horizontal.inputs).max() ?? 0
             let scratch = Scratch(
@@ -75,7 +77,8 @@ public struct SegmentationOutput {
             for row in range {
                 classify(
                     passes, row: rows.lowerBound + row, scratch, labels: labels + row * width,
-                    confidence: confidence.map { $0 + row * width })
+                    confidence: confidence.map { $0 + row * width },
+                    probabilities: probabilities.map { $0 + row * width * classes })
             }
         }
     }
@@ -86,7 +89,7 @@ public struct SegmentationOutput {
 
     private func classify(
         _ passes: [Pass], row: Int, _ scratch: Scratch, labels: UnsafeMutablePointer<UInt16>,
-        confidence: UnsafeMutablePointer<Float>?
+        confidence: UnsafeMutablePointer<Float>?, probabilities: UnsafeMutablePointer<Float>?
     ) {
         for start in stride(from: 0, to: width, by: Self.block) {
             let columns = start..<min(width, start + Self.block)
@@ -103,8 +106,12 @@ public struct SegmentationOutput {
                 interpolate(passes[0], row, columns, scratch.row.pointer, into: values)
             }
             beitseg_argmax_rows(values, columns.count, classes, labels + start)
-            guard let confidence else { continue }
+            guard confidence != nil || probabilities != nil else { continue }
             if passes.count == 1 { beitseg_softmax(values, columns.count, classes, values) }
+            if let probabilities {
+                (probabilities + start * classes).update(from: values, count: columns.count * classes)
+            }
+            guard let confidence else { continue }
             for column in columns {
                 confidence[column] = values[(column - start) * classes + Int(labels[column])]
             }

@@ -1,6 +1,7 @@
 import Checkpoints
 import Evaluation
 import Foundation
+import HDF5
 import ImageIO
 import Layers
 import Models
@@ -60,6 +61,77 @@ import Testing
             with: try Data(contentsOf: URL(fileURLWithPath: folder["out/a.rle.json"])))
         let areas = try #require(rle as? [[String: Any]]).compactMap { $0["area"] as? Int }
         #expect(areas.reduce(0, +) == 70 * 41)
+    }
+
+    @Test func probabilitiesAreThoseOfTheMask() throws {
+        let folder = try workshop()
+        #expect(try predict(folder, "--format", "probabilities", "--format", "index").status == 0)
+        let found = try HDF5Reader(folder["out/b/c d.probabilities.h5"]).readFloats("/probabilities")
+        #expect(found.shape == [5, 90, 33])
+        let mask = try decodeMask(folder["out/b/c d.png"])
+        for place in 0..<90 * 33 {
+            let all = (0..<5).map { found.values[$0 * 90 * 33 + place] }
+            #expect(abs(all.reduce(0, +) - 1) < 5e-3)
+            // Neighbours may be equal in float16.
+            #expect(all[Int(mask.values[place])] == all.max())
+        }
+    }
+
+    /// Windows that do not meet decide alone: strips and the whole photo agree where the windows are the same.
+    @Test func stripsGiveTheMaskOfTheWindows() throws {
+        let folder = try workshop()
+        try SmallModel.photo(96, 128, seed: 3, to: folder["large/a.png"])  // 2 × 4 windows of 48 × 32
+        let formats = ["index", "color", "overlay", "confidence"].flatMap { ["--format", $0] }
+        func run(_ output: String, _ more: [String]) throws -> Program {
+            try Program(
+                arguments: ["predict", folder["large"], "-m", folder["model.h5"], "-o", folder[output]] + formats + more
+            )
+        }
+        #expect(try run("tiled", ["--tile", "--stride", "48"]).status == 0)
+        let (tiled, whole) = (folder["tiled/a.png"], folder["whole/a.png"])
+        var same = 0
+        #expect(try run("whole", ["--slide", "--stride", "48"]).status == 0)
+        let (one, other) = (try decodeMask(tiled), try decodeMask(whole))
+        #expect((one.width, one.height) == (96, 128) && one.palette == other.palette)
+        // Bilinear enlargement reaches over the borders of windows in the whole photo's logits alone.
+        for (place, value) in one.values.enumerated() where other.values[place] == value { same += 1 }
+        #expect(same > 96 * 128 * 9 / 10, "\(same)")
+        let color = try decodeImage(folder["tiled/a.color.png"])
+        let expected = one.values.map { one.palette?[Int($0)].red }
+        #expect(expected == (0..<96 * 128).map { color.pixels[3 * $0] })
+        let photo = try decodeImage(folder["large/a.png"])
+        let overlay = try decodeImage(folder["tiled/a.overlay.png"])
+        #expect(overlay == photo.overlaid(with: color))
+    }
+
+    @Test func smallAndDamagedImagesAmongStrips() throws {
+        let folder = try workshop()
+        try "no image".write(toFile: folder["photos/aa.jpg"], atomically: true, encoding: .utf8)
+        let run = try predict(folder, "--tile")
+        #expect(run.status == 1 && run.errors.contains { $0.contains("aa.jpg") }, "\(run.errors)")
+        #expect(files(folder).count == 5)
+        try FileManager.default.moveItem(atPath: folder["out"], toPath: folder["tiled"])
+        #expect(try predict(folder).status == 1)
+        // 33 pixels are less than a window's 48.
+        let same = FileManager.default.contentsEqual(
+            atPath: folder["tiled/b/c d.png"], andPath: folder["out/b/c d.png"])
+        #expect(same)
+    }
+
+    @Test func bombsAreRefusedByALimitThatCanBeRaised() throws {
+        let folder = try workshop()
+        let run = try predict(folder, "--max-pixels", "2900")
+        #expect(run.status == 1 && run.errors.count == 2, "\(run.errors)")
+        #expect(run.errors[0].contains("33 × 90 pixels are more than the limit of 2900"), "\(run.errors)")
+        #expect(try predict(folder, "--max-pixels", "2970", "--resume").status == 0)
+    }
+
+    @Test(arguments: [["--tile", "--scales", "1,2"], ["--tile", "--format", "rle"], ["--max-pixels", "0"]])
+    func whatDoesNotGoTogetherIsRefused(_ arguments: [String]) throws {
+        let folder = try workshop()
+        let run = try Program(
+            arguments: ["predict", folder["photos"], "-m", folder["model.h5"], "-o", folder["out"]] + arguments)
+        #expect(run.status == 64, "\(run.errors)")
     }
 
     @Test func anUnreadableImageIsNamedAndTheRestGoesOn() throws {

@@ -58,7 +58,7 @@ func patchwork(_ size: WindowSize) -> WindowNetwork {
             let plan = WindowPlan(photoHeight: height, photoWidth: width, size, options)
             for axis in [plan.rows, plan.columns] {
                 #expect(axis.count >= axis.window && axis.origins.last == axis.count - axis.window)
-                #expect((0..<axis.count).allSatisfy { axis.coverage($0) > 0 })
+                #expect((0..<axis.count).allSatisfy { axis.coverage[$0] > 0 })
             }
             if max(height, width) < 10 * min(height, width) {
                 let ratio = Double(plan.width) / Double(plan.height) / (Double(width) / Double(height))

@@ -82,6 +82,9 @@ bool beitseg_jpeg_reader_header(beitseg_jpeg_reader *reader, uint32_t *width, ui
 /// The Exif block (beginning with the TIFF byte order mark) or NULL; valid until the reader is closed.
 const uint8_t *beitseg_jpeg_reader_exif(const beitseg_jpeg_reader *reader, size_t *size);
 
+/// Whether the image comes in several scans (progressive), all of which are kept in memory until the last is read.
+bool beitseg_jpeg_reader_has_scans(beitseg_jpeg_reader *reader);
+
 /// Asks for rows of 8-bit RGB, the image scaled down by `shrink` (1, 2, 4 or 8); the scaled size is ⌈size / shrink⌉.
 bool beitseg_jpeg_reader_begin_rgb(beitseg_jpeg_reader *reader, int shrink);
 

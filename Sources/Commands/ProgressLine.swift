@@ -1,0 +1,67 @@
+import Foundation
+
+/// Progress on standard error: a bar that renews itself on a terminal, elsewhere a plain line now and then.
+final class ProgressLine {
+    private let quiet: Bool
+    private let isTerminal = isatty(STDERR_FILENO) != 0
+    private var lastLine = ContinuousClock.now
+    /// Time between two plain lines, and between two renewals of the bar.
+    private static let (pause, renewal) = (Duration.seconds(20), Duration.milliseconds(100))
+
+    init(quiet: Bool) { self.quiet = quiet }
+
+    /// - Parameter text: what stands behind the bar, or in the plain line.
+    func show(_ done: Int, of all: Int, _ text: @autoclosure () -> String) {
+        guard !quiet, .now - lastLine > (isTerminal ? Self.renewal : Self.pause) else { return }
+        lastLine = .now
+        guard isTerminal else { return Console.write(text()) }
+        let filled = 20 * min(done, all) / max(1, all)
+        let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 20 - filled)
+        FileHandle.standardError.write(Data("\r\u{1B}[K\(bar) \(text())".utf8))
+    }
+
+    /// Makes room for a message or the end.
+    func clear() {
+        if isTerminal && !quiet { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+    }
+
+    static func time(_ seconds: Double) -> String {
+        guard seconds.isFinite else { return "?" }
+        let seconds = Int(seconds.rounded())
+        if seconds < 120 { return "\(seconds) s" }
+        return seconds < 7200 ? "\(seconds / 60) min" : String(format: "%.1f h", Double(seconds) / 3600)
+    }
+}
+
+/// Progress over images, told from any thread.
+final class ImageProgress: @unchecked Sendable {
+    private let line: ProgressLine
+    private let start = ContinuousClock.now
+    private let lock = NSLock()
+    private var (done, failed) = (0, 0)
+
+    init(quiet: Bool) { line = ProgressLine(quiet: quiet) }
+
+    /// Notes an image.
+    /// - Parameters:
+    ///   - left: how many are to come.
+    ///   - error: why it failed; shown in a line of its own.
+    func note(left: Int, error: String? = nil) {
+        lock.withLock {
+            done += 1
+            if let error {
+                failed += 1
+                line.clear()
+                Console.error(error)
+            }
+            let rate = Double(done) / ((ContinuousClock.now - start) / .seconds(1))
+            line.show(
+                done, of: done + left,
+                String(
+                    format: "%d/%d images  %.1f images/s  %@ left%@", done, done + left, rate,
+                    ProgressLine.time(Double(left) / rate), failed > 0 ? ", \(failed) failed" : ""))
+        }
+    }
+
+    func end() { lock.withLock { line.clear() } }
+}
