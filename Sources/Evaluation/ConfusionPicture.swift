@@ -39,15 +39,19 @@ struct ConfusionPicture {
         let side = cell >= 8 ? cell - 1 : cell
         guard totals.labelled[truth] > 0 else { return canvas.fill(x, y, side, side, Self.empty) }
         let share = Double(matrix[truth, prediction]) / Double(totals.labelled[truth])
-        canvas.fill(x, y, side, side, Self.white.mixed(with: Self.darkest, share))
+        let shade = Self.shade(share)
+        canvas.fill(x, y, side, side, Self.white.mixed(with: Self.darkest, shade))
         if cell < 8 || matrix[truth, prediction] == 0 && cell < 36 { return }
         if share == 0 { canvas.fill(x + cell / 2 - 1, y + cell / 2 - 1, 2, 2, RGBColor(190, 194, 200)) }
         guard cell >= 36, share > 0 else { return }
         let text = String(Int((100 * share).rounded()))
         canvas.write(
             text, x: x + (side - Digits.width(text)) / 2, y: y + (side - Digits.height) / 2,
-            share > 0.5 ? Self.white : Self.ink)
+            shade > 0.6 ? Self.white : Self.ink)
     }
+
+    /// How dark a share is shown, 0…1: by its square root, so that rare confusions are seen beside the diagonal.
+    static func shade(_ share: Double) -> Double { share.squareRoot() }
 
     /// The class's colour beside its row and above its column, and its index where the indices do not touch.
     private func label(_ index: Int, on canvas: inout Canvas) {

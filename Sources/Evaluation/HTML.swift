@@ -22,8 +22,10 @@ enum HTML {
         return result
     }
 
+    /// Pictures of a few pixels are shown larger.
     static func image(_ picture: Picture, _ description: String) -> String {
-        "<img src=\"\(picture.uri)\" width=\"\(picture.width)\" height=\"\(picture.height)\" "
+        let scale = max(1, 240 / max(picture.width, picture.height))
+        return "<img src=\"\(picture.uri)\" width=\"\(scale * picture.width)\" height=\"\(scale * picture.height)\" "
             + "alt=\"\(text(description))\"/>"
     }
 

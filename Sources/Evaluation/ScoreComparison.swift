@@ -97,7 +97,7 @@ public struct ScoreComparison: Encodable, Sendable {
     var verdict: String {
         guard let interval, let share = betterShare.value else { return "no pixel counts" }
         let sure = interval.lowerBound > 0 || interval.upperBound < 0
-        return "B − A is \(signedPercent(difference.value)) (95 %: \(signedPercent(interval.lowerBound)) to "
+        return "mIoU of B − A is \(signedPercent(difference.value)) (95 %: \(signedPercent(interval.lowerBound)) to "
             + "\(signedPercent(interval.upperBound))), which \(sure ? "excludes" : "includes") 0; "
             + "B is better in \(percent(share)) % of \(Self.resamples) draws of the images"
     }

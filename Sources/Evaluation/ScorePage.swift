@@ -34,7 +34,7 @@ struct ScorePage {
 
     var html: String {
         let title = HTML.text("Segmentation score: \(source.subject)")
-        let facts = (source.facts + [("images", imageCount)]).map {
+        let facts = (source.facts + extent).map {
             "<dt>\(HTML.text($0.name))</dt><dd>\(HTML.text($0.value))</dd>\n"
         }
         return """
@@ -67,8 +67,12 @@ struct ScorePage {
             """
     }
 
-    private var imageCount: String {
-        "\(HTML.count(report.images))" + (report.failed.isEmpty ? "" : ", and \(report.failed.count) that failed")
+    private var extent: [(name: String, value: String)] {
+        let failed = report.failed.isEmpty ? "" : ", and \(HTML.count(report.failed.count)) that failed"
+        return [
+            ("images", HTML.count(report.images) + failed),
+            ("pixels", "\(HTML.count(report.pixels)) that count, \(HTML.count(report.ignoredPixels)) void"),
+        ]
     }
 
     // MARK: Totals
@@ -91,9 +95,7 @@ struct ScorePage {
             + tile("pixel accuracy", percent(report.pixelAccuracy.value))
             + tile("mean accuracy", percent(report.meanAccuracy.value))
             + tile("mean Dice", percent(report.meanDice.value))
-            + tile("frequency-weighted IoU", percent(report.frequencyWeightedIoU.value))
-            + tile("pixels that count", HTML.count(report.pixels))
-            + tile("void pixels", HTML.count(report.ignoredPixels))
+            + tile("freq.-weighted IoU", percent(report.frequencyWeightedIoU.value))
             + "</div>\n"
     }
 
@@ -102,8 +104,11 @@ struct ScorePage {
     private var classes: String {
         let rows = zip(report.classes, score.classes).map { c, info in
             HTML.row(
-                [HTML.name(info.name, color: info.color), HTML.bar(c.iou.value), "<b>\(percent(c.iou.value))</b>"]
-                    .map(HTML.cell)
+                [
+                    "\(c.index) " + HTML.name(info.name, color: info.color), HTML.bar(c.iou.value),
+                    "<b>\(percent(c.iou.value))</b>",
+                ]
+                .map(HTML.cell)
                     + [c.accuracy, c.precision, c.dice].map { HTML.cell(percent($0.value)) }
                     + [HTML.cell(HTML.count(c.pixels))])
         }
@@ -131,7 +136,8 @@ struct ScorePage {
         let totals = comparison.rows.map { row(HTML.text($0.name), $0.first, $0.second) }
         let classes = comparison.classes.map {
             row(
-                HTML.name($0.name, color: score.classes[$0.index].color), $0.iou.value, $0.otherIoU.value)
+                "\($0.index) " + HTML.name($0.name, color: score.classes[$0.index].color), $0.iou.value,
+                $0.otherIoU.value)
         }
         let columns = ["", "A", "B", "B − A"]
         return """
@@ -184,8 +190,9 @@ struct ScorePage {
         guard all > 0, pixels > 0 else { return "<td class=\"none\">\(all > 0 ? "·" : "–")</td>" }
         let share = Double(pixels) / Double(all)
         let title = "\(score.classes[truth].name) as \(score.classes[prediction].name): \(HTML.count(pixels)) pixels"
-        return "<td\(share > 0.5 ? " class=\"hot\"" : "") style=\"background:rgba(var(--cell),"
-            + String(format: "%.3f", share) + ")\" title=\"\(HTML.text(title))\">"
+        let shade = ConfusionPicture.shade(share)
+        return "<td\(shade > 0.6 ? " class=\"hot\"" : "") style=\"background:rgba(var(--cell),"
+            + String(format: "%.3f", shade) + ")\" title=\"\(HTML.text(title))\">"
             + String(format: "%.1f", 100 * share) + "</td>"
     }
 

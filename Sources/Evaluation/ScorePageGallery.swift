@@ -21,8 +21,12 @@ extension ScorePage {
             """
     }
 
+    /// The classes that are labelled or predicted anywhere.
     private var legend: String {
-        let classes = score.classes.map { "<li>\(HTML.swatch($0.color))\(HTML.text($0.name))</li>\n" }
+        let totals = score.matrix.totals
+        let classes = score.classes.enumerated().filter { totals.iou($0.offset) != nil }.map {
+            "<li>\(HTML.swatch($1.color))\(HTML.text($1.name))</li>\n"
+        }
         return classes.joined() + "<li><i class=\"swatch void\"></i>void: does not count</li>\n"
     }
 
@@ -32,10 +36,11 @@ extension ScorePage {
         let pictures = zip(entry.pictures, captions).map { picture, caption in
             "<div>\(HTML.image(picture, "\(caption) of \(entry.pair.image)"))\(caption)</div>\n"
         }
+        let path = entry.pair.image as NSString
         let style = "pictures" + (entry.hasPhoto ? "" : " flat") + (pictures.count > 3 ? " four" : "")
         return """
             <figure>
-            <figcaption>\(HTML.text(entry.pair.image))<br/><span>\(scores(entry))</span></figcaption>
+            <figcaption><b>\(HTML.text(path.lastPathComponent))</b><span>\(HTML.text(path.deletingLastPathComponent))</span><br/><span>\(scores(entry))</span></figcaption>
             <div class="\(style)">
             \(pictures.joined())</div>
             </figure>

@@ -18,10 +18,10 @@ extension ScorePage {
         dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 14px;margin:0 0 22px;font-size:.95rem}
         dt{color:var(--soft)}
         dd{margin:0;overflow-wrap:anywhere}
-        .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:10px}
+        .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(168px,1fr));gap:10px}
         .tile{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 14px}
         .tile b{display:block;font-size:1.5rem;line-height:1.3;font-variant-numeric:tabular-nums}
-        .tile span{color:var(--soft);font-size:.85rem}
+        .tile span{color:var(--soft);font-size:.8rem}
         .tile.wide{grid-column:span 2}
         .tile .range{display:block;position:relative;height:10px;margin:6px 0;background:var(--track);border-radius:5px}
         .range i{position:absolute;top:0;bottom:0;left:0;background:var(--a);border-radius:5px}
@@ -47,21 +47,22 @@ extension ScorePage {
         .key.b{background:var(--b)}
         .matrix{width:auto}
         .matrix th,.matrix td{padding:4px 7px;min-width:40px;text-align:center}
-        .matrix th:first-child{text-align:left}
+        .matrix th:first-child,.matrix td:first-child,.pairs th:nth-child(2),.pairs td:nth-child(2){text-align:left}
         .matrix .hot{color:#fff}
         .matrix .none{color:var(--soft)}
         .scroll img{display:block;max-width:none}
         .chips{display:flex;flex-wrap:wrap;gap:4px 16px;padding:0;margin:0 0 6px;list-style:none;font-size:.9rem}
         figure{margin:0 0 12px;padding:10px;background:var(--card);border:1px solid var(--line);border-radius:10px}
         figcaption{font-size:.9rem;margin-bottom:8px;overflow-wrap:anywhere}
+        figcaption b{margin-right:.5em}
         figcaption span{color:var(--soft)}
         .pictures{display:grid;grid-auto-flow:column;grid-auto-columns:minmax(0,1fr);gap:6px}
-        .pictures div{font-size:.8rem;color:var(--soft);text-align:center;max-width:360px}
-        .pictures img{display:block;width:100%;height:auto;border-radius:4px}
+        .pictures div{font-size:.8rem;color:var(--soft);text-align:center}
+        .pictures img{display:block;max-width:100%;height:auto;margin:0 auto 2px;border-radius:4px}
         .flat img{image-rendering:pixelated}
         ul.failed{padding-left:1.2em;overflow-wrap:anywhere}
         @media(max-width:600px){main{padding:18px 12px 40px}figure{padding:8px}.pictures{gap:4px}\
-        .tiles{grid-template-columns:1fr 1fr}th,td{padding:5px 7px}.bars td:nth-child(2){width:auto}\
+        .tiles{grid-template-columns:1fr 1fr}th,td{padding:5px 7px}.bars td:nth-child(2){width:auto}.bar{min-width:48px}\
         .four{grid-auto-flow:row;grid-template-columns:1fr 1fr}}
         """
 }

@@ -117,8 +117,8 @@ import Testing
         func cell(_ row: Int, _ column: Int) -> [UInt8] { pixel(28 + 80 * column + 5, 28 + 80 * row + 5) }
         #expect(image.width == 28 + 240 + 8)
         #expect(cell(2, 2) == [16, 60, 140] && cell(2, 0) == [255, 255, 255])
-        #expect(cell(0, 0) == [76, 109, 169])  // three quarters of the way from white
-        #expect(cell(0, 2) == [195, 206, 226])
+        #expect(cell(0, 0) == [48, 86, 155])  // √0.75 of the way from white
+        #expect(cell(0, 2) == [136, 158, 198])
         #expect((0..<3).allSatisfy { cell(1, $0) == [222, 222, 222] })
         #expect((0..<3).map { pixel(20, 28 + 80 * $0 + 40) } == [[255, 0, 0], [0, 255, 0], [0, 0, 255]])
         #expect((0..<3).map { pixel(28 + 80 * $0 + 40, 20) } == [[255, 0, 0], [0, 255, 0], [0, 0, 255]])
