@@ -92,10 +92,14 @@ public struct ClassTotals: Equatable, Sendable {
     public var labelled: [Int]
     /// Pixels predicted as the class: its columns' sums.
     public var predicted: [Int]
+    /// Whether the class has scores. One that the labels do not know at all (a model may know more classes than a data
+    /// set) has none, and its pixels are errors of the classes that they belong to.
+    public var scored: [Bool]
 
     public init(classes: Int) {
         let zeros = [Int](repeating: 0, count: classes)
         (correct, labelled, predicted) = (zeros, zeros, zeros)
+        scored = [Bool](repeating: true, count: classes)
     }
 
     public var classes: Int { correct.count }
@@ -103,13 +107,15 @@ public struct ClassTotals: Equatable, Sendable {
     public var pixels: Int { labelled.reduce(0, +) }
 
     /// Intersection over union of label and prediction.
-    public func iou(_ k: Int) -> Double? { ratio(correct[k], labelled[k] + predicted[k] - correct[k]) }
+    public func iou(_ k: Int) -> Double? {
+        ratio(correct[k], labelled[k] + predicted[k] - correct[k], of: k)
+    }
     /// The share of the class's pixels that were found (recall).
-    public func accuracy(_ k: Int) -> Double? { ratio(correct[k], labelled[k]) }
+    public func accuracy(_ k: Int) -> Double? { ratio(correct[k], labelled[k], of: k) }
     /// The share of the pixels predicted as the class that are of it.
-    public func precision(_ k: Int) -> Double? { ratio(correct[k], predicted[k]) }
+    public func precision(_ k: Int) -> Double? { ratio(correct[k], predicted[k], of: k) }
     /// Twice the intersection over the sum of both areas (the F1 score).
-    public func dice(_ k: Int) -> Double? { ratio(2 * correct[k], labelled[k] + predicted[k]) }
+    public func dice(_ k: Int) -> Double? { ratio(2 * correct[k], labelled[k] + predicted[k], of: k) }
 
     public var meanIoU: Double? { mean(iou) }
     public var meanAccuracy: Double? { mean(accuracy) }
@@ -127,5 +133,6 @@ public struct ClassTotals: Equatable, Sendable {
         return scores.isEmpty ? nil : scores.reduce(0, +) / Double(scores.count)
     }
 
+    private func ratio(_ part: Int, _ whole: Int, of k: Int) -> Double? { scored[k] ? ratio(part, whole) : nil }
     private func ratio(_ part: Int, _ whole: Int) -> Double? { whole == 0 ? nil : Double(part) / Double(whole) }
 }

@@ -19,6 +19,12 @@ public struct ScoreReport: Encodable, Sendable {
         let iou, accuracy, precision, dice: Score
         /// Labelled as the class.
         let pixels: Int
+        /// Whether the labels know it.
+        let isScored: Bool
+        /// Predicted as the class.
+        let predicted: Int
+
+        enum CodingKeys: String, CodingKey { case index, name, iou, accuracy, precision, dice, pixels }
     }
 
     public struct Failure: Encodable, Sendable {
@@ -32,9 +38,11 @@ public struct ScoreReport: Encodable, Sendable {
     let classes: [Class]
     let confusionMatrix: [[Int]]
     let failed: [Failure]
+    /// With another model on the same images.
+    public var comparison: ScoreComparison?
 
     public init(_ score: SegmentationScore, seed: UInt64) {
-        let totals = score.matrix.totals
+        let totals = score.totals
         (images, pixels, ignoredPixels) = (score.images.count, totals.pixels, score.matrix.ignored)
         miou = Score(value: totals.meanIoU)
         interval = score.meanIoUInterval(seed: seed)
@@ -46,7 +54,7 @@ public struct ScoreReport: Encodable, Sendable {
             Class(
                 index: k, name: info.name, iou: Score(value: totals.iou(k)), accuracy: Score(value: totals.accuracy(k)),
                 precision: Score(value: totals.precision(k)), dice: Score(value: totals.dice(k)),
-                pixels: totals.labelled[k])
+                pixels: totals.labelled[k], isScored: totals.scored[k], predicted: totals.predicted[k])
         }
         confusionMatrix = (0..<totals.classes).map { truth in
             (0..<totals.classes).map { score.matrix[truth, $0] }
@@ -55,7 +63,7 @@ public struct ScoreReport: Encodable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case images, pixels, miou, classes, failed
+        case images, pixels, miou, classes, failed, comparison
         case ignoredPixels = "ignored_pixels"
         case interval = "miou_ci95"
         case pixelAccuracy = "pixel_accuracy"
@@ -79,11 +87,12 @@ public struct ScoreReport: Encodable, Sendable {
         try container.encode(classes, forKey: .classes)
         try container.encode(confusionMatrix, forKey: .confusionMatrix)
         try container.encode(failed, forKey: .failed)
+        try container.encodeIfPresent(comparison, forKey: .comparison)
     }
 
-    /// A line for each class and the totals, in percent; a dash for 0/0.
+    /// A line for each class and the totals, in percent; a dash for 0/0. With another model both side by side.
     public var table: String {
-        func percent(_ score: Score) -> String { score.value.map { String(format: "%.2f", 100 * $0) } ?? "–" }
+        if let comparison { return [comparison.table, extent].joined(separator: "\n") }
         let widths = [max(5, classes.map(\.name.count).max() ?? 0), 8, 8, 9, 8, 12]
         func line(_ cells: [String]) -> String {
             zip(cells, widths).enumerated().map { place, cell in
@@ -91,18 +100,29 @@ public struct ScoreReport: Encodable, Sendable {
                 return place == 0 ? cell.0 + padding : padding + cell.0
             }.joined(separator: " ")
         }
-        let rows = classes.map { c in
-            line([c.name, percent(c.iou), percent(c.accuracy), percent(c.precision), percent(c.dice), String(c.pixels)])
+        let rows = classes.filter(\.isScored).map { c in
+            line([c.name] + [c.iou, c.accuracy, c.precision, c.dice].map { percent($0.value) } + [String(c.pixels)])
         }
         let spread = interval.map { String(format: " (95 %%: %.2f to %.2f)", 100 * $0.lowerBound, 100 * $0.upperBound) }
         let totals = [
-            "mIoU \(percent(miou))\(spread ?? "")", "pixel accuracy \(percent(pixelAccuracy))",
-            "mean accuracy \(percent(meanAccuracy))", "mean Dice \(percent(meanDice))",
-            "frequency-weighted IoU \(percent(frequencyWeightedIoU))",
-            "\(images) images, \(pixels) pixels, \(ignoredPixels) ignored"
-                + (failed.isEmpty ? "" : "; \(failed.count) images failed"),
-        ]
+            "mIoU \(percent(miou.value))\(spread ?? "")", "pixel accuracy \(percent(pixelAccuracy.value))",
+            "mean accuracy \(percent(meanAccuracy.value))", "mean Dice \(percent(meanDice.value))",
+            "frequency-weighted IoU \(percent(frequencyWeightedIoU.value))", strangers, extent,
+        ].compactMap { $0 }
         return ([line(["class", "IoU", "accuracy", "precision", "Dice", "pixels"])] + rows + [""] + totals)
             .joined(separator: "\n")
+    }
+
+    /// What was predicted that the labels do not know; nil where the model's classes are theirs.
+    var strangers: String? {
+        let strangers = classes.filter { !$0.isScored }
+        guard !strangers.isEmpty else { return nil }
+        let share = Double(strangers.reduce(0) { $0 + $1.predicted }) / Double(max(1, pixels))
+        return "\(percent(share)) % of the pixels were taken for one of the model's \(strangers.count) other classes"
+    }
+
+    private var extent: String {
+        "\(images) images, \(pixels) pixels, \(ignoredPixels) ignored"
+            + (failed.isEmpty ? "" : "; \(failed.count) images failed")
     }
 }
