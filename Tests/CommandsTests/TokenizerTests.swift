@@ -40,6 +40,7 @@ import Testing
                 == HDF5Reader(Oracle.path("dvae/arrays.h5")).readInts("/tokens").values.map(Int32.init))
         #expect(cache.paths == [folder["photos/0/image.png"], folder["photos/1/image.png"]])
         #expect(cache.description.tokenizerSHA256 == (try sha256(folder["dvae.h5"])))
+        #expect(try Checkpoint.describe(folder["dvae.h5"]).preprocessing == .tokenizer(size: [112, 112]))
         #expect(cache.description.size == [32, 32] && cache.description.resize == "lanczos")
         let report = try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any]
         #expect(report?["images"] as? Int == 2 && report?["vocabulary"] as? Int == 64)
