@@ -13,6 +13,7 @@ public struct BEiTSeg: ParsableCommand {
         Import.self,
         Export.self,
         Finetune.self,
+        Tokenizer.self,
         Logits.self,
         Benchmark.self,
     ]

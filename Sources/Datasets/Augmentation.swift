@@ -53,7 +53,7 @@ public struct Augmentation: Codable, Equatable, Sendable {
             x: Double((width - w) / 2), y: Double((height - h) / 2), width: Double(w), height: Double(h))
     }
 
-    private func jitter(_ image: inout RGBImage, _ generator: inout Philox) {
+    func jitter(_ image: inout RGBImage, _ generator: inout Philox) {
         let order = generator.permutation(3)
         for kind in order {
             let factor = generator.uniform(1 - colorJitter..<1 + colorJitter)
