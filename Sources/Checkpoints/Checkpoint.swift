@@ -60,20 +60,22 @@ public enum Checkpoint {
     ///   - task: what the model must be for; nil for any.
     ///   - frozen: for inference only. Each weight is packed as it arrives, so that plain and packed copies of all
     ///     never exist at once. A frozen model cannot be saved.
+    ///   - size: another input size, height and width in pixels: positions are resized to it (``PositionResizing``).
     public static func load(
-        _ path: String, task: ModelTask? = nil, frozen: Bool = true
+        _ path: String, task: ModelTask? = nil, frozen: Bool = true, size: [Int]? = nil
     ) throws -> (model: Model, description: ModelDescription) {
         let reader = try HDF5Reader(path)
-        let description = try describe(reader)
+        var description = try describe(reader)
         if let task, task != description.task {
             throw CheckpointError.wrongTask(file: path, found: description.task, wanted: task)
         }
         let tensors = reader.tensors(below: "/model/")
         try description.configuration.checkFits(tensors, in: [path])
+        let positions = try size.flatMap { try description.resize(to: $0, file: path) }
         let model = Model(description.configuration, .unset)
         var loader = ParameterLoader(
-            Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0) }), refusals: reader.refusals(below: "/model/")
-        )
+            Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0) }),
+            refusals: reader.refusals(below: "/model/"), positions: positions)
         try loader.load(into: model.module, frozen: frozen)
         loader.refuseRest()
         guard loader.issues.isEmpty else { throw CheckpointError.parameters(file: path, loader.issues) }
@@ -95,6 +97,21 @@ public enum Checkpoint {
         } catch {
             throw CheckpointError.badAttribute(file: reader.file, name: name, reason: describeJSON(error))
         }
+    }
+}
+
+extension ModelDescription {
+    /// Takes another input size, height and width in pixels.
+    /// - Returns: how positions get there; nil for a model without a backbone, which takes any size.
+    /// - Throws: ``CheckpointError/badSize(file:_:reason:)``.
+    mutating func resize(to size: [Int], file: String) throws(CheckpointError) -> PositionResizing? {
+        guard var backbone = configuration.backbone else { return nil }
+        let old = configuration
+        backbone.imageSize = size
+        if let problem = backbone.problem { throw .badSize(file: file, size, reason: problem) }
+        configuration.backbone = backbone
+        preprocessing.size = size
+        return PositionResizing(from: old, to: configuration)
     }
 }
 

@@ -49,14 +49,18 @@ public enum CheckpointError: Error, Equatable, ExitStatus {
     case impossibleSize(file: String, reason: String)
     /// Everything that is wrong with the weights.
     case parameters(file: String, [ParameterIssue])
+    /// An input size that the model cannot have.
+    case badSize(file: String, [Int], reason: String)
     case badTrainingState(file: String, reason: String)
     /// What shall be visual tokens is none, or damaged.
     case notTokens(file: String, reason: String)
 
-    public var exitStatus: Int32 { 65 }
+    public var exitStatus: Int32 { if case .badSize = self { 64 } else { 65 } }
 
     public var description: String {
         switch self {
+        case .badSize(let file, let size, let reason):
+            "\(file): cannot take a size of \(size.map(String.init).joined(separator: "x")): \(reason)"
         case .foreign(let file):
             "\(file): HDF5, but no beit-seg model; `beit-seg import` reads the weights of other programs"
         case .newerFormat(let file, let version):

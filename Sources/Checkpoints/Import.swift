@@ -12,11 +12,13 @@ public struct ImportReport: Codable, Equatable, Sendable {
     public var converted: [String] = []
     /// Tensors of the file that the model has no place for.
     public var leftOut: [String] = []
+    /// Of the used, the positions that were brought to another grid of patches.
+    public var resized: [String] = []
     /// What no source told, and what was taken for it.
     public var assumed: [String] = []
 
     enum CodingKeys: String, CodingKey {
-        case used, converted, assumed
+        case used, converted, resized, assumed
         case leftOut = "left_out"
     }
 }
@@ -74,21 +76,24 @@ public struct ForeignModel {
     /// - Parameters:
     ///   - settings: what the user says of the architecture; overrules everything else.
     ///   - classes: nil for those that the files or their `config.json` name.
+    ///   - size: another input size, height and width in pixels: positions are resized to it (``PositionResizing``).
     ///   - command: for the provenance.
     public func load(
-        settings: Settings, classes: [ClassInfo]?, command: String
+        settings: Settings, classes: [ClassInfo]?, size: [Int]? = nil, command: String
     ) throws -> (model: Model, description: ModelDescription, report: ImportReport) {
         let file = files.joined(separator: ", ")
         var report = ImportReport()
-        let description = try describe(settings, classes, command, &report)
+        var description = try describe(settings, classes, command, &report)
         try description.configuration.checkFits(tensors, in: files)
+        let positions = try size.flatMap { try description.resize(to: $0, file: file) }
         let model = Model(description.configuration, .unset)
-        var loader = ParameterLoader(placed, refusals: refusals)
+        var loader = ParameterLoader(placed, refusals: refusals, positions: positions)
         try loader.load(into: model.module, frozen: false)
         guard loader.issues.isEmpty else { throw ImportError.parameters(file: file, loader.issues) }
         let used = placed.filter { loader.rest[$0.key] == nil }
         report.used = used.keys.sorted()
         report.converted = used.filter { $0.value.elementType != .float32 }.keys.sorted()
+        report.resized = loader.resized.sorted()
         let names = Set(used.values.map(\.name))
         report.leftOut = tensors.map(\.name).filter { !names.contains($0) }
         return (model, description, report)

@@ -7,11 +7,18 @@ struct ParameterLoader {
     private(set) var issues: [ParameterIssue] = []
     /// Tensors that no parameter has asked for yet, by the path of the parameter they are for.
     private(set) var rest: [String: StoredTensor]
+    /// Parameters that were brought to another grid of patches.
+    private(set) var resized: [String] = []
     private let refusals: [String: String]
+    private let positions: PositionResizing?
 
-    /// - Parameter refusals: paths, also of groups, that must not be read, with the reasons.
-    init(_ tensors: [String: StoredTensor], refusals: [String: String] = [:]) {
-        (rest, self.refusals) = (tensors, refusals)
+    /// - Parameters:
+    ///   - refusals: paths, also of groups, that must not be read, with the reasons.
+    ///   - positions: from the file's grid of patches to the model's.
+    init(
+        _ tensors: [String: StoredTensor], refusals: [String: String] = [:], positions: PositionResizing? = nil
+    ) {
+        (rest, self.refusals, self.positions) = (tensors, refusals, positions?.isIdentity == true ? nil : positions)
     }
 
     /// Module by module; a frozen one is packed before the next is read.
@@ -33,14 +40,20 @@ struct ParameterLoader {
             issues.append(refusal.map { .refused(path, reason: $0.value) } ?? .missing(path))
             return
         }
-        guard stored.shape == tensor.shape else {
-            return issues.append(.wrongShape(path, expected: tensor.shape, found: stored.shape))
+        let oldShape = positions?.oldShape(path, tensor.shape)
+        let shape = oldShape ?? tensor.shape
+        guard stored.shape == shape else {
+            return issues.append(.wrongShape(path, expected: shape, found: stored.shape))
         }
         guard stored.elementType.isFloat else {
             return issues.append(.wrongType(path, found: stored.elementType.description))
         }
-        try stored.read(tensor.buffer)
-        if !tensor.isFinite { issues.append(.notFinite(path)) }
+        let target = oldShape.map { Tensor(uninitialized: $0) } ?? tensor
+        try stored.read(target.buffer)
+        guard target.isFinite else { return issues.append(.notFinite(path)) }
+        guard oldShape != nil else { return }
+        positions?.resize(path, target, into: tensor)
+        resized.append(path)
     }
 
     /// Makes an issue of each tensor that nobody asked for.

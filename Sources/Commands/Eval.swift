@@ -200,7 +200,7 @@ struct Eval: Command {
     }
 
     private func load(_ options: ModelOptions) throws -> ScoredModel {
-        let (network, description, path) = try options.segmentationNetwork()
+        let (network, description, path) = try options.segmentationNetwork(size: inference.modelSize)
         return ScoredModel(network, classes: description.classes, path: path)
     }
 

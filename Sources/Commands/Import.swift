@@ -28,6 +28,10 @@ struct Import: Command {
     @Option(help: ArgumentHelp("Class names and colors, one `name R G B` a line.", valueName: "file"))
     var classes: String?
 
+    @Option(
+        help: ArgumentHelp("Another input size, to which positions are resized.", valueName: "n|hxw"))
+    var size: SizeArgument?
+
     @Option(name: .customLong("as"), help: "Type of the weights: float32 or float16.")
     var type = WeightType.float32
 
@@ -42,7 +46,7 @@ struct Import: Command {
         let settings = try Settings(settings)
         let classes = try classes.map(ClassInfo.list)
         let (model, description, result) = try ForeignModel(sources).load(
-            settings: settings, classes: classes, command: commandLine)
+            settings: settings, classes: classes, size: size?.sides, command: commandLine)
         try Checkpoint.save(model.module, description, as: type, to: output)
         if report.json { try Console.print(json: result) } else { print(text(result, task: description.task.rawValue)) }
     }
@@ -55,7 +59,7 @@ struct Import: Command {
             converted  \(list(result.converted))
             left out   \(list(result.leftOut))
             missing    none
-            resized    none
+            resized    \(list(result.resized))
             assumed    \(result.assumed.isEmpty ? "nothing" : result.assumed.joined(separator: "; "))
             """
     }

@@ -10,11 +10,11 @@ import Models
 struct InferenceArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Resize photos until their short side has this many pixels (default: the model's own); windows slide over what is larger than the model's size.",
+            "Resize photos until their short side has this many pixels, and the model's positions with them (default: the model's own size). With --slide the model stays as it is.",
             valueName: "pixels"))
     var size: Int?
 
-    @Flag(help: "Slide windows over the photo's own pixels, without resizing it.")
+    @Flag(help: "Slide windows of the model's size over the photo's own pixels, or over those of --size.")
     var slide = false
 
     @Option(help: ArgumentHelp("Slide windows of this side, in pixels of the photo.", valueName: "pixels"))
@@ -40,9 +40,7 @@ struct InferenceArguments: ParsableArguments {
     var maxPixels = ImageLimits().maximumPixels
 
     func validate() throws {
-        if [size != nil, slide, crop != nil].count(where: { $0 }) > 1 {
-            throw ValidationError("--size, --slide and --crop exclude each other")
-        }
+        if crop != nil, size != nil || slide { throw ValidationError("--crop excludes --size and --slide") }
         let numbers = [
             ("size", size, 1...65_536), ("crop", crop, 1...65_536), ("stride", stride, 1...65_536),
             ("batch", batch, 1...1024), ("max-pixels", maxPixels, 1...1 << 40),
@@ -52,6 +50,9 @@ struct InferenceArguments: ParsableArguments {
         }
         _ = try factors
     }
+
+    /// The size that the model is to have; nil for its own.
+    var modelSize: [Int]? { slide ? nil : size.map { [$0, $0] } }
 
     private var factors: [Double] {
         get throws {
@@ -67,8 +68,7 @@ struct InferenceArguments: ParsableArguments {
     var options: InferenceOptions {
         get throws {
             var options = InferenceOptions()
-            options.resizing =
-                size.map { .shortSide($0) } ?? crop.map { .crop($0) } ?? (slide ? .none : .toWindow)
+            options.resizing = crop.map { .crop($0) } ?? (slide ? size.map { .shortSide($0) } ?? .none : .toWindow)
             (options.stride, options.flips, options.batch) = (stride, flip, batch)
             options.scales = try factors
             options.maximumPixels = maxPixels
@@ -89,10 +89,13 @@ extension InferenceArguments {
 }
 
 extension ModelOptions {
-    /// Loads a segmentation model. Throws ``CheckpointError`` or ``DefaultModel/NotFound``.
-    func segmentationNetwork() throws -> (network: WindowNetwork, description: ModelDescription, path: String) {
+    /// Loads a segmentation model, for another input size where one is given. Throws ``CheckpointError`` or
+    /// ``DefaultModel/NotFound``.
+    func segmentationNetwork(size: [Int]?) throws -> (
+        network: WindowNetwork, description: ModelDescription, path: String
+    ) {
         let path = try path()
-        let (model, description) = try Checkpoint.load(path, task: .segmentation)
+        let (model, description) = try Checkpoint.load(path, task: .segmentation, size: size)
         guard case .segmentation(let segmenter) = model else {
             throw CheckpointError.wrongTask(file: path, found: description.task, wanted: .segmentation)
         }
@@ -166,7 +169,7 @@ struct Predict: Command {
 
     func execute() throws {
         let images = try InputImages.find(paths, excluding: output)
-        let (network, description, path) = try model.segmentationNetwork()
+        let (network, description, path) = try model.segmentationNetwork(size: inference.modelSize)
         var settings = PredictionSettings(output: output)
         if !format.isEmpty { settings.formats = PredictionFormat.allCases.filter(format.contains) }
         settings.inference = try inference.options

@@ -56,7 +56,10 @@ extension Trainer where Task == SegmentationObjective {
             case .segmentation(let model) = Model(
                 configuration, Initializer(seed: plan.recipe.seed, style: .finetuning))
         else { preconditionFailure("a configuration of another task") }
-        if let parent = start.parent { WeightTransfer(from: parent.model, to: model).lines.forEach(note) }
+        if let parent = start.parent {
+            let positions = PositionResizing(from: parent.configuration, to: configuration)
+            WeightTransfer(from: parent.model, to: model, positions: positions).lines.forEach(note)
+        }
         note("model: \(model.parameterCount) parameters, \(preprocessing.size[0])×\(preprocessing.size[1]) pixels")
         let objective = try SegmentationObjective(settings, dataset, model, seed: plan.recipe.seed)
         try folder.begin(Plan(settings: settings, recipe: plan.recipe))

@@ -42,23 +42,36 @@ struct StartingPoint {
 public struct WeightTransfer: Equatable, Sendable {
     /// Parameters that were taken over.
     public var used = 0
+    /// Of these, positions that were brought to another grid of patches.
+    public var resized = 0
     /// Parameters of the checkpoint that the model has no place for, and of the model that stay as drawn.
     public var leftOut: [String] = [], fresh: [String] = []
 
     /// Copies every parameter of `old` whose path and shape `new` has; a shared table of position biases goes to every
     /// block.
-    init(from old: any Module, to new: any Module) {
+    /// - Parameter positions: from the grid of patches of `old` to that of `new`.
+    init(from old: any Module, to new: any Module, positions: PositionResizing? = nil) {
+        let positions = positions?.isIdentity == true ? nil : positions
         let shared = "backbone/rel_pos_bias/relative_position_bias_table"
         let stored = Dictionary(uniqueKeysWithValues: old.parameters.map { ($0.path, $0.parameter) })
         var taken: Set<String> = []
         for named in new.parameters {
             let isTable = named.path.hasSuffix("/attn/relative_position_bias_table")
             let source = stored[named.path] != nil || !isTable ? named.path : shared
-            guard let parameter = stored[source], parameter.fullShape == named.parameter.fullShape else {
+            let shape = named.parameter.fullShape
+            let oldShape = positions?.oldShape(named.path, shape)
+            guard let parameter = stored[source], parameter.fullShape == oldShape ?? shape else {
                 fresh.append(named.path)
                 continue
             }
-            named.parameter.assign(parameter.value)
+            if oldShape != nil {
+                let value = Tensor(uninitialized: shape)
+                positions?.resize(named.path, parameter.value, into: value)
+                named.parameter.assign(value)
+                resized += 1
+            } else {
+                named.parameter.assign(parameter.value)
+            }
             taken.insert(source)
             used += 1
         }
@@ -71,7 +84,8 @@ public struct WeightTransfer: Equatable, Sendable {
             let modules = paths.map { path in path.split(separator: "/").prefix(2).joined(separator: "/") }
             return modules.reduce(into: []) { if $0.last != $1 { $0.append($1) } }.joined(separator: ", ")
         }
-        return ["initial weights: \(used) parameters taken over"]
+        let positions = resized > 0 ? ", positions of another size resized (\(resized))" : ""
+        return ["initial weights: \(used) parameters taken over\(positions)"]
             + (leftOut.isEmpty ? [] : ["left out of the checkpoint: \(list(leftOut))"])
             + (fresh.isEmpty ? [] : ["starting at random: \(list(fresh))"])
     }
