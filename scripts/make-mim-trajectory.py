@@ -25,7 +25,7 @@ from torch import nn
 import pytorch_beit
 
 STEPS, BATCH, PATCHES, WORDS = 20, 2, 16, 128
-RECIPE = dict(lr=5e-3, min_lr=1e-4, warmup_steps=4, weight_decay=0.05, clip_grad=2.0, seed=2106)
+RECIPE = dict(lr=5e-3, min_lr=1e-4, warmup_steps=4, weight_decay=0.5, clip_grad=2.0, seed=2106)
 SHAPE = dict(width=48, depth=3, heads=4, mlp_ratio=2, patch_size=8, image_size=[32, 32], layer_scale=0.1, norm_eps=1e-12)
 
 

@@ -81,14 +81,14 @@ private func lines(_ folder: RunFolder) throws -> [[String: Any]] {
     @Test func theLossFallsBelowTheUnigramEntropy() throws {
         let studio = try Studio()
         var plan = studio.plan
-        (plan.recipe.steps, plan.recipe.averageDecay) = (150, nil)
+        (plan.recipe.steps, plan.recipe.averageDecay, plan.recipe.learningRate) = (150, nil, 1e-2)
+        (plan.augmentation.area, plan.augmentation.colorJitter, plan.dropPath) = ([0.9, 1], 0, 0)
         let folder = try studio.run(plan, in: "run")
         let steps = try lines(folder).filter { $0["loss"] != nil }
-        let last = try #require(steps.last), metrics = try #require(last["metrics"] as? [String: Double])
-        let (loss, first) = (try #require(last["loss"] as? Double), try #require(steps[0]["loss"] as? Double))
-        #expect(loss < first - 0.3)
-        #expect(loss < (try #require(metrics["unigram_entropy"])), "\(metrics)")
-        #expect(try #require(metrics["accuracy"]) > 0.3)
+        let losses = steps.compactMap { $0["loss"] as? Double }
+        let metrics = try #require(steps.last?["metrics"] as? [String: Double])
+        #expect(try #require(losses.last) < (try #require(metrics["unigram_entropy"])) - 0.1, "\(losses), \(metrics)")
+        #expect(try #require(metrics["accuracy"]) > 0.4, "\(metrics)")
         let best = try Checkpoint.describe(folder.best)
         #expect(best.task == .mim && best.configuration.mim?.vocabulary == 16)
         #expect(best.configuration.backbone?.position == .relativeShared)
@@ -99,7 +99,6 @@ private func lines(_ folder: RunFolder) throws -> [[String: Any]] {
         #expect((picture.width, picture.height) == (3 * 48 + 2 * 4, 2 * 32 + 4))
     }
 
-    /// Two photos of the same crop as the tokenizer's pictures: what is drawn third are its reconstructions.
     @Test(arguments: [2, 5]) func threadsDoNotMatter(_ threads: Int) throws {
         let studio = try Studio()
         let one = try WorkerPool.$scoped.withValue(WorkerPool(threads: 1)) { try studio.run(studio.plan, in: "one") }

@@ -133,7 +133,7 @@ private func bits(_ path: String) throws -> [String: [UInt32]] {
         let set = try DiscSet()
         let folder = try set.run(set.plan, in: "run")
         try FileManager.default.removeItem(atPath: set.path + "/images/train/4.png")
-        let error = #expect(throws: TrainingError.self) { try Trainer(resuming: folder) }
+        let error = #expect(throws: TrainingError.self) { try Trainer<SegmentationObjective>(resuming: folder) }
         #expect(error == .changed(folder: folder.path, what: "the training images are not the same"))
     }
 

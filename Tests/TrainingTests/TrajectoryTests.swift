@@ -25,7 +25,7 @@ private final class RecordedBatches: Objective {
 
     init(_ file: HDF5Reader, weights: String) throws {
         let foreign = try ForeignModel([weights])
-            .load(settings: Settings(["backbone.norm_eps=1e-12"]), classes: nil, command: "")
+            .load(settings: Checkpoints.Settings(["backbone.norm_eps=1e-12"]), classes: nil, command: "")
         guard case .mim(let network) = foreign.model else { throw CocoaError(.featureUnsupported) }
         (self.network, recorded) = (network, foreign.description)
         let pictures = try file.readBytes("/pictures").values
@@ -78,7 +78,7 @@ private final class RecordedBatches: Objective {
         objective.network.backbone.checkpointsBlocks = checkpointed
         var recipe = Recipe()
         (recipe.steps, recipe.batch, recipe.learningRate, recipe.minimumLearningRate) = (20, 2, 5e-3, 1e-4)
-        (recipe.warmupEpochs, recipe.weightDecay, recipe.clipGradient) = (1, 0.05, 2)
+        (recipe.warmupEpochs, recipe.weightDecay, recipe.clipGradient) = (1, 0.5, 2)
         let folder = RunFolder(NSTemporaryDirectory() + "beit-seg-" + UUID().uuidString)
         defer { try? FileManager.default.removeItem(atPath: folder.path) }
         var norms: [Double] = []
