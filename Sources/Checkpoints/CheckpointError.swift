@@ -50,6 +50,8 @@ public enum CheckpointError: Error, Equatable, ExitStatus {
     /// Everything that is wrong with the weights.
     case parameters(file: String, [ParameterIssue])
     case badTrainingState(file: String, reason: String)
+    /// What shall be visual tokens is none, or damaged.
+    case notTokens(file: String, reason: String)
 
     public var exitStatus: Int32 { 65 }
 
@@ -71,6 +73,8 @@ public enum CheckpointError: Error, Equatable, ExitStatus {
             "\(file): its weights do not fit its config: \(Self.list(issues)); export or fetch it again"
         case .badTrainingState(let file, let reason):
             "\(file): its training state cannot be used: \(reason); resume from another checkpoint"
+        case .notTokens(let file, let reason):
+            "\(file): \(reason); `beit-seg tokenizer encode` writes one"
         }
     }
 

@@ -147,10 +147,7 @@ public struct ForeignModel {
         _ configuration: ModelConfiguration, _ settings: Settings, _ report: inout ImportReport
     ) throws -> Preprocessing {
         var standard = Preprocessing(size: configuration.backbone?.imageSize ?? [112, 112])
-        if configuration.tokenizer != nil {
-            // φ(x) = 0.8·x + 0.1 of the dVAE, as (x − mean) / std.
-            (standard.mean, standard.std) = ([-0.125, -0.125, -0.125], [1.25, 1.25, 1.25])
-        }
+        if configuration.tokenizer != nil { standard = .tokenizer(size: standard.size) }
         if var own = native?.preprocessing {
             own.size = configuration.backbone?.imageSize ?? own.size
             standard = own

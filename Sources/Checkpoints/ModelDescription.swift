@@ -24,6 +24,12 @@ public struct Preprocessing: Codable, Equatable, Sendable {
         (self.mean, self.std, self.size, self.resize) = (mean, std, size, resize)
     }
 
+    /// Of the dVAE: φ(x) = 0.8·x + 0.1 as (x − mean) / std. Its authors and BEiT's resize with Lanczos' filter.
+    public static func tokenizer(size: [Int]) -> Preprocessing {
+        Preprocessing(
+            mean: [-0.125, -0.125, -0.125], std: [1.25, 1.25, 1.25], size: size, resize: "lanczos")
+    }
+
     /// What makes it impossible, in one sentence; nil if nothing does.
     var problem: String? {
         if mean.count != 3 || !mean.allSatisfy(\.isFinite) { return "mean \(mean) is not three numbers" }

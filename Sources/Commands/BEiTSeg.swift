@@ -14,6 +14,7 @@ public struct BEiTSeg: ParsableCommand {
         Export.self,
         Pretrain.self,
         Finetune.self,
+        Tokenizer.self,
         Logits.self,
         Benchmark.self,
     ]

@@ -16,11 +16,12 @@ struct Pretrain: Command {
             gives them, or their pixels. The result is a start for `finetune --init`.
 
             Example: beit-seg pretrain --data photos/ --tokenizer tokenizer.h5 --preset tiny -o runs/mim
+            beit-seg pretrain --data photos/ --tokens tokens.h5 --tokenizer tokenizer.h5 -o runs/cached
             beit-seg pretrain --data photos/ more/ --objective pixels --pixels normalised -o runs/pixels
             beit-seg pretrain --resume runs/mim
 
             The folder RUN/ receives last.h5 (complete state), best.h5 (best validation), log.jsonl, config.json and \
-            predictions.png. The recipe is the authors': 800 epochs, batch 32, AdamW, weight decay 0.05, cosine from \
+            predictions.png (masked input, decoded predicted tokens, decoded true tokens). The recipe is the authors': 800 epochs, batch 32, AdamW, weight decay 0.05, cosine from \
             0.0015·√(images an update ÷ 2048) to 0.00001 after a warm-up of 10 epochs (at most a tenth of the run), \
             gradients clipped at 3 (large models: 1), drop path 0.1.
             """)
@@ -31,12 +32,23 @@ struct Pretrain: Command {
     @Option(
         parsing: .upToNextOption,
         help: ArgumentHelp(
-            "Folders of photos, searched with all that is below them; of a labelled data set the training photos.",
+            "Folders of photos, searched with all that is below them; of data sets for segmentation the masks are left out.",
             valueName: "dir"))
     var data: [String] = []
 
     @Option(help: ArgumentHelp("The tokenizer whose visual tokens are predicted.", valueName: "file"))
     var tokenizer: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Visual tokens of the photos, written by `tokenizer encode`: faster, but without random crops. --tokenizer beside it draws pictures of the predictions.",
+            valueName: "cache"))
+    var tokens: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Pixels that the tokenizer sees (default: the checkpoint's, such as 112).", valueName: "n|hxw"))
+    var tokenSize: SizeArgument?
 
     @Option(
         name: .customLong("init"),
@@ -51,23 +63,25 @@ struct Pretrain: Command {
             "Go on with a run, bit for bit, as it was begun; no other option than --threads.", valueName: "run"))
     var resume: String?
 
-    @Option(help: "What is predicted.")
-    var objective = Prediction.tokens
+    @Option(help: "What is predicted (default: tokens).")
+    var objective: Prediction?
 
     @Option(help: "Pixels as the network sees them, or each patch with mean 0 and variance 1 (default: raw).")
     var pixels: MIMConfiguration.PixelTarget?
 
-    @Option(help: "The patches that the loss counts.")
-    var predict = Predicted.masked
+    @Option(help: "The patches that the loss counts (default: masked).")
+    var predict: Predicted?
 
-    @Option(help: "How the hidden patches are chosen.")
-    var masking = MaskGenerator.Kind.blockwise
+    @Option(help: "How the hidden patches are chosen (default: blockwise).")
+    var masking: MaskGenerator.Kind?
 
     @Option(help: ArgumentHelp("Hidden patches of a photo (default: 75 of 196, in proportion).", valueName: "n"))
     var maskPatches: Int?
 
-    @Option(help: ArgumentHelp("Share of the photos to validate with, at most 256 of them.", valueName: "x"))
-    var holdOut = 0.02
+    @Option(
+        help: ArgumentHelp(
+            "Share of the photos that is held out, where a folder has no `val` (default: 0.05).", valueName: "share"))
+    var validation: Double?
 
     @Option(help: "How patches know their place (default: relative-shared, or that of the checkpoint).")
     var position: BackboneConfiguration.Position?
@@ -79,9 +93,12 @@ struct Pretrain: Command {
 
     func validate() throws {
         guard resume == nil else {
-            let given: [Any?] = [output, tokenizer, pixels, maskPatches, position]
+            let given: [Any?] = [
+                output, tokenizer, tokens, tokenSize, objective, pixels, predict, masking, maskPatches, validation,
+                position,
+            ]
             let extra = !data.isEmpty || initial != "none" || given.contains { $0 != nil }
-            if extra || architecture.isGiven || recipe.isGiven {
+            if extra || architecture.isGiven || recipe.isGiven || augmentation.isGiven {
                 throw ValidationError("--resume goes on with the run's own data, architecture and recipe")
             }
             return
@@ -91,15 +108,21 @@ struct Pretrain: Command {
         if initial != "none" && architecture.preset != nil {
             throw ValidationError("--preset and --init exclude each other: the checkpoint has its architecture")
         }
-        switch objective {
-        case .tokens:
-            if tokenizer == nil {
-                throw ValidationError(
-                    "--tokenizer is missing (`tokenizer train` makes one; --objective pixels needs none)")
+        if objective == .pixels {
+            if tokenizer != nil || tokens != nil || tokenSize != nil {
+                throw ValidationError("--objective pixels takes no tokenizer and no tokens")
             }
-            if pixels != nil { throw ValidationError("--pixels belongs to --objective pixels") }
-        case .pixels:
-            if tokenizer != nil { throw ValidationError("--objective pixels takes no --tokenizer") }
+            return
+        }
+        if pixels != nil { throw ValidationError("--pixels belongs to --objective pixels") }
+        if tokens == nil && tokenizer == nil {
+            throw ValidationError(
+                "--tokenizer is missing (`tokenizer train` makes one; --objective pixels needs none)")
+        }
+        if tokens != nil && (augmentation.isGiven || tokenSize != nil) {
+            throw ValidationError(
+                "--tokens fixes what each photo shows: --crop-area, --color-jitter, --flip and --token-size do not go "
+                    + "with it")
         }
     }
 
@@ -115,11 +138,16 @@ struct Pretrain: Command {
 
     private func plan() throws -> MaskedImagePlan {
         let preset = architecture.preset ?? .base
+        let target: MaskedImagePlan.Target =
+            if let tokens { .cached(tokens, tokenizer: tokenizer) } else if let tokenizer { .tokens(tokenizer) } else {
+                .pixels(pixels ?? .raw)
+            }
         var plan = MaskedImagePlan(
-            data: data, initial: initial == "none" ? .random(preset.backbone) : .checkpoint(initial),
-            target: tokenizer.map { .tokens($0) } ?? .pixels(pixels ?? .raw), command: commandLine)
-        (plan.position, plan.masking, plan.maskedPatches) = (position, masking, maskPatches)
-        (plan.predictsAll, plan.heldOut) = (predict == .all, holdOut)
+            data: PhotoOptions(data), initial: initial == "none" ? .random(preset.backbone) : .checkpoint(initial),
+            target: target, command: commandLine)
+        plan.data.validationShare = validation ?? plan.data.validationShare
+        (plan.position, plan.maskedPatches, plan.tokenSize) = (position, maskPatches, tokenSize?.sides)
+        (plan.masking, plan.predictsAll) = (masking ?? .blockwise, predict == .all)
         plan.augmentation = augmentation.augmentation(of: MaskedViews.augmentation)
         plan.changes = try Settings(architecture.set)
         (plan.size, plan.dropPath) = (architecture.size?.sides, architecture.dropPath)

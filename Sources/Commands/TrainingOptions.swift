@@ -147,17 +147,20 @@ struct AugmentationOptions: ParsableArguments {
             valueName: "x"))
     var cropArea: Float?
     @Option(
-        help: ArgumentHelp("Brightness, contrast and saturation change by a factor within 1 ± this.", valueName: "x"))
-    var colorJitter: Float = 0.4
-    @Flag(inversion: .prefixedNo, help: "Show a mirror image every other time.")
-    var flip = true
+        help: ArgumentHelp(
+            "Brightness, contrast and saturation change by a factor within 1 ± this (default: 0.4).", valueName: "x"))
+    var colorJitter: Float?
+    @Flag(inversion: .prefixedNo, help: "Show a mirror image every other time (default: --flip).")
+    var flip: Bool?
+
+    var isGiven: Bool { cropArea != nil || colorJitter != nil || flip != nil }
 
     /// `standard` with what is given changed.
     func augmentation(of standard: Augmentation = Augmentation()) -> Augmentation {
         var result = standard
         if let cropArea { result.area = [cropArea, 1] }
-        result.colorJitter = colorJitter
-        result.flip = flip ? 0.5 : 0
+        result.colorJitter = colorJitter ?? result.colorJitter
+        if let flip { result.flip = flip ? 0.5 : 0 }
         return result
     }
 }

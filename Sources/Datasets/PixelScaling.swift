@@ -23,4 +23,22 @@ public struct PixelScaling: Sendable {
             }
         }
     }
+
+    /// Writes `image` as pixels `[H, W, 3]`.
+    public func write(_ image: RGBImage, toPixels values: UnsafeMutablePointer<Float>) {
+        image.pixels.withUnsafeBufferPointer { pixels in
+            table.withUnsafeBufferPointer { table in
+                for i in pixels.indices { values[i] = table[i % 3 * 256 + Int(pixels[i])] }
+            }
+        }
+    }
+}
+
+extension RGBImage {
+    /// The picture number `index` of `pictures` `[B, H, W, 3]`, whose values are within 0…1.
+    public init(_ pictures: Tensor, _ index: Int) {
+        let (height, width) = (pictures.shape[1], pictures.shape[2])
+        let values = pictures.rows(index..<index + 1).buffer
+        self.init(width: width, height: height, pixels: values.map { $0.isNaN ? 0 : UInt8((255 * $0).rounded()) })
+    }
 }

@@ -95,3 +95,13 @@ func makeHalfType(orThrow failure: (String) -> HDF5Error) throws -> Handle {
     guard isSet else { throw failure(Library.reason) }
     return type
 }
+
+/// Texts in UTF-8 of `width` bytes, filled up with zeros.
+func makeTextType(width: Int, orThrow failure: (String) -> HDF5Error) throws -> Handle {
+    let type = try Handle(H5Tcopy(beitseg_h5t_c_s1()), H5Tclose, orThrow: failure)
+    let isSet =
+        H5Tset_size(type.id, width) >= 0 && H5Tset_cset(type.id, H5T_CSET_UTF8) >= 0
+        && H5Tset_strpad(type.id, H5T_STR_NULLPAD) >= 0
+    guard isSet else { throw failure(Library.reason) }
+    return type
+}

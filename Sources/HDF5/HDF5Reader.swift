@@ -94,6 +94,32 @@ public final class HDF5Reader: Sendable {
     /// Reads a whole dataset of uint8.
     public func readBytes(_ path: String) throws -> (shape: [Int], values: [UInt8]) { try readAll(path) }
 
+    /// Reads a whole list of texts in UTF-8 that have one length in the file and are filled up with zeros.
+    public func readStrings(_ path: String) throws -> [String] {
+        try Library.locked {
+            let info = try info(path), failure = failure(info)
+            let dataset = try Handle(H5Dopen2(root.id, path, hid_t(H5P_DEFAULT)), H5Dclose, orThrow: failure)
+            let stored = try Handle(H5Dget_type(dataset.id), H5Tclose, orThrow: failure)
+            guard H5Tget_class(stored.id) == H5T_STRING, H5Tis_variable_str(stored.id) == 0, info.shape.count == 1
+            else {
+                throw HDF5Error.wrongType(
+                    file: file, path: path, expected: "a list of texts of one length",
+                    found: info.elementType.description)
+            }
+            let count = try StorageCheck(info: info, file: file, fileSize: fileSize)(dataset)
+            let width = H5Tget_size(stored.id)
+            let type = try makeTextType(width: width, orThrow: failure)
+            var bytes = [UInt8](repeating: 0, count: count * width)
+            guard
+                count == 0
+                    || H5Dread(dataset.id, type.id, hid_t(H5S_ALL), hid_t(H5S_ALL), hid_t(H5P_DEFAULT), &bytes) >= 0
+            else { throw failure(Library.reason) }
+            return (0..<count).map {
+                String(decoding: bytes[$0 * width..<($0 + 1) * width].prefix { $0 != 0 }, as: UTF8.self)
+            }
+        }
+    }
+
     private func readAll<Value: NativeElement>(_ path: String) throws -> (shape: [Int], values: [Value]) {
         try Library.locked {
             let info = try info(path)

@@ -98,6 +98,22 @@ public final class HDF5Writer {
         }
     }
 
+    /// Texts in UTF-8, each in as many bytes as the longest, filled up with zeros.
+    public func write(_ path: String, strings: [String]) throws {
+        let width = max(1, strings.reduce(0) { max($0, $1.utf8.count) })
+        var bytes = [UInt8](repeating: 0, count: width * strings.count)
+        for (row, text) in strings.enumerated() {
+            for (column, byte) in text.utf8.enumerated() { bytes[row * width + column] = byte }
+        }
+        try Library.locked {
+            let type = try makeTextType(width: width, orThrow: failure)
+            let dataset = try makeDataset(path, shape: [strings.count], type, size: width, compress: false)
+            let all = hid_t(H5S_ALL)
+            try check(H5Dwrite(dataset.id, type.id, all, all, hid_t(H5P_DEFAULT), bytes))
+            try check(H5Dflush(dataset.id))
+        }
+    }
+
     private func write<Value: NativeElement>(
         _ path: String, shape: [Int], values: UnsafeBufferPointer<Value>, as format: StoredType, compress: Bool
     ) throws {
@@ -133,6 +149,13 @@ public final class HDF5Writer {
     ) throws {
         guard let target = streams[path] else { preconditionFailure("rows for \(path), which was not created") }
         try Library.locked { try transfer(values, to: target, rows: rows) }
+    }
+
+    /// Gives up the rows from `count` on of a dataset of several values that ``create(_:shape:as:compress:)`` made.
+    public func keepRows(_ path: String, _ count: Int) throws {
+        guard let target = streams[path] else { preconditionFailure("rows of \(path), which was not created") }
+        let sizes = ([count] + target.shape.dropFirst()).map { hsize_t($0) }
+        try Library.locked { try check(H5Dset_extent(target.dataset.id, sizes)) }
     }
 
     // MARK: Attributes
@@ -192,12 +215,21 @@ extension HDF5Writer {
     private func makeDataset(
         _ path: String, shape: [Int], as format: StoredType, compress: Bool
     ) throws -> Target {
+        let type = try format.makeType(orThrow: failure)
+        let dataset = try makeDataset(path, shape: shape, type, size: format.size, compress: compress)
+        return Target(dataset: dataset, shape: shape, format: format)
+    }
+
+    /// - Parameter size: bytes of an element.
+    private func makeDataset(
+        _ path: String, shape: [Int], _ type: Handle, size: Int, compress: Bool
+    ) throws -> Handle {
         try makeGroups(above: path)
         let sizes = shape.map { hsize_t($0) }
         let space = try handle(
             shape.isEmpty ? H5Screate(H5S_SCALAR) : H5Screate_simple(Int32(sizes.count), sizes, nil), H5Sclose)
         let plan = try untimed(beitseg_h5p_dataset_create(), orThrow: failure)
-        if let chunk = chunkShape(shape, bytesPerElement: format.size) {
+        if let chunk = chunkShape(shape, bytesPerElement: size) {
             try check(H5Pset_chunk(plan.id, Int32(chunk.count), chunk.map { hsize_t($0) }))
             if compress {
                 try check(H5Pset_shuffle(plan.id))
@@ -205,10 +237,8 @@ extension HDF5Writer {
             }
             try check(H5Pset_fletcher32(plan.id))
         }
-        let type = try format.makeType(orThrow: failure)
-        let dataset = try handle(
+        return try handle(
             H5Dcreate2(root, path, type.id, space.id, hid_t(H5P_DEFAULT), plan.id, hid_t(H5P_DEFAULT)), H5Dclose)
-        return Target(dataset: dataset, shape: shape, format: format)
     }
 
     /// One by one, because libhdf5 would stamp groups that it makes on the way with the time.

@@ -10,16 +10,18 @@ import TensorCore
 
 /// Everything that makes a run of masked image modeling anew, beside the recipe.
 public struct MaskedImageSettings: Codable, Sendable {
-    /// Folders of photos.
-    var data: [String]
-    var augmentation: Augmentation
+    var data: PhotoOptions
+    /// Nil where the tokens of a cache fix what each photo shows.
+    var augmentation: Augmentation?
     var masking: MaskGenerator
     /// Whether the loss counts all patches, not only the hidden ones.
     var predictsAll: Bool
-    /// Nil where pixels are predicted.
-    var tokenizer: VisualTokenizer.Source?
-    /// The share of the photos that is kept for validation.
-    var heldOut: Double
+    /// Nil where pixels are predicted, or tokens come from a cache and no picture shows them.
+    var tokenizer: PinnedFile?
+    /// Height and width in pixels of what the tokenizer sees.
+    var tokenSize: [Int]?
+    /// The tokens of all photos, if they are known beforehand.
+    var cache: PinnedFile?
     var configuration: ModelConfiguration
     var preprocessing: Preprocessing
     /// Gradient checkpointing (see ``Backbone/checkpointsBlocks``).
@@ -37,59 +39,76 @@ public final class MaskedImageObjective: Objective {
     private let training: MaskedViews
     /// Without photos if none are held out.
     private let validation: MaskedViews
-    /// A hash of the names and of how they are divided.
+    private let cache: CachedTokens?
     public let fingerprint: UInt64
     /// Where the picture of a validation goes.
     private let picture: String
     private var counts = PredictionCounts()
     /// How often each token was to be predicted, forgetting slowly: `[V]`.
     private let histogram: Tensor
-    private var warned: Set<String> = []
 
     private enum Target {
-        case tokens(VisualTokenizer)
+        /// Their pictures need the tokenizer; without one, all tokens come from the cache.
+        case tokens(VisualTokenizer?)
         case pixels(MIMConfiguration.PixelTarget)
     }
 
-    /// - Precondition: `tokenizer` is there unless the configuration says that pixels are predicted.
+    /// What gives photos their tokens.
+    struct Sources {
+        var tokenizer: VisualTokenizer?
+        var cache: CachedTokens?
+
+        /// V; nil where there are no tokens.
+        var vocabulary: Int? { cache?.description.vocabulary ?? tokenizer?.vocabulary }
+        /// Of the tokenizer's file, in hexadecimal.
+        var tokenizerSHA256: String? { cache?.description.tokenizerSHA256 ?? tokenizer?.source.sha256 }
+    }
+
+    /// Photos that are scored at a validation, at most; an even sample of those held out.
+    private static let mostScored = 256
+    /// Photos of a picture, at most.
+    private static let mostDrawn = 4
+
+    /// - Precondition: there is a source of tokens unless the configuration says that pixels are predicted.
     init(
-        _ settings: MaskedImageSettings, _ photos: UnlabelledPhotos, _ network: MaskedImageModel,
-        tokenizer: VisualTokenizer?, seed: UInt64, picture: String
+        _ settings: MaskedImageSettings, _ photos: PhotoDataset, _ network: MaskedImageModel, _ sources: Sources,
+        seed: UInt64, picture: String
     ) {
         (self.settings, self.network, self.picture) = (settings, network, picture)
         network.backbone.checkpointsBlocks = settings.checkpointsBlocks
-        if let tokenizer {
-            target = .tokens(tokenizer)
-        } else if let pixels = settings.configuration.mim?.pixels {
+        if let pixels = settings.configuration.mim?.pixels {
             target = .pixels(pixels)
         } else {
-            preconditionFailure("nothing to predict")
+            precondition(sources.vocabulary != nil, "nothing to predict")
+            target = .tokens(sources.tokenizer)
         }
-        let size = network.backbone.configuration
-        let tokenSize = tokenizer.map { [size.gridHeight * $0.downsampling, size.gridWidth * $0.downsampling] }
-        let views = { (photos: [String]) in
+        let views = { (paths: [String]) in
             MaskedViews(
-                photos, size: size.imageSize, tokenSize: tokenSize,
+                paths, size: network.backbone.configuration.imageSize,
+                tokenView: sources.cache == nil ? sources.tokenizer?.view : nil,
                 scaling: PixelScaling(mean: settings.preprocessing.mean, std: settings.preprocessing.std),
-                masking: settings.masking, augmentation: settings.augmentation, seed: seed)
+                masking: settings.masking, augmentation: settings.augmentation, seed: seed
+            ) { Logger(label: "beit-seg").warning("\($0)") }
         }
-        let split = photos.split(holdingOut: settings.heldOut, seed: seed)
-        (training, validation) = (views(split.training), views(split.heldOut))
-        fingerprint = (photos.names + ["\(split.heldOut.count)"]).fingerprint
-        histogram = .zeros([tokenizer?.vocabulary ?? 1])
+        (training, validation) = (views(photos.training), views(photos.validation.sample(Self.mostScored)))
+        (cache, fingerprint) = (sources.cache, photos.fingerprint)
+        histogram = .zeros([sources.vocabulary ?? 1])
     }
 
     public var depth: Int { network.backbone.configuration.depth }
-    public var count: Int { training.photos.count }
+    public var count: Int { training.paths.count }
 
     public var loader: @Sendable ([(image: Int, place: Int)]) throws -> MaskedBatch {
-        { [training] in try training.training($0) }
+        { [training, cache] in
+            var batch = try training.training($0)
+            batch.tokens = try cache?.tokens(of: batch.images) ?? []
+            return batch
+        }
     }
 
     public func images(of batch: MaskedBatch) -> [String] { batch.images }
 
     public func loss(_ batch: MaskedBatch, _ tape: Tape) -> Variable {
-        warn(batch)
         let pass = pass(batch, everywhere: settings.predictsAll, tape)
         counts.add(pass)
         note(pass.labels)
@@ -109,14 +128,15 @@ public final class MaskedImageObjective: Objective {
 
     /// Loss and accuracy on hidden patches of photos that are not learned from, always the same ones.
     public func validate() throws -> Validation? {
-        let count = validation.photos.count, size = 8
+        let count = validation.paths.count, size = 8
         guard count > 0 else { return nil }
         var counts = PredictionCounts()
-        let batches = Prefetcher(0..<(count + size - 1) / size, ahead: 2, threads: 2) { [validation] in
-            try validation.validation($0 * size..<min(count, ($0 + 1) * size))
+        let batches = Prefetcher(0..<(count + size - 1) / size, ahead: 2, threads: 2) { [validation, cache] in
+            var batch = try validation.validation($0 * size..<min(count, ($0 + 1) * size))
+            batch.tokens = try cache?.tokens(of: batch.images) ?? []
+            return batch
         }
         while let batch = try batches.next() {
-            warn(batch)
             let pass = pass(batch, everywhere: false, Tape(.inference))
             if counts.rows == 0 { try draw(batch, pass) }
             counts.add(pass)
@@ -175,7 +195,7 @@ extension MaskedImageObjective {
         let positions = batch.mask.indices.filter { everywhere || batch.mask[$0] }
         switch target {
         case .tokens(let tokenizer):
-            let tokens = tokenizer.tokens(batch.tokenViews)
+            let tokens = batch.tokens.isEmpty ? tokenizer?.tokens(batch.tokenViews) ?? [] : batch.tokens
             let (loss, output) = network.tokenLoss(
                 Variable(batch.pixels), mask: batch.mask, tokens: tokens, at: positions, tape)
             return PredictionPass(positions: positions, loss: loss, output: output.value, tokens: tokens)
@@ -198,23 +218,16 @@ extension MaskedImageObjective {
         for label in labels { histogram.pointer[Int(label)] += 1 }
     }
 
-    private func warn(_ batch: MaskedBatch) {
-        for problem in batch.replaced where warned.insert(problem).inserted {
-            Logger(label: "beit-seg").warning("\(problem); another photo takes its place")
-        }
-    }
-
-    /// For a few photos: what the network sees | what it makes of the hidden patches | what would be right.
+    /// For a few photos: what the network sees | what it makes of the hidden patches | what would be right. Tokens
+    /// without their tokenizer have no picture.
     private func draw(_ batch: MaskedBatch, _ pass: PredictionPass) throws {
-        let size = network.backbone.configuration
-        let hidden = patches.rows(batch.pixels).copy()
-        for row in pass.positions {
-            hidden.rows(row..<row + 1).buffer.update(repeating: 0)
-        }
-        let shown = min(4, batch.images.count)
+        let size = network.backbone.configuration, rows = patches.rows(batch.pixels), hidden = rows.copy()
+        for row in pass.positions { hidden.rows(row..<row + 1).buffer.update(repeating: 0) }
+        let shown = min(Self.mostDrawn, batch.images.count)
         let columns: [[RGBImage]]
         switch target {
-        case .tokens(let tokenizer):
+        case .tokens(nil): return
+        case .tokens(let tokenizer?):
             var guessed = pass.tokens
             for (position, token) in zip(pass.positions, pass.output.argmax()) { guessed[position] = token }
             columns = [guessed, pass.tokens].map { tokens in
@@ -223,7 +236,7 @@ extension MaskedImageObjective {
                 ).map { $0.resized(width: size.imageSize[1], height: size.imageSize[0], filter: .bilinear) }
             }
         case .pixels(let target):
-            let rows = patches.rows(batch.pixels), guessed = rows.copy()
+            let guessed = rows.copy()
             let truth = Tape(.inference).selectRows(Variable(rows), pass.positions).value
             let restored = patches.restored(pass.output, target, as: truth)
             for (index, row) in pass.positions.enumerated() {
@@ -232,8 +245,8 @@ extension MaskedImageObjective {
             }
             columns = [guessed, rows].map { rows in (0..<shown).map { patches.picture(rows, $0) } }
         }
-        let grid = (0..<shown).map { index in [patches.picture(hidden, index)] + columns.map { $0[index] } }
-        try writePNG(RGBImage(grid: grid), to: picture)
+        let pictures = (0..<shown).flatMap { index in [patches.picture(hidden, index)] + columns.map { $0[index] } }
+        try writePNG(.sheet(pictures, columns: 3, gap: 4), to: picture)
     }
 }
 

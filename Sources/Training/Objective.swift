@@ -20,6 +20,8 @@ public protocol Objective: AnyObject {
     /// Makes a batch, on any thread; a function of its arguments alone.
     var loader: @Sendable (_ members: [(image: Int, place: Int)]) throws -> Batch { get }
 
+    /// Called before update number `step` (from 0), for what changes over a run beside the learning rate.
+    func begin(step: Int)
     /// The mean loss of a batch, `[1]`.
     func loss(_ batch: Batch, _ tape: Tape) -> Variable
     /// The files of a batch, to name them in an error.
@@ -38,6 +40,10 @@ public protocol Objective: AnyObject {
 extension Objective {
     public var state: [(path: String, tensor: Tensor)] { [] }
     public func takeMetrics() -> [String: Double] { [:] }
+}
+
+extension Objective {
+    public func begin(step: Int) {}
 }
 
 /// The scores of a validation.

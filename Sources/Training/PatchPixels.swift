@@ -63,23 +63,3 @@ struct PatchPixels {
         return RGBImage(width: width, height: height, pixels: pixels)
     }
 }
-
-extension RGBImage {
-    /// Pictures of one size in rows and columns, white between them.
-    init(grid: [[RGBImage]], gap: Int = 4) {
-        let (rows, columns) = (grid.count, grid.first?.count ?? 0)
-        let (width, height) = (grid.first?.first?.width ?? 0, grid.first?.first?.height ?? 0)
-        let total = (width: columns * (width + gap) - gap, height: rows * (height + gap) - gap)
-        var pixels = [UInt8](repeating: 255, count: 3 * max(0, total.width) * max(0, total.height))
-        for (row, pictures) in grid.enumerated() {
-            for (column, picture) in pictures.enumerated() {
-                for y in 0..<height {
-                    let to = 3 * ((row * (height + gap) + y) * total.width + column * (width + gap))
-                    pixels.replaceSubrange(
-                        to..<to + 3 * width, with: picture.pixels[3 * y * width..<3 * (y + 1) * width])
-                }
-            }
-        }
-        self.init(width: max(0, total.width), height: max(0, total.height), pixels: pixels)
-    }
-}

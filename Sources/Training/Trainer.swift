@@ -115,6 +115,7 @@ public final class Trainer<Task: Objective> {
         var losses = 0.0
         var images: [String] = []
         optimizer.clearGradients()
+        objective.begin(step: progress.step)
         for pass in 0..<recipe.accumulate {
             guard let batch = try batches.next() else { preconditionFailure("a batch for every step") }
             images += objective.images(of: batch)

@@ -1,31 +1,55 @@
 import Checkpoints
+import Datasets
 import Files
-import Foundation
 import ImageIO
 import Models
-import Ops
 import TensorCore
+
+/// A file that a run depends on, and what was in it when the run began.
+struct PinnedFile: Codable, Equatable, Sendable {
+    var path: String
+    var sha256: String
+
+    /// Throws `FileError`.
+    init(_ path: String) throws { (self.path, sha256) = (path, try SHA256.hexDigest(ofFile: path)) }
+
+    /// Throws ``TrainingError`` if the file is another one now.
+    /// - Parameter kind: what it should be, for the error.
+    func requireSame(as now: PinnedFile, _ kind: String, of folder: RunFolder) throws {
+        guard self == now else {
+            throw TrainingError.changed(folder: folder.path, what: "\(path) is another \(kind) now")
+        }
+    }
+}
 
 /// A trained tokenizer that stays as it is: pictures to visual tokens, and tokens to pictures.
 final class VisualTokenizer {
-    /// The file it came from.
-    struct Source: Codable, Equatable, Sendable {
-        var path: String
-        var sha256: String
-    }
-
-    let source: Source
+    let source: PinnedFile
+    /// What it was made to look at.
+    let view: MaskedViews.TokenView
+    /// Height and width in pixels of that.
+    let size: [Int]
     private let model: DiscreteVAE
-    /// φ of each of the 256 values.
-    private let mapped = (0...255).map { DiscreteVAE.mapPixels(Float($0) / 255) }
+    private let scaling: PixelScaling
     /// Pictures that go through the network at once: its first maps are large.
     private static let portion = 8
 
-    /// Throws ``CheckpointError``, also for a model of another task, and `HDF5Error`.
-    init(_ path: String) throws {
+    /// - Parameters:
+    ///   - size: height and width in pixels that it sees; nil for those that it has learned from.
+    /// - Throws: ``CheckpointError``, also for a model of another task, `HDF5Error` and `FileError`.
+    init(_ path: String, size: [Int]? = nil) throws {
         let loaded = try Checkpoint.load(path, task: .tokenizer)
         guard case .tokenizer(let model) = loaded.model else { preconditionFailure("a model of another task") }
-        (self.model, source) = (model, Source(path: path, sha256: try SHA256.hexDigest(ofFile: path)))
+        let form = loaded.description.preprocessing
+        guard let filter = ResizeFilter(rawValue: form.resize) else {
+            throw CheckpointError.badAttribute(
+                file: path, name: "preprocessing", reason: "there is no filter \(form.resize)")
+        }
+        self.model = model
+        self.size = size ?? form.size
+        view = MaskedViews.TokenView(size: self.size, filter: filter)
+        scaling = PixelScaling(mean: form.mean, std: form.std)
+        source = try PinnedFile(path)
     }
 
     /// V.
@@ -40,35 +64,18 @@ final class VisualTokenizer {
             let (width, height) = (pictures[range.lowerBound].width, pictures[range.lowerBound].height)
             let pixels = Tensor(uninitialized: [range.count, height, width, 3])
             for (place, picture) in pictures[range].enumerated() {
-                let to = pixels.pointer + place * picture.pixels.count
-                for (index, value) in picture.pixels.enumerated() { to[index] = mapped[Int(value)] }
+                scaling.write(picture, toPixels: pixels.rows(place..<place + 1).pointer)
             }
-            return model.encoder(Variable(pixels), Tape(.inference)).value.argmax()
+            return model.tokens(of: pixels)
         }
     }
 
     /// The mean picture that the decoder sees in each grid of tokens.
     /// - Parameter tokens: B·rows·columns, row-major.
     func pictures(_ tokens: [Int32], rows: Int, columns: Int) -> [RGBImage] {
-        let cells = rows * columns
-        return (0..<tokens.count / cells).map { index in
-            let codes = Tensor.zeros([1, rows, columns, vocabulary])
-            for (cell, token) in tokens[index * cells..<(index + 1) * cells].enumerated() {
-                codes.pointer[cell * vocabulary + Int(token)] = 1
-            }
-            return picture(model.decoder(Variable(codes), Tape(.inference)).value)
-        }
-    }
-
-    /// - Parameter output: of the decoder, `[1, H, W, 6]`.
-    private func picture(_ output: Tensor) -> RGBImage {
-        let values = stride(from: 0, to: output.count, by: 6).flatMap { pixel in
-            (0..<3).map { channel -> UInt8 in
-                let mean = DiscreteVAE.unmapPixels(1 / (1 + exp(-output.pointer[pixel + channel])))
-                return mean.isNaN ? 0 : UInt8((255 * mean).rounded())
-            }
-        }
-        return RGBImage(width: output.shape[2], height: output.shape[1], pixels: values)
+        let count = tokens.count / (rows * columns)
+        let pictures = model.pictures(of: tokens, [count, rows, columns])
+        return (0..<count).map { RGBImage(pictures, $0) }
     }
 
     private func portions(_ count: Int) -> [Range<Int>] {

@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import ImageIO
+import Synchronization
 import TensorCore
 import Testing
 
@@ -22,13 +23,20 @@ private final class Album {
         try writePNG(RGBImage(width: width, height: height, pixels: pixels), to: path + "/" + name)
     }
 
-    func views(_ change: (inout Augmentation) -> Void = { _ in }) throws -> MaskedViews {
+    /// - Parameter change: of the augmentation; nil for none.
+    func views(
+        _ change: ((inout Augmentation) -> Void)? = { _ in }, warn: @escaping @Sendable (String) -> Void = { _ in }
+    ) throws -> MaskedViews {
         var augmentation = MaskedViews.augmentation
-        change(&augmentation)
+        change?(&augmentation)
+        var photos = PhotoOptions([path])
+        photos.validationShare = 0
         return MaskedViews(
-            try UnlabelledPhotos([path]).paths, size: [48, 32], tokenSize: [24, 16],
+            try PhotoDataset(photos).training, size: [48, 32],
+            tokenView: MaskedViews.TokenView(size: [24, 16], filter: .lanczos),
             scaling: PixelScaling(mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]),
-            masking: MaskGenerator(rows: 6, columns: 4), augmentation: augmentation, seed: 5)
+            masking: MaskGenerator(rows: 6, columns: 4), augmentation: change == nil ? nil : augmentation, seed: 5,
+            warn: warn)
     }
 }
 
@@ -61,10 +69,10 @@ private final class Album {
     @Test func sizesAndFiltersAreThoseOfTheAuthors() throws {
         let album = Album()
         try album.add("a.png", width: 70, height: 105)
-        let views = try album.views {
+        let views = try album.views({
             ($0.area, $0.aspect, $0.flip, $0.colorJitter) = ([1, 1], [2.0 / 3, 2.0 / 3], 0, 0)
-        }
-        let photo = try decodeImage(views.photos[0])
+        })
+        let photo = try decodeImage(views.paths[0])
         for batch in [try views.training([(0, 0)]), try views.validation(0..<1)] {
             #expect(batch.tokenViews == [photo.resized(width: 16, height: 24, filter: .lanczos)])
             let want = photo.resized(width: 32, height: 48, filter: .bicubic)
@@ -90,17 +98,16 @@ private final class Album {
         #expect(fixed.0.tokenViews[1] == fixed.1.tokenViews[0] && Array(fixed.0.mask[24..<48]) == fixed.1.mask)
     }
 
-    @Test func damagedPhotosAreNamedAndLeftOut() throws {
+    /// What a cache of tokens has: the central part, as it is; the mask is another one each time.
+    @Test func withoutAugmentationTheCentreIsShown() throws {
         let album = Album()
-        for index in 0..<30 { try album.add("p\(100 + index).png", seed: index) }
-        try AtomicFile.write("no picture", to: album.path + "/bad.jpg")
-        let photos = try UnlabelledPhotos([album.path])
-        #expect(photos.paths.count == 30 && photos.unreadable.count == 1)
-        #expect(photos.lines.contains { $0.hasPrefix("warning: left out: \(album.path)/bad.jpg") }, "\(photos.lines)")
-        try photos.verdict()
-        for name in ["worse.png", "worst.png"] { try AtomicFile.write("", to: album.path + "/" + name) }
-        let error = #expect(throws: DatasetError.self) { try UnlabelledPhotos([album.path]).verdict() }
-        #expect(error?.exitStatus == 65)
+        try album.add("a.png", width: 90, height: 60)
+        let views = try album.views(nil), photo = try decodeImage(views.paths[0])
+        let batch = try views.training([(0, 3), (0, 4)])
+        let centre = photo.cropped(x: 25, y: 0, width: 40, height: 60).resized(width: 16, height: 24, filter: .lanczos)
+        #expect(batch.tokenViews == [centre, centre])
+        #expect(Array(batch.mask[..<24]) != Array(batch.mask[24...]))
+        #expect(batch.pixels.rows(0..<1).values == batch.pixels.rows(1..<2).values)
     }
 
     /// A header may be whole where the pixels are not: the next photo takes the place.
@@ -109,34 +116,12 @@ private final class Album {
         for index in 0..<3 { try album.add("\(index).png", seed: index) }
         let whole = try Data(contentsOf: URL(fileURLWithPath: album.path + "/1.png"))
         try AtomicFile.write([UInt8](whole.prefix(whole.count / 2)), to: album.path + "/1.png")
-        let views = try album.views()
-        #expect(views.photos.count == 3)
-        let batch = try views.training([(1, 4), (0, 5)])
-        #expect(batch.images.map { ($0 as NSString).lastPathComponent } == ["2.png", "0.png"])
-        #expect(batch.replaced.count == 1 && batch.replaced[0].contains("1.png"))
+        let warnings = Mutex<[String]>([])
+        let views = try album.views(warn: { text in warnings.withLock { $0.append(text) } })
+        #expect(views.paths.count == 3)
+        let batch = try views.training([(1, 4), (0, 5), (1, 6)])
+        #expect(batch.images.map { ($0 as NSString).lastPathComponent } == ["2.png", "0.png", "2.png"])
+        #expect(warnings.withLock { $0.count == 1 && $0[0].contains("1.png") })
         #expect(batch.tokenViews[0] == (try views.training([(2, 4)]).tokenViews[0]))
-    }
-
-    @Test func photosAreDividedOnce() throws {
-        let album = Album()
-        for index in 0..<20 { try album.add("\(index).png", width: 8, height: 8) }
-        let photos = try UnlabelledPhotos([album.path])
-        let split = photos.split(holdingOut: 0.2, seed: 1)
-        #expect(split.heldOut.count == 4 && Set(split.training + split.heldOut) == Set(photos.paths))
-        #expect(split.heldOut == photos.split(holdingOut: 0.2, seed: 1).heldOut)
-        #expect(split.heldOut != photos.split(holdingOut: 0.2, seed: 2).heldOut)
-        #expect(photos.split(holdingOut: 0.001, seed: 1).heldOut.count == 1)
-        #expect(photos.split(holdingOut: 0, seed: 1).heldOut.isEmpty)
-    }
-
-    /// Masks are pictures too, but not photos.
-    @Test func aLabelledSetGivesItsTrainingPhotos() throws {
-        let album = Album()
-        for name in ["images/train/a.png", "images/val/b.png", "masks/train/a.png", "masks/val/b.png"] {
-            try album.add(name, width: 8, height: 8)
-        }
-        #expect(try UnlabelledPhotos([album.path]).names == ["a.png"])
-        let error = #expect(throws: FileError.self) { try UnlabelledPhotos([album.path + "/none"]) }
-        #expect(error?.exitStatus == 66)
     }
 }

@@ -1,0 +1,106 @@
+import Files
+import Foundation
+import HDF5
+import Models
+
+/// How the photos of a token cache became tokens; two caches with the same one agree.
+public struct TokenCacheDescription: Equatable, Sendable {
+    /// SHA-256 of the tokenizer's file, in hexadecimal.
+    public var tokenizerSHA256: String
+    /// V: tokens are 0 ..< V.
+    public var vocabulary: Int
+    /// Height and width in pixels of what the tokenizer saw: the largest central part of the photo that has this shape,
+    /// resized with the filter `resize`.
+    public var size: [Int]
+    public var resize: String
+
+    public init(tokenizerSHA256: String, vocabulary: Int, size: [Int], resize: String) {
+        (self.tokenizerSHA256, self.vocabulary, self.size, self.resize) = (tokenizerSHA256, vocabulary, size, resize)
+    }
+}
+
+/// Visual tokens of many photos: HDF5 with `tokens` `[N, h, w]` int32 and `paths` `[N]`, the description in attributes.
+public enum TokenCache {
+    static let formatName = "beit-seg-tokens", formatVersion = 1
+
+    /// Writes a cache photo by photo; it appears with ``finish()``, whole or not at all.
+    public final class Writer {
+        private let writer: HDF5Writer
+        private let cells: Int
+        private var paths: [String] = []
+
+        /// - Parameter count: photos at most. Throws `HDF5Error`.
+        public init(_ file: String, _ description: TokenCacheDescription, grid: [Int], count: Int) throws {
+            writer = try HDF5Writer(file)
+            cells = grid[0] * grid[1]
+            try writer.setAttribute("format", TokenCache.formatName)
+            try writer.setAttribute("format_version", TokenCache.formatVersion)
+            try writer.setAttribute("tokenizer_sha256", description.tokenizerSHA256)
+            try writer.setAttribute("vocabulary", description.vocabulary)
+            try writer.setAttribute("height", description.size[0])
+            try writer.setAttribute("width", description.size[1])
+            try writer.setAttribute("resize", description.resize)
+            try writer.setAttribute("crop", "center")
+            try writer.create("/tokens", shape: [count] + grid, as: .int32)
+        }
+
+        /// The tokens of the next photos, photo by photo and row by row.
+        public func append(_ tokens: [Int32], _ paths: [String]) throws {
+            precondition(tokens.count == paths.count * cells, "\(tokens.count) tokens for \(paths.count) photos")
+            let rows = self.paths.count..<self.paths.count + paths.count
+            try tokens.withUnsafeBufferPointer { try writer.writeRows("/tokens", rows, ints: $0) }
+            self.paths += paths
+        }
+
+        public func finish() throws {
+            try writer.keepRows("/tokens", paths.count)
+            try writer.write("/paths", strings: paths)
+            try writer.commit()
+        }
+    }
+
+    /// A cache that has been written. Tokens stay in the file until they are asked for.
+    public final class Reader: Sendable {
+        public let description: TokenCacheDescription
+        public let paths: [String]
+        /// Rows and columns of tokens.
+        public let grid: [Int]
+        private let reader: HDF5Reader
+
+        /// Throws ``CheckpointError`` or `HDF5Error`.
+        public init(_ file: String) throws {
+            let reader = try HDF5Reader(file)
+            guard try reader.attribute("format") == TokenCache.formatName else {
+                throw CheckpointError.notTokens(file: file, reason: "this is no token cache")
+            }
+            let version = try reader.integerAttribute("format_version") ?? 0
+            guard version <= TokenCache.formatVersion else {
+                throw CheckpointError.newerFormat(file: file, version: version)
+            }
+            guard let digest = try reader.attribute("tokenizer_sha256"), let resize = try reader.attribute("resize"),
+                let vocabulary = try reader.integerAttribute("vocabulary"),
+                let height = try reader.integerAttribute("height"), let width = try reader.integerAttribute("width")
+            else { throw CheckpointError.notTokens(file: file, reason: "an attribute is missing") }
+            description = TokenCacheDescription(
+                tokenizerSHA256: digest, vocabulary: vocabulary, size: [height, width], resize: resize)
+            let shape = try reader.info("/tokens").shape
+            paths = try reader.readStrings("/paths")
+            guard shape.count == 3, shape[0] == paths.count else {
+                throw CheckpointError.notTokens(
+                    file: file, reason: "tokens have the shape \(shape) for \(paths.count) paths")
+            }
+            (grid, self.reader) = (Array(shape[1...]), reader)
+        }
+
+        /// The tokens of some photos, photo by photo and row by row. Throws where one is no word of the vocabulary.
+        public func tokens(_ photos: Range<Int>) throws -> [Int32] {
+            var tokens = [Int32](repeating: 0, count: photos.count * grid[0] * grid[1])
+            try tokens.withUnsafeMutableBufferPointer { try reader.readInts("/tokens", rows: photos, into: $0) }
+            guard tokens.allSatisfy({ (0..<description.vocabulary).contains(Int($0)) }) else {
+                throw CheckpointError.notTokens(
+                    file: reader.file, reason: "a token is not within 0 and \(description.vocabulary - 1)")
+            }
+            return tokens
+        }
+    }
+}

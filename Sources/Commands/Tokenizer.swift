@@ -1,0 +1,142 @@
+import ArgumentParser
+import Checkpoints
+import Evaluation
+
+struct Tokenizer: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tokenizer", abstract: "The image tokenizer (a discrete VAE): learn it, use it, look at it.",
+        discussion: """
+            Example: beit-seg tokenizer train --data photos/ --preset tiny -o runs/tokenizer
+            beit-seg tokenizer reconstruct -m runs/tokenizer/best.h5 photos/ -o pairs/ --sheet pairs.png
+            beit-seg tokenizer encode -m runs/tokenizer/best.h5 photos/ -o tokens.h5
+            """, subcommands: [TokenizerTrain.self, TokenizerEncode.self, TokenizerReconstruct.self])
+}
+
+/// Which tokenizer sees which photos.
+struct TokenizerInput: ParsableArguments {
+    @Argument(help: "An image, a folder, a .txt list of images, or - for a list on standard input.")
+    var paths: [String]
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("The tokenizer's checkpoint.", valueName: "file"))
+    var model: String
+
+    @Option(
+        help: ArgumentHelp(
+            "Pixels that the tokenizer sees; multiples of those a token stands for (default: the checkpoint's).",
+            valueName: "n|hxw"))
+    var size: SizeArgument?
+
+    func validate() throws {
+        if paths.isEmpty { throw ValidationError("name an image, a folder, a .txt list, or -") }
+    }
+
+    func images(excluding output: String) throws -> [InputImage] { try InputImages.find(paths, excluding: output) }
+
+    func tokenizer() throws -> PhotoTokenizer { try PhotoTokenizer(model, size: size?.sides) }
+}
+
+struct TokenizerEncode: Command {
+    static let configuration = CommandConfiguration(
+        commandName: "encode", abstract: "Write the visual tokens of photos.",
+        discussion: """
+            Example: beit-seg tokenizer encode -m tokenizer.h5 photos/ -o tokens.h5
+
+            Of each photo the largest central part of the size's shape is resized to it. The file holds tokens, [N, rows, \
+            columns], and paths, [N]; its attributes name the tokenizer by its SHA-256, the size and the filter.
+            """)
+
+    @OptionGroup var input: TokenizerInput
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("The file to write.", valueName: "file"))
+    var output: String
+
+    @OptionGroup var json: JSONOptions
+    @OptionGroup var common: CommonOptions
+
+    /// The result for programs.
+    private struct Report: Encodable {
+        var images = 0
+        var grid: [Int]
+        var vocabulary: Int
+        /// Different codes among all tokens.
+        var codes = 0
+        var failed: [String] = []
+    }
+
+    func execute() throws {
+        let images = try input.images(excluding: output)
+        let tokenizer = try input.tokenizer()
+        let cache = try TokenCache.Writer(
+            output, tokenizer.description, grid: tokenizer.grid, count: images.count)
+        var report = Report(grid: tokenizer.grid, vocabulary: tokenizer.description.vocabulary)
+        var seen: Set<Int32> = []
+        try tokenizer.encode(images) { _, error in
+            Console.error("\(error)")
+            report.failed.append("\(error)")
+        } _: { batch in
+            try cache.append(batch.tokens, batch.images.map(\.path))
+            seen.formUnion(batch.tokens)
+            report.images += batch.images.count
+            log.debug("\(report.images) of \(images.count) photos")
+        }
+        report.codes = seen.count
+        if report.images > 0 { try cache.finish() }
+        if json.json { try Console.print(json: report) }
+        let (rows, columns) = (report.grid[0], report.grid[1])
+        let summary =
+            report.images == 0
+            ? "no photo could be read, so \(output) is not written"
+            : "\(report.images) photos as \(rows)×\(columns) tokens in \(output), "
+                + "\(report.codes) of \(report.vocabulary) codes in use"
+        log.info("\(summary)")
+        if !report.failed.isEmpty { throw ExitCode(1) }
+    }
+}
+
+struct TokenizerReconstruct: Command {
+    static let configuration = CommandConfiguration(
+        commandName: "reconstruct", abstract: "Write photos beside what their visual tokens keep of them.",
+        discussion: "Example: beit-seg tokenizer reconstruct -m tokenizer.h5 photos/ -o pairs/ --sheet pairs.png")
+
+    @OptionGroup var input: TokenizerInput
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("The folder for the pairs.", valueName: "folder"))
+    var output: String
+
+    @Option(
+        help: ArgumentHelp(
+            "A PNG with the first \(Reconstruction.mostDrawn) pairs, four a row.", valueName: "file"))
+    var sheet: String?
+
+    @OptionGroup var json: JSONOptions
+    @OptionGroup var common: CommonOptions
+
+    /// The result for programs.
+    private struct Report: Encodable {
+        var images: [TokenizerRecord]
+        /// Means over the photos, for pixels within 0…1.
+        var mse: Double?
+        var l1: Double?
+    }
+
+    func execute() throws {
+        let images = try input.images(excluding: output)
+        let run = Reconstruction(try input.tokenizer(), output: output)
+        let records = try run.run(images, sheet: sheet) { record in
+            if let error = record.error { Console.error(error) } else { log.debug("\(record.path)") }
+        }
+        let done = records.filter { $0.error == nil }
+        let report = Report(images: records, mse: mean(done.compactMap(\.mse)), l1: mean(done.compactMap(\.l1)))
+        if json.json { try Console.print(json: report) }
+        let errors = zip(["squared error", "absolute error"], [report.mse, report.l1]).compactMap { name, value in
+            value.map { "\(name) \(Float($0))" }
+        }
+        let means = errors.isEmpty ? "" : "; mean " + errors.joined(separator: ", ")
+        log.info("\(done.count) photos beside their reconstructions in \(output)\(means)")
+        if done.count < records.count { throw ExitCode(1) }
+    }
+
+    private func mean(_ values: [Double]) -> Double? {
+        values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
+    }
+}

@@ -1,0 +1,74 @@
+import ImageIO
+import TensorCore
+
+/// Photos of one size, ready for a network.
+public struct PhotoBatch: Sendable {
+    /// `[B, H, W, 3]`, normalised.
+    public var pixels: Tensor
+    /// The files, to name them in an error.
+    public var images: [String]
+}
+
+/// Makes batches of photos without labels, at the size of the network.
+public struct PhotoBatches: Sendable {
+    public var paths: [String] { photos.paths }
+    private let photos: PhotoLoader
+    /// Height and width in pixels.
+    private let size: [Int]
+    private let scaling: PixelScaling
+    private let filter: ResizeFilter
+
+    /// - Parameter warn: hears of each damaged photo once, on any thread.
+    public init(
+        _ paths: [String], size: [Int], scaling: PixelScaling, filter: ResizeFilter,
+        warn: @escaping @Sendable (String) -> Void
+    ) {
+        (self.size, self.scaling, self.filter) = (size, scaling, filter)
+        photos = PhotoLoader(paths, warn: warn)
+    }
+
+    /// For learning: a random part of each photo, by the photo's place in the run.
+    ///
+    /// Throws ``DatasetError`` where too many photos are damaged.
+    public func training(
+        _ members: [(image: Int, place: Int)], seed: UInt64, _ augmentation: Augmentation
+    ) throws -> PhotoBatch {
+        // A part's side is seldom less than half of the photo's.
+        let side = 2 * (size.max() ?? 0)
+        return try batch(members.map(\.image), shrinkingTo: side) { index, photo in
+            var generator = RandomStream.augmentation.generator(seed: seed, members[index].place)
+            return augmentation(photo, height: size[0], width: size[1], filter: filter, &generator)
+        }
+    }
+
+    /// For validation: the central part.
+    public func validation(_ images: [Int]) throws -> PhotoBatch {
+        try batch(images) { $1.central(height: size[0], width: size[1], filter: filter) }
+    }
+
+    private func batch(
+        _ images: [Int], shrinkingTo side: Int? = nil, _ change: (Int, RGBImage) -> RGBImage
+    ) throws -> PhotoBatch {
+        let pixels = Tensor(uninitialized: [images.count] + size + [3])
+        var names: [String] = []
+        for (index, image) in images.enumerated() {
+            let (photo, name) = try photos.load(image, shrinkingTo: side)
+            scaling.write(change(index, photo), toPixels: pixels.rows(index..<index + 1).pointer)
+            names.append(name)
+        }
+        return PhotoBatch(pixels: pixels, images: names)
+    }
+}
+
+extension Augmentation {
+    /// A photo alone, changed and resized to `height` × `width` pixels.
+    func callAsFunction(
+        _ image: RGBImage, height: Int, width: Int, filter: ResizeFilter, _ generator: inout Philox
+    ) -> RGBImage {
+        let box = crop(width: image.width, height: image.height, &generator)
+        var image = image.resized(width: width, height: height, filter: filter, box: box)
+        if generator.bernoulli(flip) { image = image.flippedHorizontally() }
+        jitter(&image, &generator)
+        return image
+    }
+}

@@ -1,0 +1,32 @@
+extension RGBImage {
+    /// The largest central part that has the shape `width` : `height`, resized to that size. Of a square size: the short
+    /// side becomes the size, and the middle of the long one is kept.
+    public func central(height: Int, width: Int, filter: ResizeFilter) -> RGBImage {
+        let (w, h) = (Double(self.width), Double(self.height))
+        let scale = min(w / Double(width), h / Double(height))
+        let (boxWidth, boxHeight) = (min(w, scale * Double(width)), min(h, scale * Double(height)))
+        let box = Rectangle(
+            x: (w - boxWidth) / 2, y: (h - boxHeight) / 2, width: boxWidth, height: boxHeight)
+        return resized(width: width, height: height, filter: filter, box: box)
+    }
+
+    /// Pictures of one size in rows of `columns`, with white lines of `gap` pixels between them.
+    ///
+    /// - Precondition: there is a picture, and all have its size.
+    public static func sheet(_ pictures: [RGBImage], columns: Int, gap: Int = 2) -> RGBImage {
+        guard let first = pictures.first else { preconditionFailure("a sheet without pictures") }
+        precondition(pictures.allSatisfy { $0.width == first.width && $0.height == first.height })
+        let columns = min(columns, pictures.count), rows = (pictures.count + columns - 1) / columns
+        let width = columns * (first.width + gap) - gap
+        var pixels = [UInt8](repeating: 255, count: 3 * width * (rows * (first.height + gap) - gap))
+        for (index, picture) in pictures.enumerated() {
+            let top = index / columns * (first.height + gap), left = index % columns * (first.width + gap)
+            for y in 0..<first.height {
+                let (from, to) = (3 * first.width * y, 3 * ((top + y) * width + left))
+                pixels.replaceSubrange(
+                    to..<to + 3 * first.width, with: picture.pixels[from..<from + 3 * first.width])
+            }
+        }
+        return RGBImage(width: width, height: rows * (first.height + gap) - gap, pixels: pixels)
+    }
+}

@@ -1,0 +1,160 @@
+import Checkpoints
+import Datasets
+import Files
+import Foundation
+import Layers
+import Models
+
+/// Sizes of a tokenizer with the learning rate that suits them; `base` is DALL-E's.
+public enum TokenizerPreset: String, CaseIterable, Sendable {
+    case tiny, small, base
+
+    public var configuration: TokenizerConfiguration {
+        var result = TokenizerConfiguration()
+        switch self {
+        case .tiny: (result.hidden, result.vocabulary, result.codeWidth) = (32, 1024, 64)
+        case .small: (result.hidden, result.vocabulary) = (64, 4096)
+        case .base: break
+        }
+        return result
+    }
+
+    public var learningRate: Double {
+        switch self {
+        case .tiny: 1e-3
+        case .small: 5e-4
+        case .base: 1e-4
+        }
+    }
+}
+
+/// A plan for learning a tokenizer: from which photos, with which network, how.
+public struct TokenizerPlan: Sendable {
+    public var data: PhotoOptions
+    public var augmentation: Augmentation
+    public var tokenizer: TokenizerConfiguration
+    /// Changes to the architecture by name (`--set`).
+    public var changes = Checkpoints.Settings()
+    /// Height and width in pixels; BEiT's token view.
+    public var size = [112, 112]
+    /// Of the relaxed codes, at the start and at the end of its cosine.
+    public var temperatures = [1, 0.0625]
+    /// Updates until the last temperature is reached; nil for half the run, at most the paper's 150,000.
+    public var temperatureSteps: Int?
+    /// β once it has risen.
+    public var klWeight = 6.6
+    /// Updates until then; nil for a twentieth of the run, at most the paper's 5,000.
+    public var klSteps: Int?
+    public var recipe: Recipe
+    /// The command line, for the provenance.
+    public var command: String
+
+    public init(data: PhotoOptions, preset: TokenizerPreset, command: String) {
+        (self.data, self.command, tokenizer) = (data, command, preset.configuration)
+        recipe = TokenizerPlan.recipe(preset)
+        augmentation = Augmentation()
+        // The paper crops squares of 4/9 to 4/5 of the largest one's area, and leaves colours as they are.
+        (augmentation.area, augmentation.colorJitter) = ([0.4, 1], 0)
+    }
+
+    /// The paper's, with a batch for one machine; a narrower network bears a higher learning rate.
+    public static func recipe(_ preset: TokenizerPreset) -> Recipe {
+        var recipe = Recipe()
+        (recipe.batch, recipe.warmupEpochs, recipe.weightDecay, recipe.averageDecay) = (32, 0, 1e-4, 0.999)
+        recipe.learningRate = preset.learningRate
+        recipe.minimumLearningRate = preset.learningRate / 80
+        return recipe
+    }
+
+    /// What makes the plan impossible, in one sentence; nil if nothing does.
+    private var problem: String? {
+        if let problem = recipe.problem ?? data.problem ?? augmentation.problem { return problem }
+        guard temperatures.count == 2, temperatures.allSatisfy({ $0.isFinite && $0 >= 0.001 && $0 <= 100 }) else {
+            return "--temperature is a first and a last one such as 1,0.0625, each from 0.001 to 100"
+        }
+        if !klWeight.isFinite || klWeight < 0 { return "--kl-weight is \(klWeight), and must not be" }
+        for (name, steps) in [("temperature-steps", temperatureSteps), ("kl-steps", klSteps)] where steps ?? 0 < 0 {
+            return "--\(name) is \(steps ?? 0), and must be at least 0"
+        }
+        return nil
+    }
+
+    /// Throws ``PlanError`` or `ImportError` for a setting that makes no sense.
+    fileprivate func configuration() throws -> ModelConfiguration {
+        if let problem { throw PlanError(problem) }
+        let result = try changes.applied(to: .tokenizer(tokenizer))
+        if let problem = result.problem { throw PlanError(problem) }
+        guard let tokenizer = result.tokenizer, result.task == .tokenizer else {
+            throw PlanError("a tokenizer has no other parts than tokenizer.*")
+        }
+        let step = tokenizer.downsampling
+        guard size.count == 2, size.allSatisfy({ $0 >= step && $0 <= 1 << 14 && $0 % step == 0 }) else {
+            let text = size.map(String.init).joined(separator: "×")
+            throw PlanError("--size \(text): a token stands for \(step)×\(step) pixels; both sides must be multiples")
+        }
+        return result
+    }
+
+    /// The temperature and β by the step, of a run of so many.
+    fileprivate func schedules(steps: Int) -> (temperature: Schedule, klWeight: Schedule) {
+        (
+            Schedule(
+                .cosine, base: temperatures[0], final: temperatures[1],
+                steps: temperatureSteps ?? min(150_000, steps / 2)),
+            Schedule(.cosine, base: 0, final: klWeight, steps: klSteps ?? min(5_000, steps / 20))
+        )
+    }
+}
+
+extension Trainer where Task == TokenizerObjective {
+    /// Checks the photos, makes the model and the run's folder.
+    ///
+    /// - Parameter note: receives lines on the data and the model.
+    /// - Throws: ``PlanError``, ``DatasetError``, ``TrainingError``, `FileError`.
+    public convenience init(_ plan: TokenizerPlan, folder: RunFolder, note: (String) -> Void) throws {
+        let configuration = try plan.configuration()
+        let dataset = try PhotoDataset(plan.data, excluding: folder.path)
+        dataset.lines.forEach(note)
+        try plan.recipe.requireBatch(of: dataset.training.count)
+        if dataset.validation.isEmpty { note("warning: no photo is held out, so there will be no best.h5") }
+        let steps = plan.recipe.totalSteps(count: dataset.training.count)
+        let (temperature, klWeight) = plan.schedules(steps: steps)
+        guard
+            case .tokenizer(let model) = Model(configuration, Initializer(seed: plan.recipe.seed, style: .pretraining))
+        else { preconditionFailure("a configuration of another task") }
+        let tokenizer = model.configuration
+        let settings = TokenizerSettings(
+            data: plan.data, augmentation: plan.augmentation, configuration: configuration,
+            preprocessing: .tokenizer(size: plan.size), temperature: temperature, klWeight: klWeight,
+            provenance: Provenance(command: plan.command, seed: plan.recipe.seed, data: plan.data.folders))
+        let grid = plan.size.map { $0 / tokenizer.downsampling }
+        note(
+            "model: \(model.parameterCount) parameters; \(plan.size[0])×\(plan.size[1]) pixels become "
+                + "\(grid[0])×\(grid[1]) tokens of \(tokenizer.vocabulary)")
+        note(
+            "\(steps) steps; temperature \(temperature.base) to \(temperature.final) over \(temperature.steps), "
+                + "KL weight 0 to \(klWeight.final) over \(klWeight.steps)")
+        let objective = TokenizerObjective(settings, dataset, model, seed: plan.recipe.seed, folder: folder)
+        try folder.begin(Plan(settings: settings, recipe: plan.recipe))
+        self.init(objective, plan.recipe, folder: folder)
+    }
+
+    /// The run in `folder`, where its `last.h5` stands.
+    ///
+    /// Throws ``TrainingError``, ``CheckpointError``, ``DatasetError``, `FileError`.
+    public convenience init(resuming folder: RunFolder) throws {
+        let (state, saved) = try Self.state(in: folder, of: "a tokenizer's run")
+        let loaded = try Checkpoint.load(folder.last, task: .tokenizer, frozen: false)
+        guard case .tokenizer(let model) = loaded.model else { preconditionFailure("a model of another task") }
+        let dataset = try PhotoDataset(saved.settings.data, excluding: folder.path)
+        let objective = TokenizerObjective(saved.settings, dataset, model, seed: saved.recipe.seed, folder: folder)
+        self.init(objective, saved.recipe, folder: folder)
+        try restore(state, saved)
+    }
+
+    /// The contents of `config.json`.
+    private struct Plan: Encodable {
+        var settings: TokenizerSettings
+        var recipe: Recipe
+    }
+}
