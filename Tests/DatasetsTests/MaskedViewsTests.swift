@@ -104,7 +104,8 @@ private final class Album {
         try album.add("a.png", width: 90, height: 60)
         let views = try album.views(nil), photo = try decodeImage(views.paths[0])
         let batch = try views.training([(0, 3), (0, 4)])
-        let centre = photo.cropped(x: 25, y: 0, width: 40, height: 60).resized(width: 16, height: 24, filter: .lanczos)
+        let centre = photo.resized(
+            width: 16, height: 24, filter: .lanczos, box: Rectangle(x: 25, y: 0, width: 40, height: 60))
         #expect(batch.tokenViews == [centre, centre])
         #expect(Array(batch.mask[..<24]) != Array(batch.mask[24...]))
         #expect(batch.pixels.rows(0..<1).values == batch.pixels.rows(1..<2).values)
