@@ -54,19 +54,22 @@ public struct Provenance: Codable, Equatable, Sendable {
     public var data: [String]?
     /// SHA-256 of the file that it started from, in hexadecimal.
     public var parentSHA256: String?
+    /// The same of the tokenizer whose visual words a model predicts.
+    public var tokenizerSHA256: String?
     public var metrics: [String: Double]?
 
     public init(
         version: String = beitSegVersion, command: String, seed: UInt64? = nil, data: [String]? = nil,
-        parentSHA256: String? = nil, metrics: [String: Double]? = nil
+        parentSHA256: String? = nil, tokenizerSHA256: String? = nil, metrics: [String: Double]? = nil
     ) {
         (self.version, self.command, self.seed, self.data) = (version, command, seed, data)
-        (self.parentSHA256, self.metrics) = (parentSHA256, metrics)
+        (self.parentSHA256, self.tokenizerSHA256, self.metrics) = (parentSHA256, tokenizerSHA256, metrics)
     }
 
     enum CodingKeys: String, CodingKey {
         case version, command, seed, data, metrics
         case parentSHA256 = "parent_sha256"
+        case tokenizerSHA256 = "tokenizer_sha256"
     }
 }
 

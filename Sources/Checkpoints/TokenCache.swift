@@ -60,7 +60,7 @@ public enum TokenCache {
     }
 
     /// A cache that has been written. Tokens stay in the file until they are asked for.
-    public final class Reader {
+    public final class Reader: Sendable {
         public let description: TokenCacheDescription
         public let paths: [String]
         /// Rows and columns of tokens.

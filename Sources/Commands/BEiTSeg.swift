@@ -12,6 +12,7 @@ public struct BEiTSeg: ParsableCommand {
         Inspect.self,
         Import.self,
         Export.self,
+        Pretrain.self,
         Finetune.self,
         Tokenizer.self,
         Logits.self,

@@ -39,6 +39,9 @@ struct Finetune: Command {
             "Go on with a run, bit for bit, as it was begun; no other option than --threads.", valueName: "run"))
     var resume: String?
 
+    @Option(help: ArgumentHelp("Factor of each class in the loss, such as 1,2,2 (default: all 1).", valueName: "list"))
+    var classWeights: NumberList?
+
     @OptionGroup(title: "Architecture") var architecture: ArchitectureOptions
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions
     @OptionGroup(title: "Labels") var labels: LabelOptions
@@ -48,7 +51,9 @@ struct Finetune: Command {
     func validate() throws {
         guard resume == nil else {
             let extra = !data.isEmpty || output != nil || initial != "none" || architecture.isGiven || recipe.isGiven
-            if extra { throw ValidationError("--resume goes on with the run's own data, architecture and recipe") }
+            if extra || classWeights != nil {
+                throw ValidationError("--resume goes on with the run's own data, architecture and recipe")
+            }
             return
         }
         if data.isEmpty { throw ValidationError("--data is missing") }
@@ -74,12 +79,12 @@ struct Finetune: Command {
             data: labels.options(data),
             initial: scratch ? .random((architecture.preset ?? .base).backbone) : .checkpoint(initial),
             command: commandLine)
-        plan.augmentation = augmentation.augmentation
+        plan.augmentation = augmentation.augmentation()
         plan.changes = try Settings(architecture.set)
         plan.size = architecture.size?.sides
         plan.dropPath = architecture.dropPath
         plan.checkpointsBlocks = architecture.checkpointBlocks
-        plan.classWeights = recipe.classWeights?.values
+        plan.classWeights = classWeights?.values
         // The authors' fine-tuning lets early layers learn less; weights drawn at random all have to learn.
         if !scratch { plan.recipe.layerDecay = 0.65 }
         recipe.apply(to: &plan.recipe)

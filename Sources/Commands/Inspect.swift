@@ -162,6 +162,7 @@ private struct Inspection: Encodable {
         if let seed = provenance.seed { rows.append(("seed", "\(seed)")) }
         if let data = provenance.data { rows.append(("data", data.joined(separator: ", "))) }
         if let parent = provenance.parentSHA256 { rows.append(("parent", "SHA-256 \(parent)")) }
+        if let tokenizer = provenance.tokenizerSHA256 { rows.append(("tokenizer", "SHA-256 \(tokenizer)")) }
         for (name, value) in (provenance.metrics ?? [:]).sorted(by: { $0.key < $1.key }) {
             rows.append((name, "\(value)"))
         }

@@ -57,34 +57,32 @@ struct ArchitectureOptions: ParsableArguments {
 
 /// How it is trained; what is not given stays as the recipe has it.
 struct RecipeOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Passes over the training images (default: 100).", valueName: "n"))
+    @Option(help: ArgumentHelp("Passes over the training images (default: 100; pretrain: 800).", valueName: "n"))
     var epochs: Double?
     @Option(help: ArgumentHelp("Updates, instead of epochs.", valueName: "n"))
     var steps: Int?
-    @Option(help: ArgumentHelp("Images of one pass (default: 16).", valueName: "n"))
+    @Option(help: ArgumentHelp("Images of one pass (default: 16; pretrain: 32).", valueName: "n"))
     var batch: Int?
     @Option(help: ArgumentHelp("Passes before each update (default: 1).", valueName: "n"))
     var accumulate: Int?
-    @Option(help: ArgumentHelp("Peak learning rate (default: 0.0007).", valueName: "x"))
+    @Option(help: ArgumentHelp("Peak learning rate (default: 0.0007; pretrain: by batch).", valueName: "x"))
     var lr: Double?
-    @Option(help: ArgumentHelp("Learning rate at the end (default: 1e-06).", valueName: "x"))
+    @Option(help: ArgumentHelp("Learning rate at the end (default: 1e-06; pretrain: 1e-05).", valueName: "x"))
     var minLr: Double?
-    @Option(help: ArgumentHelp("Epochs of linear warm-up (default: 5).", valueName: "n"))
+    @Option(help: ArgumentHelp("Epochs of linear warm-up (default: 5; pretrain: 10).", valueName: "n"))
     var warmupEpochs: Double?
     @Option(help: ArgumentHelp("Decoupled weight decay (default: 0.05).", valueName: "x"))
     var weightDecay: Double?
     @Option(
         help: ArgumentHelp(
-            "Learning rate of a block relative to the next (default: 0.65 from a checkpoint, 1 from scratch).",
+            "Learning rate of a block relative to the next (default: 1; finetune from a checkpoint: 0.65).",
             valueName: "x"))
     var layerDecay: Double?
-    @Option(help: ArgumentHelp("Largest L2 norm of the gradient (default: no limit).", valueName: "x"))
+    @Option(help: ArgumentHelp("Largest L2 norm of the gradient (default: no limit; pretrain: 3).", valueName: "x"))
     var clipGrad: Double?
     @Option(
         help: ArgumentHelp("Decay of a moving average of the weights, such as 0.999 (default: none).", valueName: "x"))
     var ema: Double?
-    @Option(help: ArgumentHelp("Factor of each class in the loss, such as 1,2,2 (default: all 1).", valueName: "list"))
-    var classWeights: NumberList?
     @Option(help: ArgumentHelp("Seed of weights, order and augmentation (default: 0).", valueName: "n"))
     var seed: UInt64?
     @Option(help: ArgumentHelp("Epochs between validations (default: 1).", valueName: "n"))
@@ -95,7 +93,6 @@ struct RecipeOptions: ParsableArguments {
     var isGiven: Bool {
         let given: [Any?] = [
             epochs, steps, batch, accumulate, lr, minLr, warmupEpochs, weightDecay, layerDecay, clipGrad, ema,
-            classWeights,
             seed, evalEvery, checkpointEvery,
         ]
         return given.contains { $0 != nil }
@@ -144,19 +141,26 @@ struct LabelOptions: ParsableArguments {
 
 /// How training images are changed.
 struct AugmentationOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Smallest share of a photo's area that a random crop takes.", valueName: "x"))
-    var cropArea: Float = 0.25
     @Option(
-        help: ArgumentHelp("Brightness, contrast and saturation change by a factor within 1 ± this.", valueName: "x"))
-    var colorJitter: Float = 0.4
-    @Flag(inversion: .prefixedNo, help: "Show a mirror image every other time.")
-    var flip = true
+        help: ArgumentHelp(
+            "Smallest share of a photo's area that a random crop takes (default: 0.25; pretrain: 0.08).",
+            valueName: "x"))
+    var cropArea: Float?
+    @Option(
+        help: ArgumentHelp(
+            "Brightness, contrast and saturation change by a factor within 1 ± this (default: 0.4).", valueName: "x"))
+    var colorJitter: Float?
+    @Flag(inversion: .prefixedNo, help: "Show a mirror image every other time (default: --flip).")
+    var flip: Bool?
 
-    var augmentation: Augmentation {
-        var result = Augmentation()
-        result.area = [cropArea, 1]
-        result.colorJitter = colorJitter
-        result.flip = flip ? 0.5 : 0
+    var isGiven: Bool { cropArea != nil || colorJitter != nil || flip != nil }
+
+    /// `standard` with what is given changed.
+    func augmentation(of standard: Augmentation = Augmentation()) -> Augmentation {
+        var result = standard
+        if let cropArea { result.area = [cropArea, 1] }
+        result.colorJitter = colorJitter ?? result.colorJitter
+        if let flip { result.flip = flip ? 0.5 : 0 }
         return result
     }
 }

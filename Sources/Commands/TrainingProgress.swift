@@ -29,9 +29,13 @@ final class TrainingProgress {
     }
 
     private func show(_ report: StepReport) {
+        let metrics = (report.metrics ?? [:]).sorted { $0.key < $1.key }.map {
+            String(format: "%@ %.4f  ", $0.key, $0.value)
+        }
         let text = String(
-            format: "step %d/%d  epoch %.1f  loss %.4f  lr %.2e  %.1f images/s  %@ left", report.step, report.steps,
-            report.epoch, report.loss, report.learningRate, report.imagesPerSecond, time(report.secondsLeft))
+            format: "step %d/%d  epoch %.1f  loss %.4f  %@lr %.2e  %.1f images/s  %@ left", report.step, report.steps,
+            report.epoch, report.loss, metrics.joined(), report.learningRate, report.imagesPerSecond,
+            time(report.secondsLeft))
         if isTerminal {
             let filled = 20 * report.step / max(1, report.steps)
             let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 20 - filled)

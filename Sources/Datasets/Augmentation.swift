@@ -33,7 +33,7 @@ public struct Augmentation: Codable, Equatable, Sendable {
         var mask = mask.resized(width: width, height: height, box: box)
         var image = image.resized(width: width, height: height, filter: .bilinear, box: box)
         if generator.bernoulli(flip) { (image, mask) = (image.flippedHorizontally(), mask.flippedHorizontally()) }
-        if colorJitter > 0 { jitter(&image, &generator) }
+        jitter(&image, &generator)
         return (image, mask)
     }
 
@@ -54,6 +54,7 @@ public struct Augmentation: Codable, Equatable, Sendable {
     }
 
     func jitter(_ image: inout RGBImage, _ generator: inout Philox) {
+        guard colorJitter > 0 else { return }
         let order = generator.permutation(3)
         for kind in order {
             let factor = generator.uniform(1 - colorJitter..<1 + colorJitter)

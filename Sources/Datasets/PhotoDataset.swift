@@ -118,6 +118,23 @@ public struct PhotoDataset: Sendable {
             reason: "\(unreadable.count) of \(count) photos cannot be read, the first is \(first)")
     }
 
+    /// Leaves out the photos that something needed is not there for; ``fingerprint`` stays that of the listing.
+    ///
+    /// - Parameter what: what is not there, for people.
+    /// - Throws: ``DatasetError`` if they are more than a few.
+    public mutating func keep(_ isKept: (String) -> Bool, lacking what: String) throws(DatasetError) {
+        let all = training + validation, lost = all.filter { !isKept($0) }
+        guard let first = lost.first else { return }
+        guard lost.count <= max(1, all.count / PhotoDataset.tolerance), lost.count < all.count else {
+            throw DatasetError(
+                .invalid, path: "data check",
+                reason: "\(lost.count) of \(all.count) photos have no \(what), the first is \(first)")
+        }
+        training.removeAll { !isKept($0) }
+        validation.removeAll { !isKept($0) }
+        unreadable += lost.map { "\($0): it has no \(what)" }
+    }
+
     /// The findings for people to read.
     public var lines: [String] {
         let most = 20

@@ -39,6 +39,6 @@ extension RGBImage {
     public init(_ pictures: Tensor, _ index: Int) {
         let (height, width) = (pictures.shape[1], pictures.shape[2])
         let values = pictures.rows(index..<index + 1).buffer
-        self.init(width: width, height: height, pixels: values.map { UInt8((255 * $0).rounded()) })
+        self.init(width: width, height: height, pixels: values.map { $0.isNaN ? 0 : UInt8((255 * $0).rounded()) })
     }
 }

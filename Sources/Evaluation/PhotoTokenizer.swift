@@ -4,7 +4,6 @@ import Files
 import Foundation
 import ImageIO
 import Models
-import Ops
 import TensorCore
 
 /// A tokenizer of a file, and how it sees photos: the largest central part of the size's shape, resized to it.
@@ -52,14 +51,13 @@ public struct PhotoTokenizer {
         for (index, view) in views.enumerated() {
             scaling.write(view, toPixels: pixels.rows(index..<index + 1).pointer)
         }
-        return model.encoder(Variable(pixels), Tape(.inference)).value.argmax()
+        return model.tokens(of: pixels)
     }
 
     /// The pictures that tokens stand for.
     public func pictures(_ tokens: [Int32]) -> [RGBImage] {
         let count = tokens.count / (grid[0] * grid[1])
-        let codes = model.oneHot(tokens, [count] + grid)
-        let pictures = DiscreteVAE.pictures(model.decoder(Variable(codes), Tape(.inference)).value)
+        let pictures = model.pictures(of: tokens, [count] + grid)
         return (0..<count).map { RGBImage(pictures, $0) }
     }
 

@@ -56,8 +56,18 @@ public struct ClassifierConfiguration: Codable, Equatable, Sendable {
 
 /// The head of masked image modeling.
 public struct MIMConfiguration: Codable, Equatable, Sendable {
-    /// V, the number of visual words.
+    /// What the head regresses in place of visual words (BEiT's ablation): the 3·P² pixels of a patch.
+    public enum PixelTarget: String, Codable, CaseIterable, Sendable {
+        /// As the network sees them.
+        case raw
+        /// Each patch with mean 0 and variance 1.
+        case normalised
+    }
+
+    /// V, the number of visual words; 3·P² for pixels.
     public var vocabulary = 8192
+    /// Nil for visual words.
+    public var pixels: PixelTarget?
     public init() {}
 }
 

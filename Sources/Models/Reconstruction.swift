@@ -1,7 +1,17 @@
 import Foundation
+import Ops
 import TensorCore
 
 extension DiscreteVAE {
+    /// The most likely visual token of each cell, row-major over `[B, h, w]`.
+    /// - Parameter pixels: `[B, H, W, 3]`, mapped to 0.1 … 0.9.
+    public func tokens(of pixels: Tensor) -> [Int32] { encoder(Variable(pixels), Tape(.inference)).value.argmax() }
+
+    /// The mean pictures `[B, H, W, 3]` within 0…1 that visual tokens stand for, row-major over `shape` `[B, h, w]`.
+    public func pictures(of tokens: [Int32], _ shape: [Int]) -> Tensor {
+        DiscreteVAE.pictures(decoder(Variable(oneHot(tokens, shape)), Tape(.inference)).value)
+    }
+
     /// Visual tokens, row-major over `shape` `[B, h, w]`, as codes for the decoder: `[B, h, w, V]` with a 1 each.
     ///
     /// - Precondition: every token is in `0..<V`.

@@ -1,6 +1,7 @@
 import Checkpoints
 import Layers
 import Ops
+import TensorCore
 
 /// What a run learns: its model, batches and loss, and how it is judged.
 public protocol Objective: AnyObject {
@@ -29,6 +30,16 @@ public protocol Objective: AnyObject {
     func validate() throws -> Validation?
     /// What the checkpoint says of the model.
     func description(metrics: [String: Double]) -> ModelDescription
+
+    /// Tensors that change from step to step beside the model, in place: kept in the checkpoint, for resuming.
+    var state: [(path: String, tensor: Tensor)] { get }
+    /// What the log says of the updates since the last call, beside the loss.
+    func takeMetrics() -> [String: Double]
+}
+
+extension Objective {
+    public var state: [(path: String, tensor: Tensor)] { [] }
+    public func takeMetrics() -> [String: Double] { [:] }
 }
 
 extension Objective {

@@ -40,6 +40,14 @@ public struct Recipe: Codable, Equatable, Sendable {
         Int((warmupEpochs * Double(count) / Double(imagesPerStep(workers: workers))).rounded())
     }
 
+    /// Throws ``PlanError`` where a batch would hold a photo twice.
+    func requireBatch(of count: Int) throws(PlanError) {
+        guard batch <= count else {
+            throw PlanError(
+                "--batch \(batch) is more than the \(count) photos to learn from; give a smaller one, or more photos")
+        }
+    }
+
     /// What makes the recipe impossible, in one sentence; nil if nothing does.
     public var problem: String? {
         let counts = [("batch", batch), ("accumulate", accumulate), ("eval-every", evaluateEvery)]

@@ -8,17 +8,24 @@ public struct RunFolder: Sendable {
     public var best: String { path + "/best.h5" }
     var log: String { path + "/log.jsonl" }
     var config: String { path + "/config.json" }
+    /// Of masked image modeling: what is predicted for a few photos.
+    var predictions: String { path + "/predictions.png" }
 
     public init(_ path: String) { self.path = path }
 
     /// Makes the folder for a new run. Throws ``TrainingError`` if a run is there, or `FileError`.
     public func begin(_ settings: some Encodable) throws {
-        guard !FileManager.default.fileExists(atPath: last) else { throw TrainingError.occupied(folder: path) }
+        try requireFree()
         AtomicFile.removeAbandoned(in: path)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
         try AtomicFile.write(String(decoding: try encoder.encode(settings), as: UTF8.self) + "\n", to: config)
         try AtomicFile.write("", to: log)
+    }
+
+    /// Throws ``TrainingError`` if a run is there.
+    func requireFree() throws {
+        guard !FileManager.default.fileExists(atPath: last) else { throw TrainingError.occupied(folder: path) }
     }
 
     /// Forgets what was logged after `step`, because it will happen again.

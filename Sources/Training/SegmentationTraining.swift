@@ -70,11 +70,7 @@ extension Trainer where Task == SegmentationObjective {
     ///
     /// Throws ``TrainingError``, ``CheckpointError``, ``DatasetError``.
     public convenience init(resuming folder: RunFolder) throws {
-        guard FileManager.default.fileExists(atPath: folder.last), let state = try Checkpoint.loadTraining(folder.last)
-        else { throw TrainingError.nothingToResume(folder: folder.path) }
-        guard let saved = try? JSONDecoder().decode(Saved.self, from: Data(state.json.utf8)) else {
-            throw TrainingError.changed(folder: folder.path, what: "it is not the state of a segmentation run")
-        }
+        let (state, saved) = try Self.state(in: folder, of: "a segmentation run")
         let loaded = try Checkpoint.load(folder.last, task: .segmentation, frozen: false)
         guard case .segmentation(let model) = loaded.model else { preconditionFailure("a model of another task") }
         let objective = try SegmentationObjective(

@@ -20,20 +20,21 @@ struct StartingPoint {
     /// Of the checkpoint: its model, configuration and digest.
     var parent: (model: any Module, configuration: ModelConfiguration, sha256: String)?
 
-    /// Throws ``CheckpointError`` and `HDF5Error`, or ``TrainingError`` for a model without a backbone.
-    init(_ weights: InitialWeights) throws {
+    /// - Parameter task: what the run is to learn.
+    /// - Throws: ``CheckpointError`` and `HDF5Error`, also for a model without a backbone.
+    init(_ weights: InitialWeights, for task: ModelTask = .segmentation) throws {
         switch weights {
         case .random(let backbone):
             (self.backbone, preprocessing) = (backbone, Preprocessing(size: backbone.imageSize))
         case .checkpoint(let path):
             let (model, description) = try Checkpoint.load(path, frozen: false)
             guard let backbone = description.configuration.backbone else {
-                throw CheckpointError.wrongTask(file: path, found: description.task, wanted: .segmentation)
+                throw CheckpointError.wrongTask(file: path, found: description.task, wanted: task)
             }
             (self.backbone, preprocessing) = (backbone, description.preprocessing)
             parent = (model.module, description.configuration, try SHA256.hexDigest(ofFile: path))
             // Fine-tuning has a table in each block, which starts as a copy of the shared one.
-            if backbone.position == .relativeShared { self.backbone.position = .relative }
+            if backbone.position == .relativeShared && task != .mim { self.backbone.position = .relative }
         }
     }
 }

@@ -123,7 +123,7 @@ public final class TokenizerObjective: Objective {
 
 extension Array {
     /// At most `count` elements, evenly spread.
-    fileprivate func sample(_ count: Int) -> [Element] {
+    func sample(_ count: Int) -> [Element] {
         self.count <= count ? self : (0..<count).map { self[$0 * self.count / count] }
     }
 }

@@ -115,11 +115,7 @@ extension Trainer where Task == TokenizerObjective {
         let configuration = try plan.configuration()
         let dataset = try PhotoDataset(plan.data, excluding: folder.path)
         dataset.lines.forEach(note)
-        guard plan.recipe.batch <= dataset.training.count else {
-            throw PlanError(
-                "--batch \(plan.recipe.batch) is more than the \(dataset.training.count) photos to learn from; "
-                    + "give a smaller one, or more photos")
-        }
+        try plan.recipe.requireBatch(of: dataset.training.count)
         if dataset.validation.isEmpty { note("warning: no photo is held out, so there will be no best.h5") }
         let steps = plan.recipe.totalSteps(count: dataset.training.count)
         let (temperature, klWeight) = plan.schedules(steps: steps)
@@ -147,11 +143,7 @@ extension Trainer where Task == TokenizerObjective {
     ///
     /// Throws ``TrainingError``, ``CheckpointError``, ``DatasetError``, `FileError`.
     public convenience init(resuming folder: RunFolder) throws {
-        guard FileManager.default.fileExists(atPath: folder.last), let state = try Checkpoint.loadTraining(folder.last)
-        else { throw TrainingError.nothingToResume(folder: folder.path) }
-        guard let saved = try? JSONDecoder().decode(Saved.self, from: Data(state.json.utf8)) else {
-            throw TrainingError.changed(folder: folder.path, what: "it is not the state of a tokenizer's run")
-        }
+        let (state, saved) = try Self.state(in: folder, of: "a tokenizer's run")
         let loaded = try Checkpoint.load(folder.last, task: .tokenizer, frozen: false)
         guard case .tokenizer(let model) = loaded.model else { preconditionFailure("a model of another task") }
         let dataset = try PhotoDataset(saved.settings.data, excluding: folder.path)

@@ -74,8 +74,13 @@ public final class Trainer<Task: Objective> {
             while progress.step < end {
                 let update = try step(batches)
                 progress.step += 1
-                if let event = meter.add(update, step: progress.step, epoch: epoch) {
-                    if case .step(let line) = event { try folder.append(line) }
+                if var event = meter.add(update, step: progress.step, epoch: epoch) {
+                    if case .step(var line) = event {
+                        let metrics = objective.takeMetrics()
+                        line.metrics = metrics.isEmpty ? nil : metrics
+                        try folder.append(line)
+                        event = .step(line)
+                    }
                     report(event)
                 }
                 try afterStep(report)
@@ -173,11 +178,22 @@ extension Trainer {
         try Checkpoint.save(objective.model, objective.description(metrics: metrics), training: state, to: folder.last)
     }
 
-    /// Moments and averages, in tensors that the trainer updates in place.
+    /// Moments, averages and the objective's own, in tensors that are updated in place.
     private var stateTensors: [(path: String, tensor: Tensor)] {
         zip(objective.model.parameters, optimizer.moments).flatMap { named, moments in
             [("moments/first/" + named.path, moments.first), ("moments/second/" + named.path, moments.second)]
-        } + (average?.state ?? [])
+        } + (average?.state ?? []) + objective.state.map { ("objective/" + $0.path, $0.tensor) }
+    }
+
+    /// What `last.h5` keeps beside the model. Throws ``TrainingError``, ``CheckpointError``, `HDF5Error`.
+    /// - Parameter kind: what the run must be, for the error.
+    static func state(in folder: RunFolder, of kind: String) throws -> (TrainingState, Saved) {
+        guard FileManager.default.fileExists(atPath: folder.last), let state = try Checkpoint.loadTraining(folder.last)
+        else { throw TrainingError.nothingToResume(folder: folder.path) }
+        guard let saved = try? JSONDecoder().decode(Saved.self, from: Data(state.json.utf8)) else {
+            throw TrainingError.changed(folder: folder.path, what: "it is not the state of \(kind)")
+        }
+        return (state, saved)
     }
 
     /// Takes over where `last.h5` stood; the model has its weights already. Throws ``TrainingError``.

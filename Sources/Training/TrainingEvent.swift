@@ -20,9 +20,11 @@ public struct StepReport: Codable, Sendable {
     public var gradientNorm: Double
     public var imagesPerSecond: Double
     public var secondsLeft: Double
+    /// What the objective counts beside the loss, over the same updates; nil where it counts nothing.
+    public var metrics: [String: Double]?
 
     enum CodingKeys: String, CodingKey {
-        case step, steps, epoch, loss
+        case step, steps, epoch, loss, metrics
         case learningRate = "lr"
         case gradientNorm = "grad_norm"
         case imagesPerSecond = "images_per_s"

@@ -1,0 +1,161 @@
+import ArgumentParser
+import Checkpoints
+import Datasets
+import Models
+import Training
+
+extension MaskGenerator.Kind: ExpressibleByArgument {}
+extension MIMConfiguration.PixelTarget: ExpressibleByArgument {}
+extension BackboneConfiguration.Position: ExpressibleByArgument {}
+
+struct Pretrain: Command {
+    static let configuration = CommandConfiguration(
+        commandName: "pretrain", abstract: "Masked image modeling: learn from photos without labels.",
+        discussion: """
+            Hides patches of photos and learns to predict the visual tokens that a tokenizer (see `tokenizer train`) \
+            gives them, or their pixels. The result is a start for `finetune --init`.
+
+            Example: beit-seg pretrain --data photos/ --tokenizer tokenizer.h5 --preset tiny -o runs/mim
+            beit-seg pretrain --data photos/ --tokens tokens.h5 --tokenizer tokenizer.h5 -o runs/cached
+            beit-seg pretrain --data photos/ more/ --objective pixels --pixels normalised -o runs/pixels
+            beit-seg pretrain --resume runs/mim
+
+            The folder RUN/ receives last.h5 (complete state), best.h5 (best validation), log.jsonl, config.json and \
+            predictions.png (masked input, decoded predicted tokens, decoded true tokens). The recipe is the authors': 800 epochs, batch 32, AdamW, weight decay 0.05, cosine from \
+            0.0015·√(images an update ÷ 2048) to 0.00001 after a warm-up of 10 epochs (at most a tenth of the run), \
+            gradients clipped at 3 (large models: 1), drop path 0.1.
+            """)
+
+    enum Prediction: String, ExpressibleByArgument, CaseIterable { case tokens, pixels }
+    enum Predicted: String, ExpressibleByArgument, CaseIterable { case masked, all }
+
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp(
+            "Folders of photos, searched with all that is below them; of data sets for segmentation the masks are left out.",
+            valueName: "dir"))
+    var data: [String] = []
+
+    @Option(help: ArgumentHelp("The tokenizer whose visual tokens are predicted.", valueName: "file"))
+    var tokenizer: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Visual tokens of the photos, written by `tokenizer encode`: faster, but without random crops. --tokenizer beside it draws pictures of the predictions.",
+            valueName: "cache"))
+    var tokens: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Pixels that the tokenizer sees (default: the checkpoint's, such as 112).", valueName: "n|hxw"))
+    var tokenSize: SizeArgument?
+
+    @Option(
+        name: .customLong("init"),
+        help: ArgumentHelp("The first weights: a checkpoint of any task, or `none`.", valueName: "file"))
+    var initial = "none"
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("The folder of the run.", valueName: "run"))
+    var output: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Go on with a run, bit for bit, as it was begun; no other option than --threads.", valueName: "run"))
+    var resume: String?
+
+    @Option(help: "What is predicted (default: tokens).")
+    var objective: Prediction?
+
+    @Option(help: "Pixels as the network sees them, or each patch with mean 0 and variance 1 (default: raw).")
+    var pixels: MIMConfiguration.PixelTarget?
+
+    @Option(help: "The patches that the loss counts (default: masked).")
+    var predict: Predicted?
+
+    @Option(help: "How the hidden patches are chosen (default: blockwise).")
+    var masking: MaskGenerator.Kind?
+
+    @Option(help: ArgumentHelp("Hidden patches of a photo (default: 75 of 196, in proportion).", valueName: "n"))
+    var maskPatches: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Share of the photos that is held out, where a folder has no `val` (default: 0.05).", valueName: "share"))
+    var validation: Double?
+
+    @Option(help: "How patches know their place (default: relative-shared, or that of the checkpoint).")
+    var position: BackboneConfiguration.Position?
+
+    @OptionGroup(title: "Architecture") var architecture: ArchitectureOptions
+    @OptionGroup(title: "Recipe") var recipe: RecipeOptions
+    @OptionGroup(title: "Augmentation") var augmentation: AugmentationOptions
+    @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        guard resume == nil else {
+            let given: [Any?] = [
+                output, tokenizer, tokens, tokenSize, objective, pixels, predict, masking, maskPatches, validation,
+                position,
+            ]
+            let extra = !data.isEmpty || initial != "none" || given.contains { $0 != nil }
+            if extra || architecture.isGiven || recipe.isGiven || augmentation.isGiven {
+                throw ValidationError("--resume goes on with the run's own data, architecture and recipe")
+            }
+            return
+        }
+        if data.isEmpty { throw ValidationError("--data is missing") }
+        if output == nil { throw ValidationError("--output is missing: the folder of the run") }
+        if initial != "none" && architecture.preset != nil {
+            throw ValidationError("--preset and --init exclude each other: the checkpoint has its architecture")
+        }
+        if objective == .pixels {
+            if tokenizer != nil || tokens != nil || tokenSize != nil {
+                throw ValidationError("--objective pixels takes no tokenizer and no tokens")
+            }
+            return
+        }
+        if pixels != nil { throw ValidationError("--pixels belongs to --objective pixels") }
+        if tokens == nil && tokenizer == nil {
+            throw ValidationError(
+                "--tokenizer is missing (`tokenizer train` makes one; --objective pixels needs none)")
+        }
+        if tokens != nil && (augmentation.isGiven || tokenSize != nil) {
+            throw ValidationError(
+                "--tokens fixes what each photo shows: --crop-area, --color-jitter, --flip and --token-size do not go "
+                    + "with it")
+        }
+    }
+
+    mutating func execute() throws {
+        let folder = RunFolder(resume ?? output ?? "")
+        let progress = TrainingProgress(quiet: common.quiet)
+        let trainer =
+            if resume != nil { try Trainer<MaskedImageObjective>(resuming: folder) } else {
+                try Trainer(try plan(), folder: folder) { log.info("\($0)") }
+            }
+        try trainer.run { progress.show($0) }
+    }
+
+    private func plan() throws -> MaskedImagePlan {
+        let preset = architecture.preset ?? .base
+        let target: MaskedImagePlan.Target =
+            if let tokens { .cached(tokens, tokenizer: tokenizer) } else if let tokenizer { .tokens(tokenizer) } else {
+                .pixels(pixels ?? .raw)
+            }
+        var plan = MaskedImagePlan(
+            data: PhotoOptions(data), initial: initial == "none" ? .random(preset.backbone) : .checkpoint(initial),
+            target: target, command: commandLine)
+        plan.data.validationShare = validation ?? plan.data.validationShare
+        (plan.position, plan.maskedPatches, plan.tokenSize) = (position, maskPatches, tokenSize?.sides)
+        (plan.masking, plan.predictsAll) = (masking ?? .blockwise, predict == .all)
+        plan.augmentation = augmentation.augmentation(of: MaskedViews.augmentation)
+        plan.changes = try Settings(architecture.set)
+        (plan.size, plan.dropPath) = (architecture.size?.sides, architecture.dropPath)
+        plan.checkpointsBlocks = architecture.checkpointBlocks
+        plan.recipe = .pretraining(batch: recipe.batch ?? 32, accumulate: recipe.accumulate ?? 1)
+        if ![.tiny, .small, .base].contains(preset) { plan.recipe.clipGradient = 1 }
+        recipe.apply(to: &plan.recipe)
+        plan.limitsWarmup = recipe.warmupEpochs == nil
+        return plan
+    }
+}

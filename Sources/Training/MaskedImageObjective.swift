@@ -1,0 +1,279 @@
+import Checkpoints
+import Datasets
+import Foundation
+import ImageIO
+import Layers
+import Logging
+import Models
+import Ops
+import TensorCore
+
+/// Everything that makes a run of masked image modeling anew, beside the recipe.
+public struct MaskedImageSettings: Codable, Sendable {
+    var data: PhotoOptions
+    /// Nil where the tokens of a cache fix what each photo shows.
+    var augmentation: Augmentation?
+    var masking: MaskGenerator
+    /// Whether the loss counts all patches, not only the hidden ones.
+    var predictsAll: Bool
+    /// Nil where pixels are predicted, or tokens come from a cache and no picture shows them.
+    var tokenizer: PinnedFile?
+    /// Height and width in pixels of what the tokenizer sees.
+    var tokenSize: [Int]?
+    /// The tokens of all photos, if they are known beforehand.
+    var cache: PinnedFile?
+    var configuration: ModelConfiguration
+    var preprocessing: Preprocessing
+    /// Gradient checkpointing (see ``Backbone/checkpointsBlocks``).
+    var checkpointsBlocks: Bool
+    var provenance: Provenance
+}
+
+/// Learns to predict what hidden patches show (BEiT §2.3): their visual tokens by cross-entropy, or, as an ablation,
+/// their pixels by squared error.
+public final class MaskedImageObjective: Objective {
+    public let settings: MaskedImageSettings
+    public var model: any Module { network }
+    private let network: MaskedImageModel
+    private let target: Target
+    private let training: MaskedViews
+    /// Without photos if none are held out.
+    private let validation: MaskedViews
+    private let cache: CachedTokens?
+    public let fingerprint: UInt64
+    /// Where the picture of a validation goes.
+    private let picture: String
+    private var counts = PredictionCounts()
+    /// How often each token was to be predicted, forgetting slowly: `[V]`.
+    private let histogram: Tensor
+
+    private enum Target {
+        /// Their pictures need the tokenizer; without one, all tokens come from the cache.
+        case tokens(VisualTokenizer?)
+        case pixels(MIMConfiguration.PixelTarget)
+    }
+
+    /// What gives photos their tokens.
+    struct Sources {
+        var tokenizer: VisualTokenizer?
+        var cache: CachedTokens?
+
+        /// V; nil where there are no tokens.
+        var vocabulary: Int? { cache?.description.vocabulary ?? tokenizer?.vocabulary }
+        /// Of the tokenizer's file, in hexadecimal.
+        var tokenizerSHA256: String? { cache?.description.tokenizerSHA256 ?? tokenizer?.source.sha256 }
+    }
+
+    /// Photos that are scored at a validation, at most; an even sample of those held out.
+    private static let mostScored = 256
+    /// Photos of a picture, at most.
+    private static let mostDrawn = 4
+
+    /// - Precondition: there is a source of tokens unless the configuration says that pixels are predicted.
+    init(
+        _ settings: MaskedImageSettings, _ photos: PhotoDataset, _ network: MaskedImageModel, _ sources: Sources,
+        seed: UInt64, picture: String
+    ) {
+        (self.settings, self.network, self.picture) = (settings, network, picture)
+        network.backbone.checkpointsBlocks = settings.checkpointsBlocks
+        if let pixels = settings.configuration.mim?.pixels {
+            target = .pixels(pixels)
+        } else {
+            precondition(sources.vocabulary != nil, "nothing to predict")
+            target = .tokens(sources.tokenizer)
+        }
+        let views = { (paths: [String]) in
+            MaskedViews(
+                paths, size: network.backbone.configuration.imageSize,
+                tokenView: sources.cache == nil ? sources.tokenizer?.view : nil,
+                scaling: PixelScaling(mean: settings.preprocessing.mean, std: settings.preprocessing.std),
+                masking: settings.masking, augmentation: settings.augmentation, seed: seed
+            ) { Logger(label: "beit-seg").warning("\($0)") }
+        }
+        (training, validation) = (views(photos.training), views(photos.validation.sample(Self.mostScored)))
+        (cache, fingerprint) = (sources.cache, photos.fingerprint)
+        histogram = .zeros([sources.vocabulary ?? 1])
+    }
+
+    public var depth: Int { network.backbone.configuration.depth }
+    public var count: Int { training.paths.count }
+
+    public var loader: @Sendable ([(image: Int, place: Int)]) throws -> MaskedBatch {
+        { [training, cache] in
+            var batch = try training.training($0)
+            batch.tokens = try cache?.tokens(of: batch.images) ?? []
+            return batch
+        }
+    }
+
+    public func images(of batch: MaskedBatch) -> [String] { batch.images }
+
+    public func loss(_ batch: MaskedBatch, _ tape: Tape) -> Variable {
+        let pass = pass(batch, everywhere: settings.predictsAll, tape)
+        counts.add(pass)
+        note(pass.labels)
+        return pass.loss
+    }
+
+    public var state: [(path: String, tensor: Tensor)] {
+        guard case .tokens = target else { return [] }
+        return [("token_histogram", histogram)]
+    }
+
+    public func takeMetrics() -> [String: Double] {
+        defer { counts = PredictionCounts() }
+        guard case .tokens = target, counts.rows > 0 else { return [:] }
+        return ["accuracy": counts.accuracy, "unigram_entropy": histogram.entropy]
+    }
+
+    /// Loss and accuracy on hidden patches of photos that are not learned from, always the same ones.
+    public func validate() throws -> Validation? {
+        let count = validation.paths.count, size = 8
+        guard count > 0 else { return nil }
+        var counts = PredictionCounts()
+        let batches = Prefetcher(0..<(count + size - 1) / size, ahead: 2, threads: 2) { [validation, cache] in
+            var batch = try validation.validation($0 * size..<min(count, ($0 + 1) * size))
+            batch.tokens = try cache?.tokens(of: batch.images) ?? []
+            return batch
+        }
+        while let batch = try batches.next() {
+            let pass = pass(batch, everywhere: false, Tape(.inference))
+            if counts.rows == 0 { try draw(batch, pass) }
+            counts.add(pass)
+        }
+        var metrics = ["val_loss": counts.loss]
+        if case .tokens = target {
+            (metrics["val_accuracy"], metrics["unigram_entropy"]) = (counts.accuracy, histogram.entropy)
+        }
+        return Validation(score: -counts.loss, metrics: metrics)
+    }
+
+    public func description(metrics: [String: Double]) -> ModelDescription {
+        var provenance = settings.provenance
+        provenance.metrics = metrics
+        return ModelDescription(
+            task: .mim, configuration: settings.configuration, classes: [], preprocessing: settings.preprocessing,
+            provenance: provenance)
+    }
+}
+
+// MARK: Passes
+
+/// What one pass over a batch came to.
+private struct PredictionPass {
+    /// Rows of the grids that are predicted, row-major over image and patch.
+    var positions: [Int]
+    var loss: Variable
+    /// `[positions, V]`
+    var output: Tensor
+    /// Of all patches; empty where pixels are predicted.
+    var tokens: [Int32] = []
+
+    /// Of the positions.
+    var labels: [Int32] { tokens.isEmpty ? [] : positions.map { tokens[$0] } }
+}
+
+/// Sums over passes.
+private struct PredictionCounts {
+    private var total = 0.0
+    private(set) var rows = 0
+    private var correct = 0
+
+    mutating func add(_ pass: PredictionPass) {
+        total += Double(pass.loss.value.scalar) * Double(pass.positions.count)
+        rows += pass.positions.count
+        if !pass.tokens.isEmpty { correct += zip(pass.output.argmax(), pass.labels).count { $0 == $1 } }
+    }
+
+    /// The mean over all patches predicted.
+    var loss: Double { total / Double(max(1, rows)) }
+    var accuracy: Double { Double(correct) / Double(max(1, rows)) }
+}
+
+extension MaskedImageObjective {
+    private func pass(_ batch: MaskedBatch, everywhere: Bool, _ tape: Tape) -> PredictionPass {
+        let positions = batch.mask.indices.filter { everywhere || batch.mask[$0] }
+        switch target {
+        case .tokens(let tokenizer):
+            let tokens = batch.tokens.isEmpty ? tokenizer?.tokens(batch.tokenViews) ?? [] : batch.tokens
+            let (loss, output) = network.tokenLoss(
+                Variable(batch.pixels), mask: batch.mask, tokens: tokens, at: positions, tape)
+            return PredictionPass(positions: positions, loss: loss, output: output.value, tokens: tokens)
+        case .pixels(let target):
+            let rows = Tape(.inference).selectRows(Variable(patches.rows(batch.pixels)), positions).value
+            let output = network(Variable(batch.pixels), mask: batch.mask, positions: positions, tape)
+            let loss = tape.meanSquaredError(output, target: patches.targets(rows, target))
+            return PredictionPass(positions: positions, loss: loss, output: output.value)
+        }
+    }
+
+    private var patches: PatchPixels {
+        PatchPixels(backbone: network.backbone.configuration, preprocessing: settings.preprocessing)
+    }
+
+    /// Adds the tokens of one pass to the histogram; those of a thousand passes ago count a third.
+    private func note(_ labels: [Int32]) {
+        guard !labels.isEmpty else { return }
+        for word in 0..<histogram.count { histogram.pointer[word] *= 0.999 }
+        for label in labels { histogram.pointer[Int(label)] += 1 }
+    }
+
+    /// For a few photos: what the network sees | what it makes of the hidden patches | what would be right. Tokens
+    /// without their tokenizer have no picture.
+    private func draw(_ batch: MaskedBatch, _ pass: PredictionPass) throws {
+        let size = network.backbone.configuration, rows = patches.rows(batch.pixels), hidden = rows.copy()
+        for row in pass.positions { hidden.rows(row..<row + 1).buffer.update(repeating: 0) }
+        let shown = min(Self.mostDrawn, batch.images.count)
+        let columns: [[RGBImage]]
+        switch target {
+        case .tokens(nil): return
+        case .tokens(let tokenizer?):
+            var guessed = pass.tokens
+            for (position, token) in zip(pass.positions, pass.output.argmax()) { guessed[position] = token }
+            columns = [guessed, pass.tokens].map { tokens in
+                tokenizer.pictures(
+                    Array(tokens.prefix(shown * size.patchCount)), rows: size.gridHeight, columns: size.gridWidth
+                ).map { $0.resized(width: size.imageSize[1], height: size.imageSize[0], filter: .bilinear) }
+            }
+        case .pixels(let target):
+            let guessed = rows.copy()
+            let truth = Tape(.inference).selectRows(Variable(rows), pass.positions).value
+            let restored = patches.restored(pass.output, target, as: truth)
+            for (index, row) in pass.positions.enumerated() {
+                guessed.rows(row..<row + 1).pointer.update(
+                    from: restored.rows(index..<index + 1).pointer, count: rows.shape[1])
+            }
+            columns = [guessed, rows].map { rows in (0..<shown).map { patches.picture(rows, $0) } }
+        }
+        let pictures = (0..<shown).flatMap { index in [patches.picture(hidden, index)] + columns.map { $0[index] } }
+        try writePNG(.sheet(pictures, columns: 3, gap: 4), to: picture)
+    }
+}
+
+extension MaskedImageModel {
+    /// The cross-entropy of the visual tokens at some patches, averaged over all of them in the batch, and the logits
+    /// `[positions, V]`.
+    /// - Parameters:
+    ///   - mask: B·N flags, true where the patch is hidden.
+    ///   - tokens: of all B·N patches.
+    ///   - positions: the patches that count.
+    func tokenLoss(
+        _ pixels: Variable, mask: [Bool], tokens: [Int32], at positions: [Int], _ tape: Tape
+    ) -> (loss: Variable, logits: Variable) {
+        precondition(tokens.count == mask.count, "\(tokens.count) tokens for \(mask.count) patches")
+        let logits = self(pixels, mask: mask, positions: positions, tape)
+        return (tape.softmaxCrossEntropy(logits, labels: positions.map { tokens[$0] }, ignoreIndex: nil), logits)
+    }
+}
+
+extension Tensor {
+    /// Of the distribution that is proportional to the elements, in nats.
+    fileprivate var entropy: Double {
+        let total = buffer.reduce(0.0) { $0 + Double($1) }
+        guard total > 0 else { return 0 }
+        return buffer.reduce(0.0) { sum, value in
+            let share = Double(value) / total
+            return share > 0 ? sum - share * log(share) : sum
+        }
+    }
+}

@@ -1,0 +1,117 @@
+import Checkpoints
+import Foundation
+import ImageIO
+import Layers
+import Models
+import TensorCore
+import Testing
+
+/// `beit-seg pretrain` as its users meet it.
+@Suite struct PretrainCommandTests {
+    /// Photos in `photos/`, and `tokenizer.h5`, which makes 4×4 tokens of 32×32 pixels.
+    private func workshop(photos: Int = 9) throws -> Scratch {
+        let folder = try Scratch()
+        for index in 0..<photos { try SmallModel.photo(60, 50, seed: UInt64(index), to: folder["photos/\(index).png"]) }
+        var size = TokenizerConfiguration()
+        (size.hidden, size.blocks, size.vocabulary, size.codeWidth) = (8, 1, 16, 8)
+        let configuration = ModelConfiguration.tokenizer(size)
+        let model = Model(configuration, Initializer(seed: 3, style: .pretraining))
+        let description = ModelDescription(
+            task: .tokenizer, configuration: configuration, classes: [], preprocessing: .tokenizer(size: [32, 32]),
+            provenance: Provenance(command: "test"))
+        try Checkpoint.save(model.module, description, as: .float32, to: folder["tokenizer.h5"])
+        return folder
+    }
+
+    private let network = [
+        "--set", "backbone.width=12", "--set", "backbone.depth=2", "--set", "backbone.heads=3", "--size", "64",
+    ]
+
+    @Test func whatCannotBeIsSaidInOneLine() throws {
+        let folder = try workshop()
+        try SmallModel.save(to: folder["other.h5"])
+        let out = folder["out"]
+        func check(_ status: Int32, _ text: String, _ arguments: [String]) throws {
+            let run = try Program(arguments: ["pretrain", "-q"] + arguments)
+            #expect(run.status == status && run.errors.count == 1, "\(arguments): \(run.status) \(run.errors)")
+            #expect(run.errors.first?.contains(text) == true, "\(run.errors)")
+        }
+        let (data, to) = (["--data", folder["photos"]], ["-o", out])
+        let tokenizer = ["--tokenizer", folder["tokenizer.h5"]]
+        try check(66, "nowhere", ["--data", folder["nowhere"]] + tokenizer + to + network + ["--batch", "2"])
+        try check(66, "nowhere.h5", data + ["--tokenizer", folder["nowhere.h5"]] + to)
+        try check(65, "is a model for segmentation", data + ["--tokenizer", folder["other.h5"]] + to)
+        try check(65, "is a model for", data + tokenizer + to + ["--init", folder["tokenizer.h5"], "--batch", "2"])
+        try check(64, "--batch 32 is more than the", data + tokenizer + to + network)
+        try check(64, "give --token-size 112, or --size 64", data + tokenizer + to + ["--preset", "tiny"])
+        try check(64, "--tokenizer is missing", data + to)
+        try check(64, "--objective pixels takes no", data + tokenizer + to + ["--objective", "pixels"])
+        try check(64, "--pixels belongs to", data + tokenizer + to + ["--pixels", "raw"])
+        try check(64, "--crop-area", data + ["--tokens", folder["t.h5"], "--no-flip"] + to)
+        try check(65, "this is no token cache", data + ["--tokens", folder["other.h5"]] + to)
+        try check(64, "--mask-patches is 17", data + tokenizer + to + network + ["--mask-patches", "17"])
+        try check(64, "--resume", ["--resume", out, "--masking", "random"])
+        try check(66, "there is no training state to resume", ["--resume", out])
+        #expect(!FileManager.default.fileExists(atPath: out))
+        let finetuned = try Program(
+            arguments: ["pretrain", "-q"] + data + tokenizer + network + ["--batch", "2", "--steps", "1", "-o", out])
+        #expect(finetuned.status == 0, "\(finetuned.errors)")
+        try check(64, "holds a training run", data + tokenizer + to + network + ["--batch", "2"])
+        let other = try Program("finetune", "-q", "--task", "segmentation", "--resume", out)
+        #expect(other.status == 65 && other.errors.count == 1, "\(other.errors)")
+    }
+
+    /// `tokenizer encode` and `pretrain --tokens` fit each other.
+    @Test func photosBecomeTokensBecomeACheckpoint() throws {
+        let folder = try workshop()
+        let encode = try Program(
+            "tokenizer", "encode", "-q", "-m", folder["tokenizer.h5"], folder["photos"], "-o", folder["tokens.h5"])
+        #expect(encode.status == 0, "\(encode.errors)")
+        let run = try Program(
+            arguments: [
+                "pretrain", "--data", folder["photos"], "--tokens", folder["tokens.h5"], "--tokenizer",
+                folder["tokenizer.h5"], "--batch", "2", "--steps", "2", "-o", folder["run"],
+            ] + network)
+        #expect(run.status == 0, "\(run.errors)")
+        #expect(run.errors.contains { $0.contains("hides 6 of 16 patches (blockwise)") }, "\(run.errors)")
+        #expect(try decodeImage(folder["run/predictions.png"]).width == 3 * 64 + 2 * 4)
+        let inspect = try Program("inspect", folder["run/best.h5"])
+        #expect(inspect.status == 0 && inspect.output.contains("mim"), "\(inspect.output)")
+    }
+
+    private func train(_ folder: Scratch, _ run: String) -> [String] {
+        [
+            "pretrain", "-q", "--data", folder["photos"], "--tokenizer", folder["tokenizer.h5"], "--batch", "2",
+            "--steps", "40", "--checkpoint-every", "3", "--ema", "0.9", "-o", folder[run],
+        ] + network
+    }
+
+    private func bits(_ path: String) throws -> [String: [UInt32]] {
+        let model = try Checkpoint.load(path, frozen: false).model.module
+        let state = try #require(try Checkpoint.loadTraining(path))
+        let all = model.parameters.map { ($0.path, $0.parameter.value) } + state.tensors.map { ($0.path, $0.tensor) }
+        return Dictionary(uniqueKeysWithValues: all.map { ($0.0, $0.1.values.map(\.bitPattern)) })
+    }
+
+    @Test func trainingGoesOnAfterBeingKilled() throws {
+        let folder = try workshop()
+        let whole = try Program(arguments: train(folder, "whole"))
+        #expect(whole.status == 0, "\(whole.errors)")
+        var generator = Philox(seed: 6)
+        let last = folder["killed/last.h5"]
+        var kills = 0
+        func next() -> [String] {
+            FileManager.default.fileExists(atPath: last)
+                ? ["pretrain", "-q", "--resume", folder["killed"]] : train(folder, "killed")
+        }
+        for _ in 0..<10
+        where try Program.killed(SIGKILL, after: Double(generator.uniform(0.1..<0.4)), next()) == -SIGKILL {
+            kills += 1
+        }
+        #expect(kills > 0)
+        let run = try Program(arguments: next())
+        #expect(run.status == 0, "\(run.errors)")
+        let equal = try bits(folder["whole/last.h5"]) == bits(last)
+        #expect(equal)
+    }
+}
