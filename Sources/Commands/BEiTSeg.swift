@@ -15,6 +15,7 @@ public struct BEiTSeg: ParsableCommand {
         Pretrain.self,
         Finetune.self,
         Tokenizer.self,
+        Elbo.self,
         Logits.self,
         Benchmark.self,
     ]

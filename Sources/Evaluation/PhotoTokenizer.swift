@@ -45,14 +45,22 @@ public struct PhotoTokenizer {
         public var tokens: [Int32]
     }
 
-    /// Tokens of pictures of the tokenizer's size, picture by picture and row by row.
-    public func tokens(_ views: [RGBImage]) -> [Int32] {
+    /// Makes of a photo what the tokenizer sees, on any thread.
+    var view: @Sendable (RGBImage) -> RGBImage {
+        { [size = description.size, filter] in $0.central(height: size[0], width: size[1], filter: filter) }
+    }
+
+    /// Views of the tokenizer's size as the encoder takes them: `[B, H, W, 3]`.
+    func pixels(_ views: [RGBImage]) -> Tensor {
         let pixels = Tensor(uninitialized: [views.count] + description.size + [3])
         for (index, view) in views.enumerated() {
             scaling.write(view, toPixels: pixels.rows(index..<index + 1).pointer)
         }
-        return model.tokens(of: pixels)
+        return pixels
     }
+
+    /// Tokens of pictures of the tokenizer's size, picture by picture and row by row.
+    public func tokens(_ views: [RGBImage]) -> [Int32] { model.tokens(of: pixels(views)) }
 
     /// The pictures that tokens stand for.
     public func pictures(_ tokens: [Int32]) -> [RGBImage] {
@@ -71,8 +79,7 @@ public struct PhotoTokenizer {
         let atOnce = 8
         try Interruption.noting {
             let views = Prefetcher(0..<images.count, ahead: 2 * atOnce, threads: 2) {
-                [size = description.size, filter] in
-                try decodeImage(images[$0].path).central(height: size[0], width: size[1], filter: filter)
+                [view] in view(try decodeImage(images[$0].path))
             }
             for start in stride(from: 0, to: images.count, by: atOnce) {
                 if let signal = Interruption.signal {

@@ -45,6 +45,7 @@ extension ScorePage {
         .key{display:inline-block;width:.85em;height:.85em;border-radius:3px;background:var(--a);margin-right:.4em;\
         vertical-align:-.08em}
         .key.b{background:var(--b)}
+        .meanings th:last-child,.meanings td:last-child{text-align:left;white-space:normal;min-width:26ch}
         .matrix{width:auto}
         .matrix th,.matrix td{padding:4px 7px;min-width:40px;text-align:center}
         .matrix th:first-child,.matrix td:first-child,.pairs th:nth-child(2),.pairs td:nth-child(2){text-align:left}
