@@ -11,10 +11,13 @@ enum Console {
         FileHandle.standardError.write(Data((line + "\n").utf8))
     }
 
-    static func print(json value: some Encodable) throws {
+    static func print(json value: some Encodable) throws { Swift.print(try text(json: value)) }
+
+    /// The document that ``print(json:)`` prints, without the line feed behind it.
+    static func text(json value: some Encodable) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        Swift.print(String(decoding: try encoder.encode(value), as: UTF8.self))
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 }
 

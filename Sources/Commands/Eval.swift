@@ -86,6 +86,17 @@ struct LabelledSetOptions: ParsableArguments {
     }
 }
 
+extension LabelledSetOptions {
+    /// What is scored, for a report.
+    var facts: [(name: String, value: String)] {
+        if let data { return [("data", data), ("split", split.rawValue)] }
+        return [
+            ("predictions", predictions), ("photos", images), ("masks", masks),
+            ("data", masks == nil ? "the samples that ship" : nil),
+        ].compactMap { name, value in value.map { (name, $0) } }
+    }
+}
+
 extension DatasetLayout: ExpressibleByArgument {}
 extension DatasetSplit: ExpressibleByArgument {}
 
@@ -93,7 +104,7 @@ struct Eval: Command {
     static let configuration = CommandConfiguration(
         commandName: "eval", abstract: "Score a model, or finished masks, on labelled images.",
         discussion: """
-            Example: beit-seg eval --miou --data DATA/ -m RUN/best.h5
+            Example: beit-seg eval --miou --data DATA/ -m RUN/best.h5 --report REPORT/
 
             IoU is accumulated over all images, not averaged per image. The interval behind mIoU is a bootstrap over \
             images. With --miou alone the model that ships is scored on samples/.
@@ -104,7 +115,14 @@ struct Eval: Command {
 
     @OptionGroup var set: LabelledSetOptions
     @OptionGroup var model: ModelOptions
+
+    @Option(help: ArgumentHelp("Score this model as well, on the same images, and compare.", valueName: "file"))
+    var compare: String?
+
     @OptionGroup var inference: InferenceArguments
+
+    @Option(help: ArgumentHelp("Write report.html, metrics.json, tables and pictures there.", valueName: "folder"))
+    var report: String?
 
     @Option(help: "Of the bootstrap's generator.")
     var seed: UInt64 = 0
@@ -117,27 +135,74 @@ struct Eval: Command {
         if set.predictions != nil, model.model != nil {
             throw ValidationError("--predictions are scored without a model; leave --model out")
         }
+        if set.predictions != nil, compare != nil {
+            throw ValidationError("--compare compares models, and --predictions are scored without any")
+        }
+        if report == "" { throw ValidationError("--report names no folder") }
+    }
+
+    /// What was measured.
+    private struct Result {
+        var report: ScoreReport
+        /// A score for each model.
+        var scores: [SegmentationScore]
+        var source: ScoreSource
     }
 
     func execute() throws {
-        let score = try score()
-        let report = ScoreReport(score, seed: seed)
-        if json.json { try Console.print(json: report) } else { print(report.table) }
-        if !score.failed.isEmpty { throw ExitCode(1) }
+        let folder = try report.map(ReportFolder.init)
+        let gallery = folder.map { _ in ScoreGallery() }
+        let result = try set.predictionSet().map { try score($0, gallery) } ?? scoreModels(gallery)
+        let metrics = try Console.text(json: result.report)
+        print(json.json ? metrics : result.report.table)
+        if let folder, let gallery {
+            try folder.write(result.report, result.scores, gallery, result.source, metrics: metrics)
+            log.info("the report is \(folder.page)")
+        }
+        if !result.scores[0].failed.isEmpty { throw ExitCode(1) }
     }
 
-    private func score() throws -> SegmentationScore {
-        let report = { (failure: SegmentationScore.Failure) in Console.error(failure.reason) }
-        if let predictions = try set.predictionSet() {
-            let score = try Scoring(predictions, report: report).scorePredictions()
-            if predictions.classes == nil {
-                log.info("the classes are taken to be 0 to \(score.classes.count - 1); --classes names them")
-            }
-            return score
-        }
-        let (network, description, _) = try model.segmentationNetwork()
-        let photos = try set.photoSet(classes: description.classes)
-        return try Scoring(photos, report: report).score(
-            network, classes: description.classes, try inference.options)
+    private func scoring(_ set: LabelledSet, _ gallery: ScoreGallery?) -> Scoring {
+        Scoring(set, gallery: gallery) { Console.error($0.reason) }
     }
+
+    private func score(_ predictions: LabelledSet, _ gallery: ScoreGallery?) throws -> Result {
+        let score = try scoring(predictions, gallery).scorePredictions()
+        if predictions.classes == nil {
+            log.info("the classes are taken to be 0 to \(score.classes.count - 1); --classes names them")
+        }
+        return Result(
+            report: ScoreReport(score, seed: seed), scores: [score],
+            source: ScoreSource(subject: lastName(set.predictions ?? ""), facts: set.facts))
+    }
+
+    private func scoreModels(_ gallery: ScoreGallery?) throws -> Result {
+        var models = [try load(model)]
+        if let compare {
+            var other = model
+            other.model = compare
+            models.append(try load(other))
+        }
+        let photos = try set.photoSet(classes: models[0].classes)
+        let scoring = scoring(photos, gallery)
+        let scores = try scoring.score(models, try inference.options)
+        var report = ScoreReport(scores[0], seed: seed)
+        if models.count > 1 {
+            report.comparison = try scoring.compare((models[0], models[1]), (scores[0], scores[1]), seed: seed)
+        }
+        let names = zip(["model", "compared with"], models).map { (name: $0, value: $1.path) }
+        let options = inference.given.isEmpty ? [] : [(name: "options", value: inference.given)]
+        return Result(
+            report: report, scores: scores,
+            source: ScoreSource(
+                subject: models.map { lastName($0.path) }.joined(separator: " and "), facts: names + set.facts + options
+            ))
+    }
+
+    private func load(_ options: ModelOptions) throws -> ScoredModel {
+        let (network, description, path) = try options.segmentationNetwork()
+        return ScoredModel(network, classes: description.classes, path: path)
+    }
+
+    private func lastName(_ path: String) -> String { (path as NSString).lastPathComponent }
 }

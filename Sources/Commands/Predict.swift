@@ -70,6 +70,17 @@ struct InferenceArguments: ParsableArguments {
     }
 }
 
+extension InferenceArguments {
+    /// The options that change results, as they were typed.
+    var given: String {
+        let numbers = [("size", size), ("crop", crop), ("stride", stride)].compactMap { name, value in
+            value.map { "--\(name) \($0)" }
+        }
+        let others = [slide ? "--slide" : nil, scales.map { "--scales \($0)" }, flip ? "--flip" : nil]
+        return (numbers + others.compactMap { $0 }).joined(separator: " ")
+    }
+}
+
 extension ModelOptions {
     /// Loads a segmentation model. Throws ``CheckpointError`` or ``DefaultModel/NotFound``.
     func segmentationNetwork() throws -> (network: WindowNetwork, description: ModelDescription, path: String) {

@@ -41,9 +41,35 @@ public struct ImageConfusion: Equatable, Sendable {
     /// The largest class index that counts; nil if no pixel does.
     var largestClass: Int? { entries.map { Int(max($0.truth, $0.prediction)) }.max() }
 
+    /// Pixels that count.
+    public var pixels: Int { entries.reduce(0) { $0 + $1.pixels } }
+
+    /// The mean IoU of the image by itself, over the classes that it is labelled with or that are predicted in it.
+    public var meanIoU: Double? {
+        var areas: [UInt16: (both: Int, either: Int)] = [:]
+        for entry in entries {
+            areas[entry.truth, default: (0, 0)].either += entry.pixels
+            if entry.truth == entry.prediction {
+                areas[entry.truth, default: (0, 0)].both += entry.pixels
+            } else {
+                areas[entry.prediction, default: (0, 0)].either += entry.pixels
+            }
+        }
+        // In the order of the classes: the order of a dictionary, and with it the rounding, changes from run to run.
+        let scores = areas.sorted { $0.key < $1.key }.map { Double($0.value.both) / Double($0.value.either) }
+        return scores.isEmpty ? nil : scores.reduce(0, +) / Double(scores.count)
+    }
+
+    /// The largest group of pixels of one class that were taken for one other.
+    var largestError: Entry? {
+        entries.filter { $0.truth != $0.prediction }.reduce(nil) { most, entry in
+            most.map { $0.pixels >= entry.pixels } == true ? most : entry
+        }
+    }
+
     /// The share of the image's pixels that were predicted rightly.
     public var pixelAccuracy: Double? {
-        let all = entries.reduce(0) { $0 + $1.pixels }
+        let all = pixels
         let right = entries.reduce(0) { $0 + ($1.truth == $1.prediction ? $1.pixels : 0) }
         return all == 0 ? nil : Double(right) / Double(all)
     }

@@ -104,14 +104,22 @@ public struct LabelledSet: Sendable {
     /// For each class of the set its index in a model.
     ///
     /// By name where the model knows all names; else by index where there are equally many. Throws ``DatasetError``.
-    public func indices(in model: [ClassInfo]) throws -> [UInt16] {
+    /// - Parameter file: the model's, where there is more than one and the error should name it.
+    public func indices(in model: [ClassInfo], file: String? = nil) throws -> [UInt16] {
         let classes = classes ?? []
         let places = classes.map { own in model.firstIndex { $0.name == own.name } }
         if !places.contains(nil) { return places.compactMap { $0.map { UInt16($0) } } }
         guard classes.count == model.count else {
             let stranger = zip(classes, places).first { $1 == nil }?.0.name ?? ""
+            let masks = (pairs[0].mask as NSString).deletingLastPathComponent
+            if let file {
+                throw DatasetError(
+                    .invalid, path: file,
+                    reason: "its \(model.count) classes are not the \(classes.count) of \(masks): it does not know "
+                        + "\(stranger); compare models of the same classes")
+            }
             throw DatasetError(
-                .invalid, path: (pairs[0].mask as NSString).deletingLastPathComponent,
+                .invalid, path: masks,
                 reason: "its \(classes.count) classes are not the model's \(model.count): the model does not know "
                     + "\(stranger); use a model for these classes, or --label-map")
         }

@@ -32,6 +32,8 @@ public struct ScoreReport: Encodable, Sendable {
     let classes: [Class]
     let confusionMatrix: [[Int]]
     let failed: [Failure]
+    /// With another model on the same images.
+    public var comparison: ScoreComparison?
 
     public init(_ score: SegmentationScore, seed: UInt64) {
         let totals = score.matrix.totals
@@ -55,7 +57,7 @@ public struct ScoreReport: Encodable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case images, pixels, miou, classes, failed
+        case images, pixels, miou, classes, failed, comparison
         case ignoredPixels = "ignored_pixels"
         case interval = "miou_ci95"
         case pixelAccuracy = "pixel_accuracy"
@@ -79,11 +81,12 @@ public struct ScoreReport: Encodable, Sendable {
         try container.encode(classes, forKey: .classes)
         try container.encode(confusionMatrix, forKey: .confusionMatrix)
         try container.encode(failed, forKey: .failed)
+        try container.encodeIfPresent(comparison, forKey: .comparison)
     }
 
-    /// A line for each class and the totals, in percent; a dash for 0/0.
+    /// A line for each class and the totals, in percent; a dash for 0/0. With another model both side by side.
     public var table: String {
-        func percent(_ score: Score) -> String { score.value.map { String(format: "%.2f", 100 * $0) } ?? "–" }
+        if let comparison { return [comparison.table, extent].joined(separator: "\n") }
         let widths = [max(5, classes.map(\.name.count).max() ?? 0), 8, 8, 9, 8, 12]
         func line(_ cells: [String]) -> String {
             zip(cells, widths).enumerated().map { place, cell in
@@ -92,17 +95,20 @@ public struct ScoreReport: Encodable, Sendable {
             }.joined(separator: " ")
         }
         let rows = classes.map { c in
-            line([c.name, percent(c.iou), percent(c.accuracy), percent(c.precision), percent(c.dice), String(c.pixels)])
+            line([c.name] + [c.iou, c.accuracy, c.precision, c.dice].map { percent($0.value) } + [String(c.pixels)])
         }
         let spread = interval.map { String(format: " (95 %%: %.2f to %.2f)", 100 * $0.lowerBound, 100 * $0.upperBound) }
         let totals = [
-            "mIoU \(percent(miou))\(spread ?? "")", "pixel accuracy \(percent(pixelAccuracy))",
-            "mean accuracy \(percent(meanAccuracy))", "mean Dice \(percent(meanDice))",
-            "frequency-weighted IoU \(percent(frequencyWeightedIoU))",
-            "\(images) images, \(pixels) pixels, \(ignoredPixels) ignored"
-                + (failed.isEmpty ? "" : "; \(failed.count) images failed"),
+            "mIoU \(percent(miou.value))\(spread ?? "")", "pixel accuracy \(percent(pixelAccuracy.value))",
+            "mean accuracy \(percent(meanAccuracy.value))", "mean Dice \(percent(meanDice.value))",
+            "frequency-weighted IoU \(percent(frequencyWeightedIoU.value))", extent,
         ]
         return ([line(["class", "IoU", "accuracy", "precision", "Dice", "pixels"])] + rows + [""] + totals)
             .joined(separator: "\n")
+    }
+
+    private var extent: String {
+        "\(images) images, \(pixels) pixels, \(ignoredPixels) ignored"
+            + (failed.isEmpty ? "" : "; \(failed.count) images failed")
     }
 }

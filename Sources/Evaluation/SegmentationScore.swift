@@ -30,18 +30,36 @@ public struct SegmentationScore: Sendable {
     /// The 2.5 and 97.5 percent points of the mean IoU when images are drawn with replacement, as many as there are
     /// (Efron's percentile bootstrap): how far another sample of such images might score. Nil if no pixel counts.
     public func meanIoUInterval(resamples: Int = 1000, seed: UInt64 = 0) -> ClosedRange<Double>? {
+        Self.interval(Self.bootstrap([self], resamples: resamples, seed: seed).compactMap { $0[0] })
+    }
+
+    /// The mean IoU of each score when images are drawn with replacement, as many as there are; a draw takes the same
+    /// images for all scores, so that what they have in common cancels out of their difference.
+    ///
+    /// - Precondition: the scores are of the same images.
+    static func bootstrap(_ scores: [SegmentationScore], resamples: Int, seed: UInt64) -> [[Double?]] {
+        let count = scores.first?.images.count ?? 0
+        precondition(scores.allSatisfy { $0.images.count == count }, "scores of different images")
         var generator = Philox(seed: seed)
-        let scores = (0..<resamples).compactMap { _ in
-            var totals = ClassTotals(classes: classes.count)
-            for _ in images { images[generator.integer(below: images.count)].confusion.add(to: &totals) }
-            return totals.meanIoU
-        }.sorted()
-        guard !scores.isEmpty else { return nil }
+        return (0..<resamples).map { _ in
+            var totals = scores.map { ClassTotals(classes: $0.classes.count) }
+            for _ in 0..<count {
+                let image = generator.integer(below: count)
+                for (place, score) in scores.enumerated() { score.images[image].confusion.add(to: &totals[place]) }
+            }
+            return totals.map(\.meanIoU)
+        }
+    }
+
+    /// The 2.5 and 97.5 percent points of `values`, interpolated; nil if there are none.
+    static func interval(_ values: [Double]) -> ClosedRange<Double>? {
+        let values = values.sorted()
+        guard !values.isEmpty else { return nil }
         func point(_ share: Double) -> Double {
-            let place = share * Double(scores.count - 1)
+            let place = share * Double(values.count - 1)
             let low = Int(place)
-            let high = min(low + 1, scores.count - 1)
-            return scores[low] + (place - Double(low)) * (scores[high] - scores[low])
+            let high = min(low + 1, values.count - 1)
+            return values[low] + (place - Double(low)) * (values[high] - values[low])
         }
         return point(0.025)...point(0.975)
     }

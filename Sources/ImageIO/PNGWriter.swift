@@ -88,15 +88,22 @@ public func writePNG(grey: [UInt8], width: Int, height: Int, to path: String, co
 
 /// `image` as the bytes of an RGB PNG file.
 public func encodePNG(_ image: RGBImage, compression: Int = 6) throws -> [UInt8] {
-    var (start, size): (UnsafeMutablePointer<CChar>?, Int) = (nil, 0)
-    guard let stream = open_memstream(&start, &size) else { throw FileError.system("PNG", doing: "encode") }
-    defer { free(start) }
-    do {
-        defer { fclose(stream) }
+    try writtenBytes("PNG") { stream in
         let encoder = try PNGEncoder(
             stream, name: "PNG", width: image.width, height: image.height, kind: .rgb, compression: compression)
         try image.pixels.withUnsafeBytes { rows in try encoder.write(rows) }
         try encoder.end()
+    }
+}
+
+/// What `write` writes to a stream in memory. `name` stands in errors where a file's path would.
+func writtenBytes(_ name: String, _ write: (UnsafeMutablePointer<FILE>) throws -> Void) throws -> [UInt8] {
+    var (start, size): (UnsafeMutablePointer<CChar>?, Int) = (nil, 0)
+    guard let stream = open_memstream(&start, &size) else { throw FileError.system(name, doing: "encode") }
+    defer { free(start) }
+    do {
+        defer { fclose(stream) }
+        try write(stream)
     }
     return Array(UnsafeRawBufferPointer(start: start, count: size))
 }

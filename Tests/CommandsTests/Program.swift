@@ -56,16 +56,16 @@ struct Program {
 
 /// A small segmentation model of random weights, and photos for it.
 enum SmallModel {
-    static func save(to path: String) throws {
+    static func save(to path: String, seed: UInt64 = 3, names: [String] = (0..<5).map { "c\($0)" }) throws {
         var backbone = BackboneConfiguration()
         (backbone.width, backbone.depth, backbone.heads, backbone.imageSize) = (12, 2, 3, [32, 48])
         var decoder = DecoderConfiguration()
-        (decoder.channels, decoder.normGroups, decoder.classes) = ([8, 4], 2, 5)
+        (decoder.channels, decoder.normGroups, decoder.classes) = ([8, 4], 2, names.count)
         let configuration = ModelConfiguration.segmentation(backbone, decoder)
-        let model = Model(configuration, Initializer(seed: 3, style: .pretraining))
+        let model = Model(configuration, Initializer(seed: seed, style: .pretraining))
         let description = ModelDescription(
             task: .segmentation, configuration: configuration,
-            classes: (0..<5).map { ClassInfo(name: "c\($0)", color: [UInt8(50 * $0), 7, 200]) },
+            classes: names.enumerated().map { ClassInfo(name: $1, color: [UInt8(50 * $0), 7, 200]) },
             preprocessing: Preprocessing(size: [32, 48]), provenance: Provenance(command: "test"))
         try Checkpoint.save(model.module, description, as: .float32, to: path)
     }

@@ -88,6 +88,14 @@ bool beitseg_jpeg_reader_begin_rgb(beitseg_jpeg_reader *reader, int shrink);
 /// Reads the next `count` rows.
 bool beitseg_jpeg_reader_rows(beitseg_jpeg_reader *reader, uint8_t *rows, size_t row_bytes, size_t count);
 
+// MARK: JPEG output
+
+enum { beitseg_message_size = 200 };
+
+/// Writes `width` × `height` RGB pixels (at most 65,500 a side) as a JPEG of `quality` 1...100, without subsampling of
+/// colours. `message` has room for `beitseg_message_size` bytes and gets libjpeg's message where false is returned.
+bool beitseg_jpeg_write(FILE *file, const uint8_t *rgb, size_t width, size_t height, int quality, char *message);
+
 // MARK: Pixels
 
 /// Fills `destination`, `width` × `height` RGB pixels, with the pixels (x, y) at `source` + 3 (x·step_x + y·step_y).
