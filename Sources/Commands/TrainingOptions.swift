@@ -61,15 +61,17 @@ struct RecipeOptions: ParsableArguments {
     var epochs: Double?
     @Option(help: ArgumentHelp("Updates, instead of epochs.", valueName: "n"))
     var steps: Int?
-    @Option(help: ArgumentHelp("Images of one pass (default: 16).", valueName: "n"))
+    @Option(help: ArgumentHelp("Images of one pass (default: 16; classification: 32).", valueName: "n"))
     var batch: Int?
     @Option(help: ArgumentHelp("Passes before each update (default: 1).", valueName: "n"))
     var accumulate: Int?
-    @Option(help: ArgumentHelp("Peak learning rate (default: 0.0007).", valueName: "x"))
+    @Option(help: ArgumentHelp("Peak learning rate (default: 0.0007; classification: by batch).", valueName: "x"))
     var lr: Double?
     @Option(help: ArgumentHelp("Learning rate at the end (default: 1e-06).", valueName: "x"))
     var minLr: Double?
-    @Option(help: ArgumentHelp("Epochs of linear warm-up (default: 5).", valueName: "n"))
+    @Option(
+        help: ArgumentHelp("Epochs of linear warm-up (default: 5; classification: a fifth of the run).", valueName: "n")
+    )
     var warmupEpochs: Double?
     @Option(help: ArgumentHelp("Decoupled weight decay (default: 0.05).", valueName: "x"))
     var weightDecay: Double?
@@ -134,6 +136,8 @@ struct LabelOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A file of lines `VALUE CLASS` that says what mask values mean.", valueName: "file"))
     var labelMap: String?
 
+    var isGiven: Bool { layout != nil || ignoreIndex != 255 || reduceZeroLabel || labelMap != nil }
+
     func options(_ folders: [String]) -> DatasetOptions {
         var result = DatasetOptions(folders)
         (result.layout, result.ignoreIndex, result.labelMap) = (layout, ignoreIndex, labelMap)
@@ -144,18 +148,22 @@ struct LabelOptions: ParsableArguments {
 
 /// How training images are changed.
 struct AugmentationOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Smallest share of a photo's area that a random crop takes.", valueName: "x"))
-    var cropArea: Float = 0.25
     @Option(
-        help: ArgumentHelp("Brightness, contrast and saturation change by a factor within 1 ± this.", valueName: "x"))
-    var colorJitter: Float = 0.4
+        help: ArgumentHelp(
+            "Smallest share of a photo's area that a random crop takes (default: 0.25; classification: 0.08).",
+            valueName: "x"))
+    var cropArea: Float?
+    @Option(
+        help: ArgumentHelp(
+            "Brightness, contrast and saturation change by a factor within 1 ± this (default: 0.4).", valueName: "x"))
+    var colorJitter: Float?
     @Flag(inversion: .prefixedNo, help: "Show a mirror image every other time.")
     var flip = true
 
     var augmentation: Augmentation {
         var result = Augmentation()
-        result.area = [cropArea, 1]
-        result.colorJitter = colorJitter
+        result.area = [cropArea ?? result.area[0], 1]
+        result.colorJitter = colorJitter ?? result.colorJitter
         result.flip = flip ? 0.5 : 0
         return result
     }

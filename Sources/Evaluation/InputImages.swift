@@ -22,7 +22,7 @@ public enum InputImages {
     /// - Throws: ``FileError`` for a path that does not exist or a folder without images. What a list names is not
     ///   looked at.
     public static func find(
-        _ paths: [String], excluding output: String, standardInput: () -> [String] = readLines
+        _ paths: [String], excluding output: String? = nil, standardInput: () -> [String] = readLines
     ) throws(FileError) -> [InputImage] {
         var result: [InputImage] = []
         for path in paths {
@@ -42,7 +42,7 @@ public enum InputImages {
         return result
     }
 
-    private static func below(_ folder: String, excluding output: String) throws(FileError) -> [InputImage] {
+    private static func below(_ folder: String, excluding output: String?) throws(FileError) -> [InputImage] {
         let images = try PhotoFiles.below(folder, excluding: output)
         return images.map { InputImage(path: (folder as NSString).appendingPathComponent($0), stem: stem($0)) }
     }

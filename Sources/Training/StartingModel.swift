@@ -19,19 +19,23 @@ struct StartingPoint {
     var preprocessing: Preprocessing
     /// Of the checkpoint: its model, configuration and digest.
     var parent: (model: any Module, configuration: ModelConfiguration, sha256: String)?
+    /// The names of the checkpoint's classes.
+    var classes: [String] = []
 
-    /// Throws ``CheckpointError`` and `HDF5Error`, or ``TrainingError`` for a model without a backbone.
-    init(_ weights: InitialWeights) throws {
+    /// - Parameter task: what the run is to learn.
+    /// - Throws: ``CheckpointError`` and `HDF5Error`, also for a model without a backbone.
+    init(_ weights: InitialWeights, for task: ModelTask = .segmentation) throws {
         switch weights {
         case .random(let backbone):
             (self.backbone, preprocessing) = (backbone, Preprocessing(size: backbone.imageSize))
         case .checkpoint(let path):
             let (model, description) = try Checkpoint.load(path, frozen: false)
             guard let backbone = description.configuration.backbone else {
-                throw CheckpointError.wrongTask(file: path, found: description.task, wanted: .segmentation)
+                throw CheckpointError.wrongTask(file: path, found: description.task, wanted: task)
             }
             (self.backbone, preprocessing) = (backbone, description.preprocessing)
             parent = (model.module, description.configuration, try SHA256.hexDigest(ofFile: path))
+            classes = description.classes.map(\.name)
             // Fine-tuning has a table in each block, which starts as a copy of the shared one.
             if backbone.position == .relativeShared { self.backbone.position = .relative }
         }
@@ -47,14 +51,17 @@ public struct WeightTransfer: Equatable, Sendable {
 
     /// Copies every parameter of `old` whose path and shape `new` has; a shared table of position biases goes to every
     /// block.
-    init(from old: any Module, to new: any Module) {
+    /// - Parameter others: beginnings of the paths of those that are not wanted though they would fit.
+    init(from old: any Module, to new: any Module, leavingOut others: [String] = []) {
         let shared = "backbone/rel_pos_bias/relative_position_bias_table"
         let stored = Dictionary(uniqueKeysWithValues: old.parameters.map { ($0.path, $0.parameter) })
         var taken: Set<String> = []
         for named in new.parameters {
             let isTable = named.path.hasSuffix("/attn/relative_position_bias_table")
             let source = stored[named.path] != nil || !isTable ? named.path : shared
-            guard let parameter = stored[source], parameter.fullShape == named.parameter.fullShape else {
+            guard let parameter = stored[source], parameter.fullShape == named.parameter.fullShape,
+                !others.contains(where: named.path.hasPrefix)
+            else {
                 fresh.append(named.path)
                 continue
             }
