@@ -9,7 +9,7 @@ Pillow 13.0.0. Written below photo/: the photo as lossless PNG, that PNG resized
 import sys
 from pathlib import Path
 
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageOps
 
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -17,7 +17,31 @@ FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+FILL = (128, 120, 7)
 BOX = (10.25, 3.5, 131.75, 97.0)  # left, top, right, bottom in pixels
+
+
+def operations(small: Image.Image, folder: Path) -> None:
+    """What RandAugment is made of, beside the enhancers above."""
+    # Washed out, for there to be something to stretch.
+    pale = small.point(lambda value: 60 + value * 2 // 5)
+    pale.save(folder / "pale.png", optimize=True)
+    dim = [value + 70 if value < 128 else value for value in range(256)]
+    affine = {"shear-x": (1, 0.23, 0, 0, 1, 0), "shear-y": (1, 0, 0, -0.31, 1, 0), "translate": (1, 0, 7.4, 0, 1, -11.3)}
+    pictures = {
+        "autocontrast": ImageOps.autocontrast(pale), "equalize": ImageOps.equalize(pale),
+        "invert": ImageOps.invert(small), "posterize-3": ImageOps.posterize(small, 3),
+        "solarize-90": ImageOps.solarize(small, 90), "solarize-add-70": small.point(dim * 3),
+        "sharpness-0.3": ImageEnhance.Sharpness(small).enhance(0.3),
+        "sharpness-1.8": ImageEnhance.Sharpness(small).enhance(1.8),
+        "rotate-27.5": small.rotate(27.5, resample=Image.Resampling.BICUBIC, fillcolor=FILL),
+        "rotate--8": small.rotate(-8, resample=Image.Resampling.BICUBIC, fillcolor=FILL),
+    }
+    for name, matrix in affine.items():
+        pictures[name] = small.transform(
+            small.size, Image.Transform.AFFINE, matrix, resample=Image.Resampling.BICUBIC, fillcolor=FILL)
+    for name, picture in pictures.items():
+        picture.save(folder / f"{name}.png", optimize=True)
 
 
 def main() -> None:
@@ -45,6 +69,7 @@ def main() -> None:
     for name, enhancer in enhancers.items():
         for factor in (0.6, 1.4):
             enhancer(small).enhance(factor).save(folder / f"{name}-{factor}.png", optimize=True)
+    operations(small, folder)
 
     # Decoders agree to the bit on the whole picture where both are libjpeg-turbo; expected values from Pillow's.
     photo.save(folder / "photo.jpg", quality=90, subsampling=2)

@@ -153,6 +153,7 @@ public struct ForeignModel {
     ) throws -> Preprocessing {
         var standard = Preprocessing(size: configuration.backbone?.imageSize ?? [112, 112])
         if configuration.tokenizer != nil { standard = .tokenizer(size: standard.size) }
+        if configuration.classifier != nil { standard.resize = "bicubic" }
         if var own = native?.preprocessing {
             own.size = configuration.backbone?.imageSize ?? own.size
             standard = own

@@ -9,6 +9,7 @@ public struct BEiTSeg: ParsableCommand {
     private static let commands: [any ParsableCommand.Type] = [
         Predict.self,
         Eval.self,
+        Classify.self,
         Inspect.self,
         Import.self,
         Export.self,

@@ -105,6 +105,7 @@ struct Eval: Command {
         commandName: "eval", abstract: "Score a model, or finished masks, on labelled images.",
         discussion: """
             Example: beit-seg eval --miou --data DATA/ -m RUN/best.h5 --report REPORT/
+            beit-seg eval --top1 --data DATA/ -m RUN/best.h5 --report REPORT/
 
             IoU is accumulated over all images, not averaged per image. The interval behind mIoU is a bootstrap over \
             images. With --miou alone the model that ships is scored on samples/.
@@ -113,6 +114,9 @@ struct Eval: Command {
     @Flag(help: "The IoU of every class, and their mean.")
     var miou = false
 
+    @Flag(help: "The accuracy of a classifier on class folders (val/CLASS/photo.jpg): top-1, top-5, per class.")
+    var top1 = false
+
     @OptionGroup var set: LabelledSetOptions
     @OptionGroup var model: ModelOptions
 
@@ -120,6 +124,7 @@ struct Eval: Command {
     var compare: String?
 
     @OptionGroup var inference: InferenceArguments
+    @OptionGroup(title: "Classification") var view: ClassifierViewOptions
 
     @Option(help: ArgumentHelp("Write report.html, metrics.json, tables and pictures there.", valueName: "folder"))
     var report: String?
@@ -131,14 +136,16 @@ struct Eval: Command {
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
-        if !miou { throw ValidationError("say what to measure: --miou") }
+        if report == "" { throw ValidationError("--report names no folder") }
+        if top1 { return try validateTop1() }
+        if !miou { throw ValidationError("say what to measure: --miou or --top1") }
+        if view.cropShare != nil { throw ValidationError("--crop-share belongs to --top1") }
         if set.predictions != nil, model.model != nil {
             throw ValidationError("--predictions are scored without a model; leave --model out")
         }
         if set.predictions != nil, compare != nil {
             throw ValidationError("--compare compares models, and --predictions are scored without any")
         }
-        if report == "" { throw ValidationError("--report names no folder") }
     }
 
     /// What was measured.
@@ -150,6 +157,7 @@ struct Eval: Command {
     }
 
     func execute() throws {
+        if top1 { return try scoreClassifier() }
         let folder = try report.map(ReportFolder.init)
         let gallery = folder.map { _ in ScoreGallery() }
         let result = try set.predictionSet().map { try score($0, gallery) } ?? scoreModels(gallery)

@@ -11,14 +11,15 @@ struct Finetune: Command {
         discussion: """
             Example: beit-seg finetune --task segmentation --data pets/ --init pretrained.h5 -o runs/pets
             beit-seg finetune --task segmentation --data pets/ camvid/ --init none --preset tiny --epochs 60 -o runs/both
+            beit-seg finetune --task classification --data photos/ --init pretrained.h5 -o runs/classes
             beit-seg finetune --resume runs/pets
 
             The folder RUN/ receives last.h5 (complete state), best.h5 (best validation), log.jsonl and config.json.
             """)
 
-    enum FinetuneTask: String, ExpressibleByArgument, CaseIterable { case segmentation }
+    enum FinetuneTask: String, ExpressibleByArgument, CaseIterable { case segmentation, classification }
 
-    @Option(help: "What to learn.")
+    @Option(help: "What to learn: segmentation, or classification from class folders (train/CLASS/photo.jpg).")
     var task = FinetuneTask.segmentation
 
     @Option(
@@ -44,6 +45,8 @@ struct Finetune: Command {
 
     @OptionGroup(title: "Architecture") var architecture: ArchitectureOptions
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions
+    @OptionGroup(title: "Classification") var classification: ClassificationOptions
+    @OptionGroup(title: "Classification") var view: ClassifierViewOptions
     @OptionGroup(title: "Labels") var labels: LabelOptions
     @OptionGroup(title: "Augmentation") var augmentation: AugmentationOptions
     @OptionGroup var common: CommonOptions
@@ -51,7 +54,9 @@ struct Finetune: Command {
     func validate() throws {
         guard resume == nil else {
             let extra = !data.isEmpty || output != nil || initial != "none" || architecture.isGiven || recipe.isGiven
-            if extra || classWeights != nil {
+            if extra || labels.isGiven || augmentation.isGiven || classification.isGiven || view.cropShare != nil
+                || classWeights != nil
+            {
                 throw ValidationError("--resume goes on with the run's own data, architecture and recipe")
             }
             return
@@ -61,11 +66,15 @@ struct Finetune: Command {
         if initial != "none" && architecture.preset != nil {
             throw ValidationError("--preset and --init exclude each other: the checkpoint has its architecture")
         }
+        try validateTask()
     }
 
     mutating func execute() throws {
         let folder = RunFolder(resume ?? output ?? "")
         let progress = TrainingProgress(quiet: common.quiet)
+        // What is resumed knows its task by itself.
+        let known = resume.flatMap { _ in try? Checkpoint.describe(folder.last).task }
+        if known.map({ $0 == .classification }) ?? (task == .classification) { return try classify(folder, progress) }
         let trainer =
             if resume != nil { try Trainer<SegmentationObjective>(resuming: folder) } else {
                 try Trainer(try plan(), folder: folder) { log.info("\($0)") }

@@ -61,15 +61,20 @@ struct RecipeOptions: ParsableArguments {
     var epochs: Double?
     @Option(help: ArgumentHelp("Updates, instead of epochs.", valueName: "n"))
     var steps: Int?
-    @Option(help: ArgumentHelp("Images of one pass (default: 16; pretrain: 32).", valueName: "n"))
+    @Option(help: ArgumentHelp("Images of one pass (default: 16; classification and pretrain: 32).", valueName: "n"))
     var batch: Int?
     @Option(help: ArgumentHelp("Passes before each update (default: 1).", valueName: "n"))
     var accumulate: Int?
-    @Option(help: ArgumentHelp("Peak learning rate (default: 0.0007; pretrain: by batch).", valueName: "x"))
+    @Option(
+        help: ArgumentHelp(
+            "Peak learning rate (default: 0.0007; classification and pretrain: by batch).", valueName: "x"))
     var lr: Double?
     @Option(help: ArgumentHelp("Learning rate at the end (default: 1e-06; pretrain: 1e-05).", valueName: "x"))
     var minLr: Double?
-    @Option(help: ArgumentHelp("Epochs of linear warm-up (default: 5; pretrain: 10).", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Epochs of linear warm-up (default: 5; classification: a fifth of the run; pretrain: 10).", valueName: "n")
+    )
     var warmupEpochs: Double?
     @Option(help: ArgumentHelp("Decoupled weight decay (default: 0.05).", valueName: "x"))
     var weightDecay: Double?
@@ -131,6 +136,8 @@ struct LabelOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A file of lines `VALUE CLASS` that says what mask values mean.", valueName: "file"))
     var labelMap: String?
 
+    var isGiven: Bool { layout != nil || ignoreIndex != 255 || reduceZeroLabel || labelMap != nil }
+
     func options(_ folders: [String]) -> DatasetOptions {
         var result = DatasetOptions(folders)
         (result.layout, result.ignoreIndex, result.labelMap) = (layout, ignoreIndex, labelMap)
@@ -143,7 +150,7 @@ struct LabelOptions: ParsableArguments {
 struct AugmentationOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Smallest share of a photo's area that a random crop takes (default: 0.25; pretrain: 0.08).",
+            "Smallest share of a photo's area that a random crop takes (default: 0.25; classification and pretrain: 0.08).",
             valueName: "x"))
     var cropArea: Float?
     @Option(

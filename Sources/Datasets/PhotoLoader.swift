@@ -30,7 +30,7 @@ struct PhotoLoader: Sendable {
 }
 
 /// The photos that could not be decoded, noted from several threads.
-private final class DamagedPhotos: Sendable {
+final class DamagedPhotos: Sendable {
     private let errors = Mutex<[Int: String]>([:])
     private let count: Int
     private let warn: @Sendable (String) -> Void

@@ -5,6 +5,8 @@ import TensorCore
 public enum RandomStream: UInt64, Sendable {
     case order = 1
     case augmentation, network
+    /// Which images of a batch are mixed, and how.
+    case mixing = 16
 
     /// The generator of item `index`: an epoch, an image's place in the run, a step.
     public func generator(seed: UInt64, _ index: Int) -> Philox {

@@ -44,5 +44,5 @@ public struct ReportFolder: Sendable {
         try AtomicFile.write(page.html, to: self.page)
     }
 
-    private func file(_ name: String) -> String { (path as NSString).appendingPathComponent(name) }
+    func file(_ name: String) -> String { (path as NSString).appendingPathComponent(name) }
 }

@@ -20,9 +20,9 @@ public final class ScoreGallery {
 
     private var palettes: [[RGBColor]] = []
     private var count = 0
-    private var lowest = Ranking()
-    private var highest = Ranking()
-    private var furthest = Ranking()
+    private var lowest = Ranking<Entry>(places: places)
+    private var highest = Ranking<Entry>(places: places)
+    private var furthest = Ranking<Entry>(places: places)
 
     public init() {}
 
@@ -66,18 +66,21 @@ public final class ScoreGallery {
 }
 
 /// A few entries, those of the highest rank first; of equal ones the earlier.
-private struct Ranking {
-    private var ranked: [(rank: Double, entry: ScoreGallery.Entry)] = []
-    var entries: [ScoreGallery.Entry] { ranked.map(\.entry) }
+struct Ranking<Entry> {
+    private let places: Int
+    private var ranked: [(rank: Double, entry: Entry)] = []
+    var entries: [Entry] { ranked.map(\.entry) }
+
+    init(places: Int) { self.places = places }
 
     func admits(_ rank: Double) -> Bool {
-        ranked.count < ScoreGallery.places || ranked.last.map { rank > $0.rank } == true
+        ranked.count < places || ranked.last.map { rank > $0.rank } == true
     }
 
-    mutating func insert(_ entry: ScoreGallery.Entry, _ rank: Double) {
+    mutating func insert(_ entry: Entry, _ rank: Double) {
         guard admits(rank) else { return }
         ranked.insert((rank, entry), at: ranked.firstIndex { rank > $0.rank } ?? ranked.count)
-        if ranked.count > ScoreGallery.places { ranked.removeLast() }
+        if ranked.count > places { ranked.removeLast() }
     }
 }
 

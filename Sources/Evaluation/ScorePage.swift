@@ -21,9 +21,6 @@ struct ScorePage {
     private let source: ScoreSource
     private let confusion: Picture
 
-    /// Up to so many classes the confusion matrix is a table, beyond it is a picture.
-    static let tabledClasses = 40
-
     init(
         _ report: ScoreReport, _ score: SegmentationScore, _ gallery: ScoreGallery, _ source: ScoreSource,
         confusion: Picture
@@ -33,38 +30,14 @@ struct ScorePage {
     }
 
     var html: String {
-        let title = HTML.text("Segmentation score: \(source.subject)")
-        let facts = (source.facts + extent).map {
-            "<dt>\(HTML.text($0.name))</dt><dd>\(HTML.text($0.value))</dd>\n"
-        }
-        return """
-            <!DOCTYPE html>
-            <html lang="en">
-            <head>
-            <meta charset="utf-8"/>
-            <meta name="viewport" content="width=device-width, initial-scale=1"/>
-            <meta name="color-scheme" content="light dark"/>
-            <link rel="icon" href="data:,"/>
-            <title>\(title)</title>
-            <style>
-            \(Self.style)
-            </style>
-            </head>
-            <body>
-            <main>
-            <h1>\(title)</h1>
-            <dl>
-            \(facts.joined())</dl>
-            \(totals)\(comparison)\(classes)\(matrix)\(pictures)\(failures)<footer>
-            IoU is accumulated over all images, not averaged per image; a class that is neither labelled nor predicted is \
-            left out of the means, and void pixels do not count. The interval behind mIoU is a bootstrap over images: \
-            its 2.5 and 97.5 percent points. Written by beit-seg \(HTML.text(beitSegVersion)).
-            </footer>
-            </main>
-            </body>
-            </html>
-
-            """
+        HTML.page(
+            title: "Segmentation score: \(source.subject)", facts: source.facts + extent,
+            content: totals + comparison + classes + matrix + pictures + failures,
+            footer: """
+                IoU is accumulated over all images, not averaged per image; a class that is neither labelled nor \
+                predicted is left out of the means, and void pixels do not count. The interval behind mIoU is a bootstrap \
+                over images: its 2.5 and 97.5 percent points.
+                """)
     }
 
     private var extent: [(name: String, value: String)] {
@@ -77,25 +50,14 @@ struct ScorePage {
 
     // MARK: Totals
 
-    private func tile(_ name: String, _ value: String, _ more: String = "", style: String = "") -> String {
-        "<div class=\"tile \(style)\"><span>\(name)</span><b>\(value)</b>\(more)</div>\n"
-    }
-
     private var totals: String {
-        var interval = ""
-        if let range = report.interval, let miou = report.miou.value {
-            let width = HTML.length(range.upperBound - range.lowerBound)
-            interval =
-                "<div class=\"range\"><i style=\"width:\(HTML.length(miou))\"></i>"
-                + "<u style=\"left:\(HTML.length(range.lowerBound));width:\(width)\"></u></div>"
-                + "<span>95 %: \(percent(range.lowerBound)) to \(percent(range.upperBound))</span>"
-        }
+        let interval = HTML.range(report.miou.value, report.interval)
         return "<div class=\"tiles\">\n"
-            + tile("mIoU, percent", percent(report.miou.value), interval, style: "wide")
-            + tile("pixel accuracy", percent(report.pixelAccuracy.value))
-            + tile("mean accuracy", percent(report.meanAccuracy.value))
-            + tile("mean Dice", percent(report.meanDice.value))
-            + tile("freq.-weighted IoU", percent(report.frequencyWeightedIoU.value))
+            + HTML.tile("mIoU, percent", percent(report.miou.value), interval, style: "wide")
+            + HTML.tile("pixel accuracy", percent(report.pixelAccuracy.value))
+            + HTML.tile("mean accuracy", percent(report.meanAccuracy.value))
+            + HTML.tile("mean Dice", percent(report.meanDice.value))
+            + HTML.tile("freq.-weighted IoU", percent(report.frequencyWeightedIoU.value))
             + "</div>\n"
     }
 
@@ -152,70 +114,11 @@ struct ScorePage {
             """
     }
 
-    // MARK: Failures
-
-    private var failures: String {
-        guard !report.failed.isEmpty else { return "" }
-        let items = report.failed.map { "<li>\(HTML.text($0.reason))</li>\n" }
-        return "<h2>Images that failed</h2>\n<ul class=\"failed\">\n\(items.joined())</ul>\n"
-    }
+    private var failures: String { HTML.failures(report.failed.map(\.reason)) }
 
     // MARK: Confusion matrix
 
     private var matrix: String {
-        let table = score.classes.count <= Self.tabledClasses
-        return """
-            <h2>Confusion matrix</h2>
-            <p class="note">A row is a true class, a column a predicted one; a cell is the share of the row's pixels, in \
-            percent.\(table ? "" : " Indices are those of the table above; the darker, the larger the share.")</p>
-            \(table ? confusionTable : "<div class=\"scroll\">\(HTML.image(confusion, "confusion matrix"))</div>")
-            \(confusions)
-            """
-    }
-
-    private var confusionTable: String {
-        let columns = score.classes.enumerated().map { k, info in
-            "<span title=\"\(HTML.text(info.name))\">\(HTML.swatch(info.color))\(k)</span>"
-        }
-        let totals = score.totals
-        let rows = score.classes.enumerated().filter { totals.scored[$0.offset] }.map { truth, info in
-            HTML.row(
-                [HTML.cell("\(truth) " + HTML.name(info.name, color: info.color))]
-                    + score.classes.indices.map { confusionCell(truth, $0, of: totals.labelled[truth]) })
-        }
-        return HTML.table("matrix", HTML.head(["true class"] + columns), rows)
-    }
-
-    private func confusionCell(_ truth: Int, _ prediction: Int, of all: Int) -> String {
-        let pixels = score.matrix[truth, prediction]
-        guard all > 0, pixels > 0 else { return "<td class=\"none\">\(all > 0 ? "·" : "–")</td>" }
-        let share = Double(pixels) / Double(all)
-        let title = "\(score.classes[truth].name) as \(score.classes[prediction].name): \(HTML.count(pixels)) pixels"
-        let shade = ConfusionPicture.shade(share)
-        return "<td\(shade > 0.6 ? " class=\"hot\"" : "") style=\"background:rgba(var(--cell),"
-            + String(format: "%.3f", shade) + ")\" title=\"\(HTML.text(title))\">"
-            + String(format: "%.1f", 100 * share) + "</td>"
-    }
-
-    /// The pairs of classes that are confused on the most pixels.
-    private var confusions: String {
-        let matrix = score.matrix
-        let totals = matrix.totals
-        let pairs = matrix.counts.indices.filter {
-            $0 / matrix.classes != $0 % matrix.classes && matrix.counts[$0] > 0
-        }
-        let largest = pairs.sorted { (-matrix.counts[$0], $0) < (-matrix.counts[$1], $1) }.prefix(8)
-        guard !largest.isEmpty else { return "" }
-        let rows = largest.map { place in
-            let (truth, prediction) = (score.classes[place / matrix.classes], score.classes[place % matrix.classes])
-            let share = Double(matrix.counts[place]) / Double(totals.labelled[place / matrix.classes])
-            return HTML.row(
-                [
-                    HTML.name(truth.name, color: truth.color), HTML.name(prediction.name, color: prediction.color),
-                    percent(share), HTML.count(matrix.counts[place]),
-                ].map(HTML.cell))
-        }
-        return "<h3>Most confused</h3>\n"
-            + HTML.table("pairs", HTML.head(["true class", "taken for", "% of the class", "pixels"]), rows)
+        ConfusionSection(score.matrix, score.classes, scored: score.scored, unit: "pixels", picture: confusion).html
     }
 }

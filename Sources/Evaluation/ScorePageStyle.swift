@@ -61,6 +61,10 @@ extension ScorePage {
         .pictures div{font-size:.8rem;color:var(--soft);text-align:center}
         .pictures img{display:block;max-width:100%;height:auto;margin:0 auto 2px;border-radius:4px}
         .flat img{image-rendering:pixelated}
+        .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(168px,1fr));gap:10px}
+        .cards figure{margin:0}
+        .cards img{display:block;max-width:100%;height:auto;max-height:168px;margin:0 auto 6px;border-radius:4px}
+        .cards figcaption{font-size:.82rem;margin:0}
         ul.failed{padding-left:1.2em;overflow-wrap:anywhere}
         @media(max-width:600px){main{padding:18px 12px 40px}figure{padding:8px}.pictures{gap:4px}\
         .tiles{grid-template-columns:1fr 1fr}th,td{padding:5px 7px}.bars td:nth-child(2){width:auto}.bar{min-width:48px}\

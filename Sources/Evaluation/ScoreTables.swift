@@ -56,4 +56,5 @@ extension SegmentationScore {
     }
 }
 
-private func cell(_ value: Double?) -> String { value.map { "\($0)" } ?? "" }
+/// A number with all its digits; nothing for nil.
+func cell(_ value: Double?) -> String { value.map { "\($0)" } ?? "" }

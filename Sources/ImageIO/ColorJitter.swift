@@ -42,6 +42,6 @@ private func luminance(_ red: UInt8, _ green: UInt8, _ blue: UInt8) -> UInt8 {
 }
 
 /// `from + factor · (to - from)`, clamped and without its fraction.
-private func blended(from: UInt8, to: UInt8, _ factor: Float) -> UInt8 {
+func blended(from: UInt8, to: UInt8, _ factor: Float) -> UInt8 {
     UInt8(min(max(Float(from) + factor * (Float(to) - Float(from)), 0), 255))
 }

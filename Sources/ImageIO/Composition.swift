@@ -1,4 +1,20 @@
 extension RGBImage {
+    /// The middle of the image, as classifiers are tested: resized, keeping its ratio, until it just covers the size
+    /// divided by `share`, then cropped to the size (torchvision's `Resize` and `CenterCrop`).
+    ///
+    /// - Precondition: `share` is above 0 and at most 1.
+    public func centerCropped(height: Int, width: Int, share: Double, filter: ResizeFilter) -> RGBImage {
+        precondition(share > 0 && share <= 1, "a share of \(share)")
+        let (wide, high) = (Int(Double(width) / share), Int(Double(height) / share))
+        // The side that is the shorter one, measured by what is wanted, is met exactly.
+        let byWidth = self.width * high <= self.height * wide
+        let w = byWidth ? wide : max(wide, high * self.width / self.height)
+        let h = byWidth ? max(high, wide * self.height / self.width) : high
+        let x = (Double(w - width) / 2).rounded(.toNearestOrEven),
+            y = (Double(h - height) / 2).rounded(.toNearestOrEven)
+        return resized(width: w, height: h, filter: filter).cropped(x: Int(x), y: Int(y), width: width, height: height)
+    }
+
     /// The largest central part that has the shape `width` : `height`, resized to that size. Of a square size: the short
     /// side becomes the size, and the middle of the long one is kept.
     public func central(height: Int, width: Int, filter: ResizeFilter) -> RGBImage {

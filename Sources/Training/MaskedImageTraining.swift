@@ -94,7 +94,10 @@ extension Trainer where Task == MaskedImageObjective {
                 parentSHA256: start.parent?.sha256, tokenizerSHA256: sources.tokenizerSHA256))
         guard case .mim(let model) = Model(configuration, Initializer(seed: plan.recipe.seed, style: .pretraining))
         else { preconditionFailure("a configuration of another task") }
-        if let parent = start.parent { WeightTransfer(from: parent.model, to: model).lines.forEach(note) }
+        if let parent = start.parent {
+            let positions = PositionResizing(from: parent.configuration, to: configuration)
+            WeightTransfer(from: parent.model, to: model, positions: positions).lines.forEach(note)
+        }
         let objective = MaskedImageObjective(
             settings, photos, model, sources, seed: plan.recipe.seed, picture: folder.predictions)
         let recipe = plan.recipe(count: objective.count)

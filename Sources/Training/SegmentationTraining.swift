@@ -44,6 +44,7 @@ extension Trainer where Task == SegmentationObjective {
         let configuration = try plan.configuration(start, classes: dataset.classes.count)
         var preprocessing = start.preprocessing
         preprocessing.size = configuration.backbone?.imageSize ?? preprocessing.size
+        preprocessing.resize = "bilinear"
         var settings = SegmentationSettings(
             data: plan.data, configuration: configuration, preprocessing: preprocessing,
             provenance: Provenance(

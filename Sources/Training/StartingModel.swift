@@ -19,6 +19,8 @@ struct StartingPoint {
     var preprocessing: Preprocessing
     /// Of the checkpoint: its model, configuration and digest.
     var parent: (model: any Module, configuration: ModelConfiguration, sha256: String)?
+    /// The names of the checkpoint's classes.
+    var classes: [String] = []
 
     /// - Parameter task: what the run is to learn.
     /// - Throws: ``CheckpointError`` and `HDF5Error`, also for a model without a backbone.
@@ -33,6 +35,7 @@ struct StartingPoint {
             }
             (self.backbone, preprocessing) = (backbone, description.preprocessing)
             parent = (model.module, description.configuration, try SHA256.hexDigest(ofFile: path))
+            classes = description.classes.map(\.name)
             // Fine-tuning has a table in each block, which starts as a copy of the shared one.
             if backbone.position == .relativeShared && task != .mim { self.backbone.position = .relative }
         }
@@ -50,8 +53,12 @@ public struct WeightTransfer: Equatable, Sendable {
 
     /// Copies every parameter of `old` whose path and shape `new` has; a shared table of position biases goes to every
     /// block.
-    /// - Parameter positions: from the grid of patches of `old` to that of `new`.
-    init(from old: any Module, to new: any Module, positions: PositionResizing? = nil) {
+    /// - Parameters:
+    ///   - positions: from the grid of patches of `old` to that of `new`.
+    ///   - others: beginnings of the paths of those that are not wanted though they would fit.
+    init(
+        from old: any Module, to new: any Module, positions: PositionResizing? = nil, leavingOut others: [String] = []
+    ) {
         let positions = positions?.isIdentity == true ? nil : positions
         let shared = "backbone/rel_pos_bias/relative_position_bias_table"
         let stored = Dictionary(uniqueKeysWithValues: old.parameters.map { ($0.path, $0.parameter) })
@@ -61,7 +68,9 @@ public struct WeightTransfer: Equatable, Sendable {
             let source = stored[named.path] != nil || !isTable ? named.path : shared
             let shape = named.parameter.fullShape
             let oldShape = positions?.oldShape(named.path, shape)
-            guard let parameter = stored[source], parameter.fullShape == oldShape ?? shape else {
+            guard let parameter = stored[source], parameter.fullShape == oldShape ?? shape,
+                !others.contains(where: named.path.hasPrefix)
+            else {
                 fresh.append(named.path)
                 continue
             }

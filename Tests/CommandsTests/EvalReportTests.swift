@@ -273,7 +273,7 @@ import Testing
 }
 
 /// A page, read by an XML parser, which takes nothing that is not well formed.
-private final class Page: NSObject, XMLParserDelegate {
+final class Page: NSObject, XMLParserDelegate {
     let source: String
     private(set) var text = ""
     private(set) var elements: [String: Int] = [:]

@@ -8,6 +8,19 @@ import Testing
             pixels: (0..<3 * width * height).map { UInt8(truncatingIfNeeded: ($0 + seed) * 37) })
     }
 
+    /// torchvision's Resize and CenterCrop, with the sizes worked out by hand.
+    @Test func theMiddleIsCropped() {
+        let photo = noise(width: 149, height: 113)
+        #expect(
+            photo.centerCropped(height: 64, width: 64, share: 0.875, filter: .bicubic)
+                == photo.resized(width: 96, height: 73, filter: .bicubic).cropped(x: 16, y: 4, width: 64, height: 64))
+        #expect(
+            photo.centerCropped(height: 48, width: 80, share: 1, filter: .bilinear)
+                == photo.resized(width: 80, height: 60, filter: .bilinear).cropped(x: 0, y: 6, width: 80, height: 48))
+        let fits = noise(width: 24, height: 16)
+        #expect(fits.centerCropped(height: 16, width: 24, share: 1, filter: .bicubic) == fits)
+    }
+
     @Test func theMiddleIsTheLargestPartOfTheShape() {
         let wide = picture(50, 20), tall = picture(12, 31)
         #expect(

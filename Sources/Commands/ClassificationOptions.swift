@@ -1,0 +1,137 @@
+import ArgumentParser
+import Checkpoints
+import Datasets
+import Evaluation
+import Models
+import Training
+
+extension ClassifierConfiguration.Pooling: ExpressibleByArgument {}
+
+/// `m9-n2`, or `none`.
+struct RandAugmentArgument: ExpressibleByArgument {
+    var value: RandAugment?
+
+    init?(argument: String) {
+        guard argument != "none" else { return }
+        guard let value = RandAugment(argument) else { return nil }
+        self.value = value
+    }
+}
+
+/// What a classifier sees of a photo that it is tested on.
+struct ClassifierViewOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Share of a photo's short side that the classifier sees, in its middle (default: 0.875, and 1 from 384 pixels on).",
+            valueName: "share"))
+    var cropShare: Double?
+
+    func validate() throws {
+        if let cropShare, !(cropShare > 0 && cropShare <= 1) {
+            throw ValidationError("--crop-share \(cropShare) is not above 0 and at most 1")
+        }
+    }
+}
+
+/// Fine-tuning for classification: what is not given stays as BEiT's recipe has it.
+struct ClassificationOptions: ParsableArguments {
+    @Option(
+        help:
+            "What is classified: the mean of the patch features, or the cls token (default: the checkpoint's, or mean)."
+    )
+    var pooling: ClassifierConfiguration.Pooling?
+    @Option(
+        help: ArgumentHelp("What the targets give from the true class to all classes (default: 0.1).", valueName: "x"))
+    var labelSmoothing: Float?
+    @Option(help: ArgumentHelp("Mixup's beta parameter, 0 for none (default: 0.8).", valueName: "alpha"))
+    var mixup: Float?
+    @Option(help: ArgumentHelp("CutMix's beta parameter, 0 for none (default: 1).", valueName: "alpha"))
+    var cutmix: Float?
+    @Option(help: ArgumentHelp("How often a rectangle becomes noise (default: 0.25).", valueName: "p"))
+    var randomErasing: Float?
+    @Option(
+        help: ArgumentHelp(
+            "RandAugment's strength and number of operations, or `none` (default: m9-n2).", valueName: "m9-n2"))
+    var randAugment: RandAugmentArgument?
+
+    var isGiven: Bool {
+        let given: [Any?] = [pooling, labelSmoothing, mixup, cutmix, randomErasing, randAugment]
+        return given.contains { $0 != nil }
+    }
+
+    func apply(to plan: inout ClassificationPlan) {
+        plan.pooling = pooling
+        plan.augmentation.labelSmoothing = labelSmoothing ?? plan.augmentation.labelSmoothing
+        plan.augmentation.mixing.mixup = mixup ?? plan.augmentation.mixing.mixup
+        plan.augmentation.mixing.cutmix = cutmix ?? plan.augmentation.mixing.cutmix
+        plan.augmentation.erasing = randomErasing ?? plan.augmentation.erasing
+        if let randAugment { plan.augmentation.randAugment = randAugment.value }
+    }
+}
+
+extension RecipeOptions {
+    /// The defaults of classification, where they are others: a learning rate for the batch, a fifth of the run as warm-up.
+    fileprivate func apply(to plan: inout ClassificationPlan) {
+        let (batch, accumulate) = (batch ?? plan.recipe.batch, accumulate ?? plan.recipe.accumulate)
+        plan.recipe.learningRate = ClassificationPlan.learningRate(imagesPerStep: batch * accumulate)
+        if warmupEpochs == nil { plan.warmupShare = 0.2 }
+        apply(to: &plan.recipe)
+    }
+}
+
+extension AugmentationOptions {
+    fileprivate func apply(to plan: inout ClassificationPlan) {
+        plan.augmentation.crop = augmentation(of: plan.augmentation.crop)
+    }
+}
+
+extension Finetune {
+    /// Options of the other task, which would have no effect. Throws `ValidationError`.
+    func validateTask() throws {
+        switch task {
+        case .segmentation:
+            if classification.isGiven || view.cropShare != nil {
+                throw ValidationError(
+                    "--pooling, --label-smoothing, --mixup, --cutmix, --random-erasing, --rand-augment and --crop-share "
+                        + "belong to --task classification")
+            }
+        case .classification:
+            if labels.isGiven || classWeights != nil {
+                throw ValidationError(
+                    "--layout, --ignore-index, --reduce-zero-label, --label-map and --class-weights belong to "
+                        + "--task segmentation; class folders need none of them")
+            }
+            if augmentation.colorJitter != nil,
+                classification.randAugment?.value != nil || classification.randAugment == nil
+            {
+                throw ValidationError("--color-jitter needs --rand-augment none, which changes colours itself")
+            }
+        }
+    }
+
+    /// Trains a classifier, from the start or from where it stands.
+    func classify(_ folder: RunFolder, _ progress: TrainingProgress) throws {
+        let trainer =
+            if resume != nil { try Trainer<ClassificationObjective>(resuming: folder) } else {
+                try Trainer(try classificationPlan(), folder: folder) { log.info("\($0)") }
+            }
+        try trainer.run { progress.show($0) }
+    }
+
+    private func classificationPlan() throws -> ClassificationPlan {
+        let scratch = initial == "none"
+        var plan = ClassificationPlan(
+            data: data, initial: scratch ? .random((architecture.preset ?? .base).backbone) : .checkpoint(initial),
+            command: commandLine)
+        plan.changes = try Settings(architecture.set)
+        plan.size = architecture.size?.sides
+        plan.dropPath = architecture.dropPath
+        plan.checkpointsBlocks = architecture.checkpointBlocks
+        plan.cropShare = view.cropShare
+        if !scratch { plan.recipe.layerDecay = 0.65 }
+        classification.apply(to: &plan)
+        augmentation.apply(to: &plan)
+        recipe.apply(to: &plan)
+        return plan
+    }
+}

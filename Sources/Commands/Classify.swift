@@ -1,0 +1,80 @@
+import ArgumentParser
+import Evaluation
+import Foundation
+
+struct Classify: Command {
+    static let configuration = CommandConfiguration(
+        commandName: "classify", abstract: "Name what photos show: the most probable classes.",
+        discussion: """
+            Example: beit-seg classify -m RUN/best.h5 photos/ --top 3
+
+            A line for each photo: its path, then classes with their probabilities in percent, the most probable first, \
+            with tabs between them. The model is one of `finetune --task classification`, or an imported classifier.
+            """)
+
+    @Argument(help: "An image, a folder, a .txt list of images, or - for a list on standard input.")
+    var paths: [String]
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("The classifier.", valueName: "file"))
+    var model: String
+
+    @Option(help: ArgumentHelp("Classes of each photo.", valueName: "k"))
+    var top = 5
+
+    @OptionGroup var view: ClassifierViewOptions
+
+    @Option(help: ArgumentHelp("Photos that go through the network together.", valueName: "n"))
+    var batch = 8
+
+    @OptionGroup var json: JSONOptions
+    @OptionGroup var common: CommonOptions
+
+    /// The result for programs.
+    private struct Report: Encodable {
+        struct Class: Encodable {
+            var index: Int
+            var name: String
+            var probability: Float
+        }
+        struct Image: Encodable {
+            var path: String
+            var classes: [Class]
+        }
+        struct Failure: Encodable { var path, reason: String }
+        var model: String
+        var images: [Image] = []
+        var failed: [Failure] = []
+    }
+
+    func validate() throws {
+        if paths.isEmpty { throw ValidationError("name an image, a folder, a .txt list, or -") }
+        if top < 1 { throw ValidationError("--top \(top) is not at least 1") }
+        guard 1...1024 ~= batch else { throw ValidationError("--batch \(batch) is not 1 to 1024") }
+    }
+
+    func execute() throws {
+        let images = try InputImages.find(paths)
+        let classifier = try PhotoClassifier(model, cropShare: view.cropShare)
+        var report = Report(model: model)
+        try classifier.classify(images.map(\.path), batch: batch) { index, error in
+            Console.error("\(error)")
+            report.failed.append(.init(path: images[index].path, reason: "\(error)"))
+        } _: { index, result in
+            let classes = result.top(top).map {
+                Report.Class(index: $0.index, name: classifier.classes[$0.index].name, probability: $0.probability)
+            }
+            if json.json {
+                report.images.append(.init(path: images[index].path, classes: classes))
+            } else {
+                print(line(images[index].path, classes))
+            }
+        }
+        if json.json { try Console.print(json: report) }
+        if !report.failed.isEmpty { throw ExitCode(1) }
+    }
+
+    private func line(_ path: String, _ classes: [Report.Class]) -> String {
+        let cells = classes.map { $0.name + String(format: " %.2f %%", 100 * Double($0.probability)) }
+        return ([path] + cells).joined(separator: "\t").split(whereSeparator: \.isNewline).joined(separator: " ")
+    }
+}

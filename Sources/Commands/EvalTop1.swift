@@ -1,0 +1,52 @@
+import ArgumentParser
+import Datasets
+import Evaluation
+import Foundation
+
+extension LabelledSetOptions {
+    /// Options that have no meaning for class folders.
+    fileprivate var isOfMasks: Bool {
+        let given: [Any?] = [layout, images, masks, predictions, classes, labelMap]
+        return given.contains { $0 != nil } || ignoreIndex != 255 || reduceZeroLabel
+    }
+}
+
+/// `eval --top1`.
+extension Eval {
+    func validateTop1() throws {
+        if miou { throw ValidationError("--miou and --top1 measure different models; give one of them") }
+        if set.isOfMasks {
+            throw ValidationError(
+                "--top1 scores class folders: --data and --split say which; leave options of masks out")
+        }
+        if compare != nil || !inference.given.isEmpty {
+            throw ValidationError("--compare, --size, --slide, --crop, --stride, --scales and --flip belong to --miou")
+        }
+        if set.data == nil {
+            throw ValidationError("--top1 needs --data, a folder with \(set.split.rawValue)/CLASS/photo.jpg")
+        }
+        if model.model == nil { throw ValidationError("--top1 needs --model, a classifier") }
+    }
+
+    func scoreClassifier() throws {
+        let (data, file) = (set.data ?? "", model.model ?? "")
+        let folder = try report.map(ReportFolder.init)
+        let gallery = folder.map { _ in ClassificationGallery() }
+        let classifier = try PhotoClassifier(file, cropShare: view.cropShare)
+        let dataset = try ClassFolders([data], [set.split])
+        let score = try ClassificationScore(
+            classifier, dataset, set.split, batch: inference.batch, gallery: gallery
+        ) { Console.error($0.reason) }
+        let result = ClassificationReport(score, seed: seed)
+        let metrics = try Console.text(json: result)
+        print(json.json ? metrics : result.table)
+        if let folder, let gallery {
+            let facts = [("model", file)] + set.facts + (view.cropShare.map { [("crop share", "\($0)")] } ?? [])
+            try folder.write(
+                result, score, gallery, ScoreSource(subject: (file as NSString).lastPathComponent, facts: facts),
+                metrics: metrics)
+            log.info("the report is \(folder.page)")
+        }
+        if !score.failed.isEmpty { throw ExitCode(1) }
+    }
+}

@@ -1,0 +1,94 @@
+import Foundation
+import TensorCore
+
+/// Mixup (Zhang et al., arXiv:1710.09412) and CutMix (Yun et al., arXiv:1905.04899): each image of a batch with the one
+/// that stands opposite, and their targets in the same proportion. As timm's `Mixup` in mode `batch`.
+public struct BatchMixing: Codable, Equatable, Sendable {
+    /// Parameters of the beta distributions that the proportions are drawn from; 0 for never.
+    public var mixup: Float = 0.8
+    public var cutmix: Float = 1
+    /// How often it is CutMix, where both are on.
+    public static let switchProbability: Float = 0.5
+
+    public init(mixup: Float = 0.8, cutmix: Float = 1) { (self.mixup, self.cutmix) = (mixup, cutmix) }
+
+    public var isOff: Bool { mixup == 0 && cutmix == 0 }
+
+    /// Mixes pixels `[B, 3, H, W]` and targets `[B, K]` in place.
+    func callAsFunction(_ pixels: Tensor, _ targets: Tensor, _ generator: inout Philox) {
+        guard !isOff, pixels.shape[0] > 1 else { return }
+        let cuts = cutmix > 0 && (mixup == 0 || generator.bernoulli(BatchMixing.switchProbability))
+        let share = generator.beta(Double(cuts ? cutmix : mixup))
+        guard cuts else {
+            pixels.blendWithOpposite(Float(share))
+            return targets.blendWithOpposite(Float(share))
+        }
+        let (height, width) = (pixels.shape[2], pixels.shape[3])
+        let box = BatchMixing.box(share: share, height: height, width: width, &generator)
+        pixels.exchangeWithOpposite(rows: box.rows, columns: box.columns)
+        // What was really exchanged, where the rectangle reached over the border.
+        targets.blendWithOpposite(1 - Float(box.rows.count * box.columns.count) / Float(height * width))
+    }
+
+    /// A rectangle of 1 − `share` of the area about a random point, as far as it lies in the image.
+    static func box(
+        share: Double, height: Int, width: Int, _ generator: inout Philox
+    ) -> (rows: Range<Int>, columns: Range<Int>) {
+        let ratio = (1 - share).squareRoot()
+        func span(_ side: Int) -> Range<Int> {
+            let half = Int(Double(side) * ratio) / 2
+            let center = generator.integer(below: side)
+            return max(0, center - half)..<min(side, center + half)
+        }
+        let rows = span(height)
+        return (rows, span(width))
+    }
+}
+
+extension Tensor {
+    /// Row i becomes share·row i + (1 − share)·row B − 1 − i.
+    fileprivate func blendWithOpposite(_ share: Float) {
+        let (rows, length) = (shape[0], count / shape[0])
+        for row in 0..<rows / 2 {
+            let (a, b) = (pointer + row * length, pointer + (rows - 1 - row) * length)
+            for i in 0..<length {
+                (a[i], b[i]) = (share * a[i] + (1 - share) * b[i], share * b[i] + (1 - share) * a[i])
+            }
+        }
+    }
+
+    /// Exchanges a rectangle of images `[B, 3, H, W]` with that of their opposites.
+    fileprivate func exchangeWithOpposite(rows: Range<Int>, columns: Range<Int>) {
+        let (batch, height, width) = (shape[0], shape[2], shape[3])
+        for image in 0..<batch / 2 {
+            for plane in 0..<3 {
+                let a = pointer + (image * 3 + plane) * height * width
+                let b = pointer + ((batch - 1 - image) * 3 + plane) * height * width
+                for row in rows { for i in columns.map({ row * width + $0 }) { (a[i], b[i]) = (b[i], a[i]) } }
+            }
+        }
+    }
+}
+
+extension Philox {
+    /// Beta(alpha, alpha).
+    mutating func beta(_ alpha: Double) -> Double {
+        let (x, y) = (gamma(alpha), gamma(alpha))
+        return x + y > 0 ? x / (x + y) : 0.5
+    }
+
+    /// Gamma(shape, 1), by Marsaglia and Tsang's method ("A simple method for generating gamma variables", 2000).
+    mutating func gamma(_ shape: Double) -> Double {
+        precondition(shape > 0, "gamma distribution of shape \(shape)")
+        func open() -> Double { (Double(next()) + 0.5) * 0x1p-32 }
+        guard shape >= 1 else { return gamma(shape + 1) * pow(open(), 1 / shape) }
+        let d = shape - 1.0 / 3
+        let c = 1 / (9 * d).squareRoot()
+        while true {
+            let x = Double(normal())
+            let v = (1 + c * x) * (1 + c * x) * (1 + c * x)
+            guard v > 0 else { continue }
+            if log(open()) < 0.5 * x * x + d - d * v + d * log(v) { return d * v }
+        }
+    }
+}

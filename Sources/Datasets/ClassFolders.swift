@@ -1,0 +1,169 @@
+import Files
+import Foundation
+import ImageIO
+import Synchronization
+import TensorCore
+
+/// A photo and its class.
+public struct ClassifiedImage: Equatable, Sendable {
+    public var path: String
+    /// An index of ``ClassFolders/classes``.
+    public var label: Int
+}
+
+/// Photos in class folders, `train/CLASS/…` and `val/CLASS/…` (ImageNet's form): the class of a photo is the name of the
+/// folder below the split.
+///
+/// Classes are in the byte order of their names, as torchvision's `ImageFolder` has them. Several data sets give the union
+/// of their classes, by name.
+public struct ClassFolders: Sendable {
+    public let classes: [String]
+    private let images: [DatasetSplit: [ClassifiedImage]]
+    /// One line for each photo that cannot be read; it is left out.
+    public let unreadable: [String]
+    /// What is odd but no obstacle, for people.
+    private let warnings: [String]
+    private let folders: [String]
+
+    /// Lists the photos of `splits` and reads their headers.
+    ///
+    /// - Throws: ``DatasetError`` for a layout that is no such one, a split of `splits` that is missing, an empty class, or
+    ///   too much that is unreadable.
+    public init(_ folders: [String], _ splits: [DatasetSplit]) throws {
+        precondition(!folders.isEmpty, "no data folder")
+        self.folders = folders
+        var found: [(split: DatasetSplit, photos: [FoundPhoto])] = []
+        var warnings: [String] = []
+        for split in splits {
+            found.append((split, try folders.flatMap { try FoundPhoto.list($0, split, &warnings) }))
+        }
+        let names = Set(found.flatMap { $0.photos.map(\.className) }).sorted {
+            $0.utf8.lexicographicallyPrecedes($1.utf8)
+        }
+        let places = Dictionary(uniqueKeysWithValues: zip(names, 0...))
+        var (images, unreadable): ([DatasetSplit: [ClassifiedImage]], [String]) = ([:], [])
+        for (split, photos) in found {
+            let failures = FoundPhoto.failures(photos)
+            try PhotoDataset.check(failures.sorted { $0.key < $1.key }.map(\.value), of: photos.count)
+            unreadable += failures.sorted { $0.key < $1.key }.map(\.value)
+            images[split] = photos.indices.filter { failures[$0] == nil }.map {
+                ClassifiedImage(path: photos[$0].path, label: places[photos[$0].className] ?? 0)
+            }
+        }
+        (classes, self.images, self.unreadable, self.warnings) = (names, images, unreadable, warnings)
+    }
+
+    /// In a fixed order: by data folder, and by name within one.
+    public func images(_ split: DatasetSplit) -> [ClassifiedImage] { images[split] ?? [] }
+
+    /// Changes when the photos to learn from or their order do, but not with the place of the data folders.
+    public var fingerprint: UInt64 {
+        images(.train).map { "\($0.label)/" + ($0.path as NSString).lastPathComponent }.fingerprint
+    }
+
+    /// Photos of each class in a split.
+    public func counts(_ split: DatasetSplit) -> [Int] {
+        images(split).reduce(into: [Int](repeating: 0, count: classes.count)) { $0[$1.label] += 1 }
+    }
+
+    /// Throws ``DatasetError`` for what cannot be learned from: a single class, classes without a photo to learn from.
+    public func checkForTraining() throws(DatasetError) {
+        let path = folders.joined(separator: ", ")
+        let counts = counts(.train)
+        let unknown = classes.indices.filter { counts[$0] == 0 }.map { classes[$0] }
+        if let first = unknown.first {
+            let others = unknown.count > 1 ? " and \(unknown.count - 1) more" : ""
+            throw DatasetError(
+                .invalid, path: path,
+                reason: "val has the class \(first)\(others), of which train has no readable photo; add photos to "
+                    + "train/\(first), or take the class out of val")
+        }
+        guard classes.count > 1 else {
+            throw DatasetError(
+                .invalid, path: path,
+                reason:
+                    "has one class only, \(classes.first ?? "none"); a classifier needs at least two folders in train")
+        }
+    }
+
+    /// The findings for people to read.
+    public var lines: [String] {
+        let most = 20
+        let summaries = DatasetSplit.allCases.filter { !images($0).isEmpty }.map { split in
+            let counts = counts(split)
+            let present = counts.filter { $0 > 0 }
+            let largest = counts.max().flatMap { most in counts.firstIndex(of: most).map { (classes[$0], most) } }
+            let spread =
+                present.min() == present.max()
+                ? "\(present.max() ?? 0)" : "\(present.min() ?? 0) to \(present.max() ?? 0)"
+            let common = largest.map { ", most of \($0.0)" } ?? ""
+            return "\(split.rawValue): \(counts.reduce(0, +)) photos of \(present.count) classes, \(spread) each"
+                + (present.min() == present.max() ? "" : common)
+        }
+        let validated = counts(.val)
+        let missing = classes.indices.filter { validated[$0] == 0 }.map { classes[$0] }
+        let noVal = images(.val).isEmpty || missing.isEmpty
+        return ["data: \(folders.joined(separator: ", ")): class folders, \(classes.count) classes"] + summaries
+            + warnings.map { "warning: \($0)" }
+            + (noVal
+                ? []
+                : [
+                    "warning: val has no photo of \(missing.prefix(5).joined(separator: ", "))"
+                        + (missing.count > 5 ? " and \(missing.count - 5) more classes" : "")
+                ])
+            + unreadable.prefix(most).map { "warning: left out: \($0)" }
+            + (unreadable.count > most ? ["warning: left out: \(unreadable.count - most) more"] : [])
+    }
+}
+
+/// A photo before the classes have their indices.
+private struct FoundPhoto {
+    var path, className: String
+
+    /// The photos of a data set's split; none where `val` is missing beside `train`.
+    static func list(_ folder: String, _ split: DatasetSplit, _ warnings: inout [String]) throws -> [FoundPhoto] {
+        guard FileManager.default.fileExists(atPath: folder) else {
+            throw DatasetError(.missing, path: folder, reason: "there is no such data folder")
+        }
+        guard let root = root(folder, split) else {
+            if split == .val, self.root(folder, .train) != nil { return [] }
+            throw DatasetError(
+                .invalid, path: folder,
+                reason: "has no folder \(split.rawValue) with a folder for each class, such as "
+                    + "\(split.rawValue)/CLASS/photo.jpg")
+        }
+        let entries = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []
+        let shown = entries.filter { !$0.hasPrefix(".") }.sorted()
+        let classes = shown.filter { PhotoFiles.isFolder(root / $0) }
+        let loose = shown.count { PhotoFiles.endings.contains(($0 as NSString).pathExtension.lowercased()) }
+        guard !classes.isEmpty else {
+            throw DatasetError(
+                .invalid, path: root,
+                reason: loose > 0
+                    ? "its \(loose) photos lie in no class folder; move them into \(split.rawValue)/CLASS/"
+                    : "holds no class folders; photos belong into \(split.rawValue)/CLASS/")
+        }
+        if loose > 0 { warnings.append("\(root): \(loose) photos outside of class folders are left out") }
+        return try classes.flatMap { name in
+            guard let photos = try? PhotoFiles.below(root / name) else {
+                throw DatasetError(
+                    .invalid, path: root / name,
+                    reason: "the class has no .jpg, .jpeg or .png; remove the folder, or put photos into it")
+            }
+            return photos.map { FoundPhoto(path: root / name / $0, className: name) }
+        }
+    }
+
+    private static func root(_ folder: String, _ split: DatasetSplit) -> String? {
+        let names = split == .train ? ["train"] : ["val", "validation"]
+        return names.map { folder / $0 }.first(where: PhotoFiles.isFolder)
+    }
+
+    static func failures(_ photos: [FoundPhoto]) -> [Int: String] {
+        let failures = Mutex<[Int: String]>([:])
+        WorkerPool.current.run(photos.count) { index in
+            do { _ = try imageHeader(photos[index].path) } catch { failures.withLock { $0[index] = "\(error)" } }
+        }
+        return failures.withLock { $0 }
+    }
+}

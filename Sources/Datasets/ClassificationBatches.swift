@@ -1,0 +1,141 @@
+import ImageIO
+import TensorCore
+
+/// Photos of one size with the distribution over classes that each shall get.
+public struct ClassificationBatch: Sendable {
+    /// `[B, 3, H, W]`, normalised.
+    public var pixels: Tensor
+    /// `[B, K]`; each row adds up to 1.
+    public var targets: Tensor
+    /// The class of each photo before any mixing.
+    public var labels: [Int]
+    /// The files, to name them in an error.
+    public var images: [String]
+}
+
+/// How training photos and their targets are changed (BEiT's fine-tuning recipe).
+public struct ClassificationAugmentation: Codable, Equatable, Sendable {
+    /// Crop, mirror image and, without RandAugment, colours.
+    public var crop: Augmentation
+    /// Nil for none; it then takes the place of the colour jitter.
+    public var randAugment: RandAugment? = RandAugment()
+    /// Of a rectangle becoming noise.
+    public var erasing: Float = 0.25
+    public var mixing = BatchMixing()
+    /// What the target takes from the true class and gives to all evenly.
+    public var labelSmoothing: Float = 0.1
+
+    public init() {
+        crop = Augmentation()
+        crop.area = [0.08, 1]
+    }
+
+    /// What makes it impossible, in one sentence; nil if nothing does.
+    public var problem: String? {
+        if let problem = crop.problem { return problem }
+        let shares = [("random-erasing", erasing), ("label-smoothing", labelSmoothing)]
+        for (name, value) in shares where !(0...1 ~= value) { return "--\(name) is \(value), and must be from 0 to 1" }
+        for (name, value) in [("mixup", mixing.mixup), ("cutmix", mixing.cutmix)] where !(0...100 ~= value) {
+            return "--\(name) is \(value), and must be from 0 (off) to 100"
+        }
+        return nil
+    }
+
+    /// Crop, mirror, RandAugment or colours.
+    func callAsFunction(
+        _ photo: RGBImage, height: Int, width: Int, fill: RGBColor, _ generator: inout Philox
+    ) -> RGBImage {
+        var crop = crop
+        if randAugment != nil { crop.colorJitter = 0 }
+        let image = crop(photo, height: height, width: width, filter: .bicubic, &generator)
+        return randAugment?(image, fill: fill, &generator) ?? image
+    }
+}
+
+/// Makes batches of class folders' photos, at the size of the network.
+///
+/// A photo whose header was in order may turn out damaged in the middle of a run; the next one then takes its place.
+public struct ClassificationBatches: Sendable {
+    public let images: [ClassifiedImage]
+    /// K.
+    private let classes: Int
+    /// Height and width in pixels.
+    private let size: [Int]
+    private let scaling: PixelScaling
+    /// The mean colour: what RandAugment fills with.
+    private let fill: RGBColor
+    private let damage: DamagedPhotos
+
+    /// - Parameters:
+    ///   - mean: of the normalisation, for pixels in 0…1.
+    ///   - warn: hears of each damaged photo once, on any thread.
+    public init(
+        _ images: [ClassifiedImage], classes: Int, size: [Int], mean: [Float], std: [Float],
+        warn: @escaping @Sendable (String) -> Void
+    ) {
+        (self.images, self.classes, self.size) = (images, classes, size)
+        scaling = PixelScaling(mean: mean, std: std)
+        let color = mean.map { UInt8(min(max((255 * $0).rounded(.toNearestOrEven), 0), 255)) }
+        fill = RGBColor(color[0], color[1], color[2])
+        damage = DamagedPhotos(of: images.count, warn: warn)
+    }
+
+    /// For learning: augmented, each photo by its place in the run, and mixed, each batch by that of its first photo.
+    ///
+    /// Throws ``DatasetError`` where too many photos are damaged.
+    public func training(
+        _ members: [(image: Int, place: Int)], seed: UInt64, _ augmentation: ClassificationAugmentation
+    ) throws -> ClassificationBatch {
+        var generators = members.map { RandomStream.augmentation.generator(seed: seed, $0.place) }
+        // A part's side is seldom less than half of the photo's.
+        let result = try batch(
+            members.map(\.image), shrinkingTo: 2 * (size.max() ?? 0), smoothing: augmentation.labelSmoothing
+        ) { index, photo in
+            augmentation(photo, height: size[0], width: size[1], fill: fill, &generators[index])
+        }
+        let erasing = RandomErasing(probability: augmentation.erasing)
+        for index in members.indices {
+            erasing(result.pixels.rows(index..<index + 1).reshaped([3] + size), &generators[index])
+        }
+        var generator = RandomStream.mixing.generator(seed: seed, members.first?.place ?? 0)
+        augmentation.mixing(result.pixels, result.targets, &generator)
+        return result
+    }
+
+    /// For validation: the middle of each photo.
+    /// - Parameter share: see ``RGBImage/centerCropped(height:width:share:filter:)``.
+    public func validation(_ range: Range<Int>, share: Double) throws -> ClassificationBatch {
+        try batch(Array(range)) { _, photo in
+            photo.centerCropped(height: size[0], width: size[1], share: share, filter: .bicubic)
+        }
+    }
+
+    private func batch(
+        _ members: [Int], shrinkingTo side: Int? = nil, smoothing: Float = 0, _ change: (Int, RGBImage) -> RGBImage
+    ) throws -> ClassificationBatch {
+        let pixels = Tensor(uninitialized: [members.count, 3] + size)
+        let targets = Tensor(repeating: smoothing / Float(classes), [members.count, classes])
+        var result = ClassificationBatch(pixels: pixels, targets: targets, labels: [], images: [])
+        for (index, member) in members.enumerated() {
+            let (photo, image) = try load(member, shrinkingTo: side)
+            scaling.write(change(index, photo), to: pixels.rows(index..<index + 1).pointer)
+            targets.pointer[index * classes + image.label] += 1 - smoothing
+            result.labels.append(image.label)
+            result.images.append(image.path)
+        }
+        return result
+    }
+
+    private func load(_ member: Int, shrinkingTo side: Int?) throws -> (photo: RGBImage, image: ClassifiedImage) {
+        var member = member
+        while true {
+            do { return (try decodeImage(images[member].path, shrinkingTo: side), images[member]) } catch {
+                try damage.note(member, "\(error)")
+                member = (member + 1) % images.count
+            }
+        }
+    }
+}
+
+/// How much of a test photo the network sees: BEiT's 224 of 256 pixels, and all of it from 384 on.
+public func standardCropShare(size: [Int]) -> Double { (size.min() ?? 0) >= 384 ? 1 : 0.875 }
