@@ -88,7 +88,7 @@ let package = Package(
         tests("HDF5", [], fixtures: true),
         tests("ImageIO", ["Files"], fixtures: true),
         tests("Checkpoints", ["HDF5"], fixtures: true),
-        tests("Datasets", ["ImageIO", "TensorCore"]),
+        tests("Datasets", ["ImageIO", "TensorCore"], fixtures: true),
         tests("Training", ["HDF5", "ImageIO", "Files"], fixtures: true),
         tests("Evaluation", []),
         tests("Commands", ["HDF5"], fixtures: true),

@@ -48,7 +48,9 @@ struct Finetune: Command {
     func validate() throws {
         guard resume == nil else {
             let extra = !data.isEmpty || output != nil || initial != "none" || architecture.isGiven || recipe.isGiven
-            if extra { throw ValidationError("--resume goes on with the run's own data, architecture and recipe") }
+            if extra || labels.isGiven || augmentation.isGiven {
+                throw ValidationError("--resume goes on with the run's own data, architecture, recipe and augmentation")
+            }
             return
         }
         if data.isEmpty { throw ValidationError("--data is missing") }

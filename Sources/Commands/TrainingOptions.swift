@@ -55,6 +55,19 @@ struct ArchitectureOptions: ParsableArguments {
     var isGiven: Bool { preset != nil || !set.isEmpty || size != nil || dropPath != nil || checkpointBlocks }
 }
 
+/// `--schedule`.
+enum LearningRateSchedule: String, ExpressibleByArgument, CaseIterable {
+    case cosine, poly, constant
+
+    func decay(power: Double) -> Schedule.Decay {
+        switch self {
+        case .cosine: .cosine
+        case .poly: .polynomial(power: power)
+        case .constant: .constant
+        }
+    }
+}
+
 /// How it is trained; what is not given stays as the recipe has it.
 struct RecipeOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Passes over the training images (default: 100).", valueName: "n"))
@@ -67,8 +80,12 @@ struct RecipeOptions: ParsableArguments {
     var accumulate: Int?
     @Option(help: ArgumentHelp("Peak learning rate (default: 0.0007).", valueName: "x"))
     var lr: Double?
-    @Option(help: ArgumentHelp("Learning rate at the end (default: 1e-06).", valueName: "x"))
+    @Option(help: ArgumentHelp("Learning rate at the end (default: 1e-06; 0 with --schedule poly).", valueName: "x"))
     var minLr: Double?
+    @Option(help: "How the learning rate falls after the warm-up (default: cosine).")
+    var schedule: LearningRateSchedule?
+    @Option(help: ArgumentHelp("Power of --schedule poly (default: 1, a straight line).", valueName: "x"))
+    var polyPower: Double?
     @Option(help: ArgumentHelp("Epochs of linear warm-up (default: 5).", valueName: "n"))
     var warmupEpochs: Double?
     @Option(help: ArgumentHelp("Decoupled weight decay (default: 0.05).", valueName: "x"))
@@ -94,7 +111,8 @@ struct RecipeOptions: ParsableArguments {
 
     var isGiven: Bool {
         let given: [Any?] = [
-            epochs, steps, batch, accumulate, lr, minLr, warmupEpochs, weightDecay, layerDecay, clipGrad, ema,
+            epochs, steps, batch, accumulate, lr, minLr, schedule, polyPower, warmupEpochs, weightDecay, layerDecay,
+            clipGrad, ema,
             classWeights,
             seed, evalEvery, checkpointEvery,
         ]
@@ -103,6 +121,10 @@ struct RecipeOptions: ParsableArguments {
 
     func validate() throws {
         if epochs != nil && steps != nil { throw ValidationError("--epochs and --steps exclude each other") }
+        if polyPower != nil && schedule != .poly { throw ValidationError("--poly-power belongs to --schedule poly") }
+        if minLr != nil && schedule == .constant {
+            throw ValidationError("--min-lr has no meaning with --schedule constant; leave it out")
+        }
     }
 
     func apply(to recipe: inout Recipe) {
@@ -111,7 +133,8 @@ struct RecipeOptions: ParsableArguments {
         recipe.batch = batch ?? recipe.batch
         recipe.accumulate = accumulate ?? recipe.accumulate
         recipe.learningRate = lr ?? recipe.learningRate
-        recipe.minimumLearningRate = minLr ?? recipe.minimumLearningRate
+        recipe.minimumLearningRate = minLr ?? (schedule == .poly ? 0 : recipe.minimumLearningRate)
+        recipe.schedule = schedule?.decay(power: polyPower ?? 1) ?? recipe.schedule
         recipe.warmupEpochs = warmupEpochs ?? recipe.warmupEpochs
         recipe.weightDecay = weightDecay ?? recipe.weightDecay
         recipe.layerDecay = layerDecay ?? recipe.layerDecay
@@ -131,31 +154,66 @@ struct LabelOptions: ParsableArguments {
     var ignoreIndex = 255
     @Flag(help: "Mask value 0 does not count, and n is class n - 1 (ADE20K's layout does so by itself).")
     var reduceZeroLabel = false
-    @Option(help: ArgumentHelp("A file of lines `VALUE CLASS` that says what mask values mean.", valueName: "file"))
-    var labelMap: String?
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp(
+            """
+            Files of lines `VALUE CLASS` that say what mask values mean: one for all sets, or one for each in the order \
+            of --data, `-` for none. A class that no set's list has: `VALUE CLASS R G B`.
+            """, valueName: "file"))
+    var labelMap: [String] = []
+
+    var isGiven: Bool { layout != nil || ignoreIndex != 255 || reduceZeroLabel || !labelMap.isEmpty }
 
     func options(_ folders: [String]) -> DatasetOptions {
         var result = DatasetOptions(folders)
-        (result.layout, result.ignoreIndex, result.labelMap) = (layout, ignoreIndex, labelMap)
-        result.reducesZeroLabel = reduceZeroLabel
+        (result.layout, result.ignoreIndex) = (layout, ignoreIndex)
+        (result.reducesZeroLabel, result.labelMaps) = (reduceZeroLabel, labelMap.map { $0 == "-" ? nil : $0 })
         return result
     }
 }
 
+extension Augmentation.Crop: ExpressibleByArgument {}
+
 /// How training images are changed.
 struct AugmentationOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Smallest share of a photo's area that a random crop takes.", valueName: "x"))
-    var cropArea: Float = 0.25
     @Option(
-        help: ArgumentHelp("Brightness, contrast and saturation change by a factor within 1 ± this.", valueName: "x"))
-    var colorJitter: Float = 0.4
+        help: """
+            `resized`: a part of random area and shape; `scale`: the photo at 0.5 to 2 times the network's size, and a \
+            part of it that one class does not fill.
+            """)
+    var crop = Augmentation.Crop.resized
+    @Option(
+        help: ArgumentHelp(
+            "Smallest share of a photo's area that a part of random area takes (default: 0.25).", valueName: "x"))
+    var cropArea: Float?
+    @Option(
+        help: ArgumentHelp(
+            "Brightness, contrast and saturation change by a factor within 1 ± this (default: 0.4).", valueName: "x"))
+    var colorJitter: Float?
+    @Flag(
+        help: "In place of the colour jitter: brightness ± 32, contrast, saturation, hue ± 36°, each every other time.")
+    var photometric = false
     @Flag(inversion: .prefixedNo, help: "Show a mirror image every other time.")
     var flip = true
 
+    var isGiven: Bool { crop != .resized || cropArea != nil || colorJitter != nil || photometric || !flip }
+
+    func validate() throws {
+        if cropArea != nil && crop == .scale {
+            throw ValidationError("--crop-area belongs to --crop resized; leave it out with --crop scale")
+        }
+        if colorJitter != nil && photometric {
+            throw ValidationError("--photometric takes the place of --color-jitter; leave one of them out")
+        }
+    }
+
     var augmentation: Augmentation {
         var result = Augmentation()
-        result.area = [cropArea, 1]
-        result.colorJitter = colorJitter
+        result.crop = crop
+        result.area = [cropArea ?? result.area[0], 1]
+        result.colorJitter = colorJitter ?? result.colorJitter
+        result.photometric = photometric ? PhotometricDistortion() : nil
         result.flip = flip ? 0.5 : 0
         return result
     }

@@ -25,8 +25,17 @@ public protocol Objective: AnyObject {
     func images(of batch: Batch) -> [String]
     /// Scores on images that it does not learn from; nil where there are none.
     func validate() throws -> Validation?
+    /// A few pictures of what the model does, for the report; none by default.
+    func pictures() throws -> [ReportPicture]
+    /// Whether a pass whose result is thrown away leaves no trace, so that the memory of a run can be found by trying.
+    var canRehearse: Bool { get }
     /// What the checkpoint says of the model.
     func description(metrics: [String: Double]) -> ModelDescription
+}
+
+extension Objective {
+    public func pictures() throws -> [ReportPicture] { [] }
+    public var canRehearse: Bool { false }
 }
 
 /// The scores of a validation.
