@@ -101,6 +101,9 @@ extension Finetune {
                     "--layout, --ignore-index, --reduce-zero-label, --label-map and --class-weights belong to "
                         + "--task segmentation; class folders need none of them")
             }
+            if augmentation.isOfSegmentation {
+                throw ValidationError("--crop and --photometric belong to --task segmentation")
+            }
             if augmentation.colorJitter != nil,
                 classification.randAugment?.value != nil || classification.randAugment == nil
             {

@@ -69,8 +69,8 @@ struct LabelledSetOptions: ParsableArguments {
     func photoSet(classes: [ClassInfo]) throws -> LabelledSet {
         if let data {
             var options = DatasetOptions([data])
-            (options.layout, options.ignoreIndex, options.labelMap) = (layout, ignoreIndex, labelMap)
-            options.reducesZeroLabel = reduceZeroLabel
+            (options.layout, options.ignoreIndex) = (layout, ignoreIndex)
+            (options.reducesZeroLabel, options.labelMaps) = (reduceZeroLabel, labelMap.map { [$0] } ?? [])
             return try LabelledSet(options, split)
         }
         if let images, let masks {

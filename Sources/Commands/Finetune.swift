@@ -57,7 +57,7 @@ struct Finetune: Command {
             if extra || labels.isGiven || augmentation.isGiven || classification.isGiven || view.cropShare != nil
                 || classWeights != nil
             {
-                throw ValidationError("--resume goes on with the run's own data, architecture and recipe")
+                throw ValidationError("--resume goes on with the run's own data, architecture, recipe and augmentation")
             }
             return
         }

@@ -108,6 +108,9 @@ struct Pretrain: Command {
         if initial != "none" && architecture.preset != nil {
             throw ValidationError("--preset and --init exclude each other: the checkpoint has its architecture")
         }
+        if augmentation.isOfSegmentation {
+            throw ValidationError("--crop and --photometric belong to finetune --task segmentation")
+        }
         if objective == .pixels {
             if tokenizer != nil || tokens != nil || tokenSize != nil {
                 throw ValidationError("--objective pixels takes no tokenizer and no tokens")

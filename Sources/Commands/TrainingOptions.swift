@@ -55,6 +55,19 @@ struct ArchitectureOptions: ParsableArguments {
     var isGiven: Bool { preset != nil || !set.isEmpty || size != nil || dropPath != nil || checkpointBlocks }
 }
 
+/// `--schedule`.
+enum LearningRateSchedule: String, ExpressibleByArgument, CaseIterable {
+    case cosine, poly, constant
+
+    func decay(power: Double) -> Schedule.Decay {
+        switch self {
+        case .cosine: .cosine
+        case .poly: .polynomial(power: power)
+        case .constant: .constant
+        }
+    }
+}
+
 /// How it is trained; what is not given stays as the recipe has it.
 struct RecipeOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Passes over the training images (default: 100; pretrain: 800).", valueName: "n"))
@@ -69,8 +82,14 @@ struct RecipeOptions: ParsableArguments {
         help: ArgumentHelp(
             "Peak learning rate (default: 0.0007; classification and pretrain: by batch).", valueName: "x"))
     var lr: Double?
-    @Option(help: ArgumentHelp("Learning rate at the end (default: 1e-06; pretrain: 1e-05).", valueName: "x"))
+    @Option(
+        help: ArgumentHelp(
+            "Learning rate at the end (default: 1e-06; pretrain: 1e-05; 0 with --schedule poly).", valueName: "x"))
     var minLr: Double?
+    @Option(help: "How the learning rate falls after the warm-up (default: cosine).")
+    var schedule: LearningRateSchedule?
+    @Option(help: ArgumentHelp("Power of --schedule poly (default: 1, a straight line).", valueName: "x"))
+    var polyPower: Double?
     @Option(
         help: ArgumentHelp(
             "Epochs of linear warm-up (default: 5; classification: a fifth of the run; pretrain: 10).", valueName: "n")
@@ -97,7 +116,8 @@ struct RecipeOptions: ParsableArguments {
 
     var isGiven: Bool {
         let given: [Any?] = [
-            epochs, steps, batch, accumulate, lr, minLr, warmupEpochs, weightDecay, layerDecay, clipGrad, ema,
+            epochs, steps, batch, accumulate, lr, minLr, schedule, polyPower, warmupEpochs, weightDecay, layerDecay,
+            clipGrad, ema,
             seed, evalEvery, checkpointEvery,
         ]
         return given.contains { $0 != nil }
@@ -105,6 +125,10 @@ struct RecipeOptions: ParsableArguments {
 
     func validate() throws {
         if epochs != nil && steps != nil { throw ValidationError("--epochs and --steps exclude each other") }
+        if polyPower != nil && schedule != .poly { throw ValidationError("--poly-power belongs to --schedule poly") }
+        if minLr != nil && schedule == .constant {
+            throw ValidationError("--min-lr has no meaning with --schedule constant; leave it out")
+        }
     }
 
     func apply(to recipe: inout Recipe) {
@@ -113,7 +137,8 @@ struct RecipeOptions: ParsableArguments {
         recipe.batch = batch ?? recipe.batch
         recipe.accumulate = accumulate ?? recipe.accumulate
         recipe.learningRate = lr ?? recipe.learningRate
-        recipe.minimumLearningRate = minLr ?? recipe.minimumLearningRate
+        recipe.minimumLearningRate = minLr ?? (schedule == .poly ? 0 : recipe.minimumLearningRate)
+        recipe.schedule = schedule?.decay(power: polyPower ?? 1) ?? recipe.schedule
         recipe.warmupEpochs = warmupEpochs ?? recipe.warmupEpochs
         recipe.weightDecay = weightDecay ?? recipe.weightDecay
         recipe.layerDecay = layerDecay ?? recipe.layerDecay
@@ -133,40 +158,72 @@ struct LabelOptions: ParsableArguments {
     var ignoreIndex = 255
     @Flag(help: "Mask value 0 does not count, and n is class n - 1 (ADE20K's layout does so by itself).")
     var reduceZeroLabel = false
-    @Option(help: ArgumentHelp("A file of lines `VALUE CLASS` that says what mask values mean.", valueName: "file"))
-    var labelMap: String?
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp(
+            """
+            Files of lines `VALUE CLASS` that say what mask values mean: one for all sets, or one for each in the order \
+            of --data, `-` for none. A class that no set's list has: `VALUE CLASS R G B`.
+            """, valueName: "file"))
+    var labelMap: [String] = []
 
-    var isGiven: Bool { layout != nil || ignoreIndex != 255 || reduceZeroLabel || labelMap != nil }
+    var isGiven: Bool { layout != nil || ignoreIndex != 255 || reduceZeroLabel || !labelMap.isEmpty }
 
     func options(_ folders: [String]) -> DatasetOptions {
         var result = DatasetOptions(folders)
-        (result.layout, result.ignoreIndex, result.labelMap) = (layout, ignoreIndex, labelMap)
-        result.reducesZeroLabel = reduceZeroLabel
+        (result.layout, result.ignoreIndex) = (layout, ignoreIndex)
+        (result.reducesZeroLabel, result.labelMaps) = (reduceZeroLabel, labelMap.map { $0 == "-" ? nil : $0 })
         return result
     }
 }
 
+extension Augmentation.Crop: ExpressibleByArgument {}
+
 /// How training images are changed.
 struct AugmentationOptions: ParsableArguments {
     @Option(
+        help: """
+            `resized`: a part of random area and shape; `scale` (segmentation): the photo at 0.5 to 2 times the network's \
+            size, and a part of it that one class does not fill (default: resized).
+            """)
+    var crop: Augmentation.Crop?
+    @Option(
         help: ArgumentHelp(
-            "Smallest share of a photo's area that a random crop takes (default: 0.25; classification and pretrain: 0.08).",
+            "Smallest share of a photo's area that a part of random area takes (default: 0.25; classification and pretrain: 0.08).",
             valueName: "x"))
     var cropArea: Float?
     @Option(
         help: ArgumentHelp(
             "Brightness, contrast and saturation change by a factor within 1 ± this (default: 0.4).", valueName: "x"))
     var colorJitter: Float?
+    @Flag(
+        help:
+            "In place of the colour jitter (segmentation): brightness ± 32, contrast, saturation, hue ± 36°, each every other time."
+    )
+    var photometric = false
     @Flag(inversion: .prefixedNo, help: "Show a mirror image every other time (default: --flip).")
     var flip: Bool?
 
-    var isGiven: Bool { cropArea != nil || colorJitter != nil || flip != nil }
+    var isGiven: Bool { isOfSegmentation || cropArea != nil || colorJitter != nil || flip != nil }
+    /// Whether something is given that needs masks.
+    var isOfSegmentation: Bool { crop != nil || photometric }
+
+    func validate() throws {
+        if cropArea != nil && crop == .scale {
+            throw ValidationError("--crop-area belongs to --crop resized; leave it out with --crop scale")
+        }
+        if colorJitter != nil && photometric {
+            throw ValidationError("--photometric takes the place of --color-jitter; leave one of them out")
+        }
+    }
 
     /// `standard` with what is given changed.
     func augmentation(of standard: Augmentation = Augmentation()) -> Augmentation {
         var result = standard
+        result.crop = crop ?? result.crop
         if let cropArea { result.area = [cropArea, 1] }
         result.colorJitter = colorJitter ?? result.colorJitter
+        if photometric { result.photometric = PhotometricDistortion() }
         if let flip { result.flip = flip ? 0.5 : 0 }
         return result
     }

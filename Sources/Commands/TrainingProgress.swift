@@ -14,6 +14,7 @@ final class TrainingProgress {
     func show(_ event: TrainingEvent) {
         guard !quiet else { return }
         switch event {
+        case .memory(let bytes): line(String(format: "about %.1f GiB of memory in all", Double(bytes) / 0x1p30))
         case .estimate(let step, let left, let memory):
             line(
                 String(

@@ -4,6 +4,19 @@ import TensorCore
 
 /// Random changes that leave the labels true: a crop of random place, size and shape, a mirror image, other colours.
 public struct Augmentation: Codable, Equatable, Sendable {
+    /// How a part of the photo is chosen.
+    public enum Crop: String, Codable, CaseIterable, Sendable {
+        /// A part of random area and shape fills the network's input (torchvision's RandomResizedCrop).
+        case resized
+        /// The photo at a random size; a part of the network's size (mmsegmentation; see ``ScaleCrop``).
+        case scale
+    }
+    /// Nil for ``Crop/resized``, as in checkpoints from before there was a choice.
+    public var crop: Crop?
+    /// For ``Crop/scale``; nil for its defaults.
+    public var scaleCrop: ScaleCrop?
+    /// In place of the colour jitter.
+    public var photometric: PhotometricDistortion?
     /// The crop's share of the photo's area.
     public var area: [Float] = [0.25, 1]
     /// The crop's width ÷ height, before it is resized; drawn log-uniformly.
@@ -20,25 +33,42 @@ public struct Augmentation: Codable, Equatable, Sendable {
         func isRange(_ x: [Float]) -> Bool { x.count == 2 && x[0] > 0 && x[0] <= x[1] && x[1].isFinite }
         if !isRange(area) || area[1] > 1 { return "the crop's area \(area) is not a range within 0 and 1" }
         if !isRange(aspect) { return "the crop's aspect \(aspect) is not a range above 0" }
+        if let problem = scaleCrop?.problem { return problem }
         if !(0...1 ~= flip) { return "the probability \(flip) of a flip is not within 0 and 1" }
         return 0...1 ~= colorJitter ? nil : "the colour jitter \(colorJitter) is not within 0 and 1"
     }
 
-    /// Photo and mask, changed together and resized to `height` × `width` pixels: the photo bilinearly, the mask by its
-    /// nearest pixels.
+    /// Photo and mask, changed together, of `height` × `width` pixels (with ``Crop/scale`` at most): the photo resized
+    /// bilinearly, the mask by its nearest pixels.
     public func callAsFunction(
         _ image: RGBImage, _ mask: IndexMask, height: Int, width: Int, _ generator: inout Philox
     ) -> (image: RGBImage, mask: IndexMask) {
-        let box = crop(width: image.width, height: image.height, &generator)
-        var mask = mask.resized(width: width, height: height, box: box)
-        var image = image.resized(width: width, height: height, filter: .bilinear, box: box)
+        var (image, mask) = cropped(image, mask, height: height, width: width, &generator)
         if generator.bernoulli(flip) { (image, mask) = (image.flippedHorizontally(), mask.flippedHorizontally()) }
-        jitter(&image, &generator)
+        if let photometric {
+            photometric(&image, &generator)
+        } else {
+            jitter(&image, &generator)
+        }
         return (image, mask)
     }
 
+    private func cropped(
+        _ image: RGBImage, _ mask: IndexMask, height: Int, width: Int, _ generator: inout Philox
+    ) -> (image: RGBImage, mask: IndexMask) {
+        switch crop ?? .resized {
+        case .scale: return (scaleCrop ?? ScaleCrop())(image, mask, height: height, width: width, &generator)
+        case .resized:
+            let box = box(width: image.width, height: image.height, &generator)
+            return (
+                image.resized(width: width, height: height, filter: .bilinear, box: box),
+                mask.resized(width: width, height: height, box: box)
+            )
+        }
+    }
+
     /// As torchvision's RandomResizedCrop: ten tries, then the largest central crop of a permitted aspect.
-    func crop(width: Int, height: Int, _ generator: inout Philox) -> Rectangle {
+    func box(width: Int, height: Int, _ generator: inout Philox) -> Rectangle {
         for _ in 0..<10 {
             let target = Float(width * height) * generator.uniform(area[0]..<area[1])
             let ratio = exp(generator.uniform(log(aspect[0])..<log(aspect[1])))

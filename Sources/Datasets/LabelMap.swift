@@ -48,22 +48,20 @@ public struct UnknownLabel: Error, Equatable {
 }
 
 extension LabelMap {
-    /// The rules of `--label-map FILE`: a line `VALUE CLASS` each, CLASS a name, or `void`. Values that the file does
-    /// not name are unknown. Throws ``DatasetError``.
+    /// The rules of `--label-map FILE` for masks of these classes. Throws ``DatasetError``.
     public static func read(_ path: String, classes: [LabelClass], ignoreIndex: Int) throws -> LabelMap {
-        var map = LabelMap(indices: [], ignoreIndex: ignoreIndex)
-        for line in try readText(path, of: "label map").split(separator: "\n") {
-            let words = line.split(whereSeparator: \.isWhitespace).map(String.init)
-            guard let first = words.first, !first.hasPrefix("#") else { continue }
-            let name = words.dropFirst().joined(separator: " ")
-            let index = name == "void" ? LabelMap.void : classes.firstIndex { $0.name == name }.map { UInt16($0) }
-            guard let value = UInt16(first), let index else {
-                throw DatasetError(
-                    .invalid, path: path,
-                    reason: "`\(line)` is not `VALUE CLASS`, CLASS one of the class names or `void`")
+        try LabelMap(LabelMapFile.read(path), classes: classes, ignoreIndex: ignoreIndex)
+    }
+
+    /// Values that the file does not name are unknown. Throws ``DatasetError`` for a class that is none of `classes`.
+    init(_ file: LabelMapFile, classes: [LabelClass], ignoreIndex: Int) throws {
+        self.init(indices: [], ignoreIndex: ignoreIndex)
+        for rule in file.rules {
+            let index = classes.firstIndex { $0.name == rule.name }.map { UInt16($0) }
+            guard let index = rule.isVoid ? LabelMap.void : index else {
+                throw file.stranger(rule, classes, extensible: false)
             }
-            map.set(Int(value), to: index)
+            set(rule.value, to: index)
         }
-        return map
     }
 }

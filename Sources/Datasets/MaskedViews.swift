@@ -92,7 +92,7 @@ public struct MaskedViews: Sendable {
         }
         augmentation.jitter(&photo, &generator)
         let isMirrored = generator.bernoulli(augmentation.flip)
-        let box = augmentation.crop(width: photo.width, height: photo.height, &generator)
+        let box = augmentation.box(width: photo.width, height: photo.height, &generator)
         return { [photo] size, filter in
             let view = photo.resized(width: size[1], height: size[0], filter: filter, box: box)
             return isMirrored ? view.flippedHorizontally() : view

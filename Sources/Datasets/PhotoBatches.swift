@@ -65,7 +65,7 @@ extension Augmentation {
     func callAsFunction(
         _ image: RGBImage, height: Int, width: Int, filter: ResizeFilter, _ generator: inout Philox
     ) -> RGBImage {
-        let box = crop(width: image.width, height: image.height, &generator)
+        let box = box(width: image.width, height: image.height, &generator)
         var image = image.resized(width: width, height: height, filter: filter, box: box)
         if generator.bernoulli(flip) { image = image.flippedHorizontally() }
         jitter(&image, &generator)

@@ -12,16 +12,28 @@ public struct PixelScaling: Sendable {
         table = (0..<3).flatMap { c in (0..<256).map { (Float($0) / 255 - mean[c]) / std[c] } }
     }
 
-    /// Writes `image` as planes `[3, H, W]`.
-    public func write(_ image: RGBImage, to planes: UnsafeMutablePointer<Float>) {
-        let count = image.width * image.height
+    /// Writes `image` as planes `[3, height, width]`; where it is smaller, at their top left, and the rest is 0, the mean
+    /// colour.
+    ///
+    /// - Precondition: the image is not larger.
+    public func write(_ image: RGBImage, to planes: UnsafeMutablePointer<Float>, height: Int, width: Int) {
+        precondition(image.width <= width && image.height <= height, "\(image) for \(width) × \(height)")
+        if image.width < width || image.height < height { planes.update(repeating: 0, count: 3 * height * width) }
         image.pixels.withUnsafeBufferPointer { pixels in
             table.withUnsafeBufferPointer { table in
                 for c in 0..<3 {
-                    for i in 0..<count { planes[c * count + i] = table[c * 256 + Int(pixels[3 * i + c])] }
+                    for y in 0..<image.height {
+                        let (row, source) = (planes + (c * height + y) * width, 3 * y * image.width + c)
+                        for x in 0..<image.width { row[x] = table[c * 256 + Int(pixels[source + 3 * x])] }
+                    }
                 }
             }
         }
+    }
+
+    /// Writes `image` as planes `[3, H, W]`.
+    public func write(_ image: RGBImage, to planes: UnsafeMutablePointer<Float>) {
+        write(image, to: planes, height: image.height, width: image.width)
     }
 
     /// Writes `image` as pixels `[H, W, 3]`.

@@ -52,9 +52,20 @@ public struct SegmentationBatches: Sendable {
         for (index, pair) in pairs.enumerated() {
             let (image, mask) = try dataset.load(pair)
             let result = change(index, image, mask)
-            scaling.write(result.image, to: pixels.rows(index..<index + 1).pointer)
-            labels += result.mask.values.lazy.map(Int32.init)
+            scaling.write(
+                result.image, to: pixels.rows(index..<index + 1).pointer, height: size[0], width: size[1])
+            append(result.mask, to: &labels)
         }
         return SegmentationBatch(pixels: pixels, labels: labels, images: pairs.map(\.image))
+    }
+
+    /// Appends the classes of a picture of the network's size; where the mask is smaller, the rest is void.
+    private func append(_ mask: IndexMask, to labels: inout [Int32]) {
+        let void = Int32(LabelMap.void)
+        for row in 0..<mask.height {
+            labels += mask.values[row * mask.width..<(row + 1) * mask.width].lazy.map(Int32.init)
+            labels += repeatElement(void, count: size[1] - mask.width)
+        }
+        labels += repeatElement(void, count: (size[0] - mask.height) * size[1])
     }
 }

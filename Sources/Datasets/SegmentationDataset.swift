@@ -11,16 +11,42 @@ public struct DatasetOptions: Codable, Equatable, Sendable {
     public var ignoreIndex = 255
     /// Value 0 is void, and n is class n − 1. ADE20K's layout does so by itself.
     public var reducesZeroLabel = false
-    /// A file of lines `VALUE CLASS`, in place of the layout's own meaning of the values.
-    public var labelMap: String?
+    /// Files of lines `VALUE CLASS`, in place of the layouts' own meaning of the values: none, one for all folders, or
+    /// one for each (nil: the layout's meaning).
+    public var labelMaps: [String?] = []
 
     public init(_ folders: [String]) { self.folders = folders }
+
+    /// As checkpoints have it; the first ones knew a single `labelMap` for all folders.
+    public init(from decoder: any Decoder) throws {
+        enum Former: String, CodingKey { case labelMap }
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        folders = try values.decode([String].self, forKey: .folders)
+        layout = try values.decodeIfPresent(DatasetLayout.self, forKey: .layout)
+        ignoreIndex = try values.decode(Int.self, forKey: .ignoreIndex)
+        reducesZeroLabel = try values.decode(Bool.self, forKey: .reducesZeroLabel)
+        let former = try decoder.container(keyedBy: Former.self).decodeIfPresent(String.self, forKey: .labelMap)
+        labelMaps =
+            try values.decodeIfPresent([String?].self, forKey: .labelMaps) ?? former.map { [$0] } ?? []
+    }
+
+    /// What makes the options impossible, in one sentence; nil if nothing does.
+    public var problem: String? {
+        guard labelMaps.count > 1, labelMaps.count != folders.count else { return nil }
+        return
+            "--label-map has \(labelMaps.count) files for \(folders.count) data sets; give one for all, or one for each "
+            + "in the order of --data, `-` where a set needs none"
+    }
+
+    /// The label map of folder number `index`, if it has one.
+    func labelMap(_ index: Int) -> String? { labelMaps.count > 1 ? labelMaps[index] : labelMaps.first ?? nil }
 }
 
 /// Labelled photos of one or several data sets that share one list of classes.
 ///
-/// Several sets give the union of their class lists, by name, in the order of first appearance. Labels are taken as
-/// they are: what one set calls background stays background, even where another set has a class for it.
+/// Several sets give the union of their classes, by name, in the order of first appearance; of a set with a label map,
+/// the classes that its map names. Labels are taken as they are: what one set calls background stays background, even
+/// where another set has a class for it, unless a label map says otherwise.
 public struct SegmentationDataset: Sendable {
     public let classes: [LabelClass]
     /// One for each data set.
@@ -29,28 +55,32 @@ public struct SegmentationDataset: Sendable {
     /// How the classes and label values came about, a line a data set.
     public let mapping: [String]
 
-    /// Reads layouts and class lists, but no image. Throws ``DatasetError``.
+    /// Reads layouts, class lists and label maps, but no image. Throws ``DatasetError``.
+    ///
+    /// - Precondition: there is a folder, and the options have no problem.
     public init(_ options: DatasetOptions) throws {
         precondition(!options.folders.isEmpty, "no data folder")
-        let sets = try options.folders.map { folder -> (folder: String, layout: DatasetLayout, classes: [LabelClass]) in
+        precondition(options.problem == nil, options.problem ?? "")
+        let sets = try options.folders.enumerated().map { index, folder in
             let layout = try options.layout ?? DatasetLayout.detect(folder)
-            return (folder, layout, try layout.classes(folder))
+            return LabelSource(
+                folder: folder, layout: layout, listed: try layout.classes(folder),
+                map: try options.labelMap(index).map(LabelMapFile.read))
         }
+        let known = sets.flatMap(\.listed) + sets.flatMap { $0.map?.newClasses ?? [] }
         var union: [LabelClass] = []
-        for set in sets { union += set.classes.filter { new in !union.contains { $0.name == new.name } } }
+        for set in sets {
+            union += try set.classes(known: known).filter { new in !union.contains { $0.name == new.name } }
+        }
         guard union.count <= LabelMap.maximumClasses else {
             throw DatasetError(.invalid, path: sets[0].folder, reason: "has \(union.count) classes, more than 65,534")
         }
         classes = union
-        maps = try sets.map { try LabelMap(options, $0.layout, own: $0.classes, union: union) }
+        maps = try sets.map { try LabelMap(options, $0, union: union) }
         pairings = sets.map { set in
             Dictionary(uniqueKeysWithValues: DatasetSplit.allCases.map { ($0, set.layout.pairing(set.folder, $0)) })
         }
-        mapping = sets.map { set in
-            "\(set.folder): layout \(set.layout.rawValue), \(set.classes.count) classes"
-                + (options.zeroIsVoid(set.layout) ? ", label 0 is void, n is class n − 1" : "")
-                + (options.labelMap.map { ", labels by \($0)" } ?? "") + ", \(options.ignoreIndex) is void"
-        }
+        mapping = sets.map { options.meaning(of: $0) }
     }
 
     /// The pairs of a split in a fixed order, and the photos without a mask. A data set may lack `val`, not `train`.
@@ -97,27 +127,58 @@ public struct SegmentationDataset: Sendable {
     }
 }
 
+/// A data set's folder and what gives its label values their meaning.
+private struct LabelSource {
+    var folder: String
+    var layout: DatasetLayout
+    /// The classes of its own list.
+    var listed: [LabelClass]
+    var map: LabelMapFile?
+
+    /// The classes that its labels can have, those of its own list first.
+    /// - Parameter known: the classes of all data sets, which a label map may name.
+    /// - Throws: ``DatasetError``.
+    func classes(known: [LabelClass]) throws -> [LabelClass] {
+        guard let map else { return listed }
+        var result = listed.filter { own in map.rules.contains { $0.name == own.name } }
+        for rule in map.rules where !rule.isVoid && !result.contains(where: { $0.name == rule.name }) {
+            guard let found = known.first(where: { $0.name == rule.name }) else {
+                throw map.stranger(rule, known, extensible: true)
+            }
+            result.append(found)
+        }
+        return result
+    }
+}
+
 extension DatasetOptions {
-    fileprivate func zeroIsVoid(_ layout: DatasetLayout) -> Bool {
-        labelMap == nil && (reducesZeroLabel || layout == .ade20k)
+    fileprivate func zeroIsVoid(_ source: LabelSource) -> Bool {
+        source.map == nil && (reducesZeroLabel || source.layout == .ade20k)
+    }
+
+    /// For people, in one line.
+    fileprivate func meaning(of source: LabelSource) -> String {
+        let labels = source.map.map { ", labels by \($0.path): \($0.summary)" }
+        return "\(source.folder): layout \(source.layout.rawValue), \(source.listed.count) classes"
+            + (zeroIsVoid(source) ? ", label 0 is void, n is class n − 1" : "") + (labels ?? "")
+            + ", \(ignoreIndex) is void"
     }
 }
 
 extension LabelMap {
-    /// The map of a data set whose own class list is `own`, into the indices of `union`.
-    fileprivate init(
-        _ options: DatasetOptions, _ layout: DatasetLayout, own: [LabelClass], union: [LabelClass]
-    ) throws {
-        if let path = options.labelMap {
-            self = try LabelMap.read(path, classes: union, ignoreIndex: options.ignoreIndex)
+    /// The map of a data set into the indices of `union`.
+    fileprivate init(_ options: DatasetOptions, _ source: LabelSource, union: [LabelClass]) throws {
+        if let file = source.map {
+            try self.init(file, classes: union, ignoreIndex: options.ignoreIndex)
             return
         }
         let place = Dictionary(uniqueKeysWithValues: union.enumerated().map { ($1.name, $0) })
-        let values = layout.values(classes: own.count)
+        let values = source.layout.values(classes: source.listed.count)
         self.init(
-            indices: values.indices.map { $0 < 0 ? nil : place[own[$0].name] }, ignoreIndex: options.ignoreIndex)
+            indices: values.indices.map { $0 < 0 ? nil : place[source.listed[$0].name] },
+            ignoreIndex: options.ignoreIndex)
         values.void.forEach { setVoid($0) }
-        if options.zeroIsVoid(layout) { reduceZeroLabel(ignoreIndex: options.ignoreIndex) }
+        if options.zeroIsVoid(source) { reduceZeroLabel(ignoreIndex: options.ignoreIndex) }
     }
 }
 

@@ -41,4 +41,11 @@ public enum Machine {
             return usage.ru_maxrss
         #endif
     }
+
+    /// The resident memory of the process now, in bytes; where the system does not say, the largest so far.
+    public static var residentMemoryBytes: Int {
+        let numbers = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ")
+        guard let numbers, numbers.count > 1, let pages = Int(numbers[1]) else { return peakMemoryBytes }
+        return pages * Int(getpagesize())
+    }
 }

@@ -63,6 +63,9 @@ public final class StoragePool: Sendable {
 
     /// Bytes in live tensors at their highest since ``resetPeak()``.
     public var peakBytes: Int { state.withLock { $0.peakBytes } }
+    /// Bytes in live tensors, and those together with the unused blocks.
+    public var usedBytes: Int { state.withLock { $0.usedBytes } }
+    public var heldBytes: Int { state.withLock { $0.usedBytes + $0.freeBytes } }
     public func resetPeak() { state.withLock { $0.peakBytes = $0.usedBytes } }
 
     /// Hands every unused block back to the system.

@@ -43,6 +43,7 @@ public final class MaskedImageObjective: Objective {
     public let fingerprint: UInt64
     /// Where the picture of a validation goes.
     private let picture: String
+    private var drawn: RGBImage?
     private var counts = PredictionCounts()
     /// How often each token was to be predicted, forgetting slowly: `[V]`.
     private let histogram: Tensor
@@ -113,6 +114,16 @@ public final class MaskedImageObjective: Objective {
         counts.add(pass)
         note(pass.labels)
         return pass.loss
+    }
+
+    /// Without counting.
+    public func rehearse(_ batch: MaskedBatch, _ tape: Tape) -> Variable {
+        pass(batch, everywhere: settings.predictsAll, tape).loss
+    }
+
+    public func pictures() throws -> [ReportPicture] {
+        try drawn.map { [try ReportPicture("hidden patches in grey, what is predicted there, and what is right", $0)] }
+            ?? []
     }
 
     public var state: [(path: String, tensor: Tensor)] {
@@ -246,7 +257,9 @@ extension MaskedImageObjective {
             columns = [guessed, rows].map { rows in (0..<shown).map { patches.picture(rows, $0) } }
         }
         let pictures = (0..<shown).flatMap { index in [patches.picture(hidden, index)] + columns.map { $0[index] } }
-        try writePNG(.sheet(pictures, columns: 3, gap: 4), to: picture)
+        let sheet = RGBImage.sheet(pictures, columns: 3, gap: 4)
+        try writePNG(sheet, to: picture)
+        drawn = sheet
     }
 }
 

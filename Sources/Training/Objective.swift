@@ -28,6 +28,10 @@ public protocol Objective: AnyObject {
     func images(of batch: Batch) -> [String]
     /// Scores on images that it does not learn from; nil where there are none.
     func validate() throws -> Validation?
+    /// A few pictures of what the model does, for the report; none by default. Called after each validation.
+    func pictures() throws -> [ReportPicture]
+    /// As ``loss(_:_:)``, leaving no trace: by it the memory of a run is found before it starts.
+    func rehearse(_ batch: Batch, _ tape: Tape) -> Variable
     /// What the checkpoint says of the model.
     func description(metrics: [String: Double]) -> ModelDescription
 
@@ -44,6 +48,11 @@ extension Objective {
 
 extension Objective {
     public func begin(step: Int) {}
+}
+
+extension Objective {
+    public func pictures() throws -> [ReportPicture] { [] }
+    public func rehearse(_ batch: Batch, _ tape: Tape) -> Variable { loss(batch, tape) }
 }
 
 /// The scores of a validation.

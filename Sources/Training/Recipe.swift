@@ -8,10 +8,12 @@ public struct Recipe: Codable, Equatable, Sendable {
     /// Images of one forward and backward pass, and passes before each update.
     public var batch = 16
     public var accumulate = 1
-    /// The peak, reached after a linear warm-up; then a cosine down to `minimumLearningRate`.
+    /// The peak, reached after a linear warm-up; then it falls to `minimumLearningRate`, as `schedule` says.
     public var learningRate = 7e-4
     public var minimumLearningRate = 1e-6
     public var warmupEpochs = 5.0
+    /// Nil for a cosine, as in checkpoints from before there was a choice.
+    public var schedule: Schedule.Decay?
     /// Of parameters that decay (see ``Parameter/decays``).
     public var weightDecay = 0.05
     /// The learning rate of block i is `layerDecay` times that of block i + 1; 1 for the same everywhere.
@@ -48,6 +50,16 @@ public struct Recipe: Codable, Equatable, Sendable {
         }
     }
 
+    /// The learning rate over the `steps` of a run. With the `poly` policy the warm-up multiplies the falling rate, from
+    /// 10⁻⁶ of it, as mmsegmentation does.
+    func rates(steps: Int, warmupSteps: Int) -> Schedule {
+        var result = Schedule(
+            schedule ?? .cosine, base: learningRate, final: minimumLearningRate, steps: steps,
+            warmupSteps: min(steps, warmupSteps))
+        if case .polynomial = result.decay { result.warmupStart = 1e-6 * learningRate }
+        return result
+    }
+
     /// What makes the recipe impossible, in one sentence; nil if nothing does.
     public var problem: String? {
         let counts = [("batch", batch), ("accumulate", accumulate), ("eval-every", evaluateEvery)]
@@ -56,7 +68,7 @@ public struct Recipe: Codable, Equatable, Sendable {
         }
         let rates = [
             ("epochs", epochs), ("lr", learningRate), ("min-lr", minimumLearningRate), ("warmup-epochs", warmupEpochs),
-            ("weight-decay", weightDecay), ("clip-grad", clipGradient ?? 0),
+            ("weight-decay", weightDecay), ("clip-grad", clipGradient ?? 0), ("poly-power", schedule?.power ?? 1),
         ]
         for (name, value) in rates where !value.isFinite || value < 0 {
             return "--\(name) is \(value), and must not be"
@@ -78,9 +90,17 @@ extension Recipe {
         ]
         let parts = [
             "\(length) of batches of \(batch)" + (accumulate > 1 ? " × \(accumulate)" : ""),
-            "AdamW, peak learning rate \(learningRate), warm-up \(warmupEpochs) epochs, cosine to \(minimumLearningRate)",
+            "AdamW, peak learning rate \(learningRate), warm-up \(warmupEpochs) epochs, \(fall)",
             "weight decay \(weightDecay)", "layer decay \(layerDecay)",
         ]
         return "recipe: " + (parts + extras.compactMap { $0 } + ["seed \(seed)"]).joined(separator: "; ")
+    }
+
+    private var fall: String {
+        switch schedule ?? .cosine {
+        case .cosine: "cosine to \(minimumLearningRate)"
+        case .polynomial(let power): "polynomial of power \(power) to \(minimumLearningRate)"
+        case .constant: "constant"
+        }
     }
 }

@@ -1,12 +1,14 @@
 import Files
 import Foundation
 
-/// The folder of a training run: `last.h5`, `best.h5`, `log.jsonl`, `config.json`.
+/// The folder of a training run: `last.h5`, `best.h5`, `log.jsonl`, `config.json`, `report.html`, and TensorBoard's event
+/// files.
 public struct RunFolder: Sendable {
     public let path: String
     public var last: String { path + "/last.h5" }
     public var best: String { path + "/best.h5" }
     var log: String { path + "/log.jsonl" }
+    var report: String { path + "/report.html" }
     var config: String { path + "/config.json" }
     /// Of masked image modeling: what is predicted for a few photos.
     var predictions: String { path + "/predictions.png" }
@@ -43,13 +45,17 @@ public struct RunFolder: Sendable {
     func append(_ entry: some Encodable) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
-        let line = Array(try encoder.encode(entry)) + [UInt8(ascii: "\n")]
-        let descriptor = open(log, O_WRONLY | O_APPEND | O_CREAT, 0o644)
-        guard descriptor >= 0 else { throw FileError.system(log, doing: "open") }
-        let written = line.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-        let code = errno
-        guard close(descriptor) == 0, written == line.count else {
-            throw FileError.system(log, doing: "write", code: code)
-        }
+        try appendBytes(Array(try encoder.encode(entry)) + [UInt8(ascii: "\n")], to: log)
+    }
+}
+
+/// Appends `bytes` to a file at once, so that a reader sees all of them or nothing. Throws `FileError`.
+func appendBytes(_ bytes: [UInt8], to path: String) throws {
+    let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT, 0o644)
+    guard descriptor >= 0 else { throw FileError.system(path, doing: "open") }
+    let written = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+    let code = errno
+    guard close(descriptor) == 0, written == bytes.count else {
+        throw FileError.system(path, doing: "write", code: code)
     }
 }

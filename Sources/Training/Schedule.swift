@@ -9,6 +9,12 @@ public struct Schedule: Codable, Equatable, Sendable {
         case cosine
         /// final + (base − final)·(1 − step/steps)^power (the `poly` policy of semantic segmentation).
         case polynomial(power: Double)
+
+        /// Of the polynomial.
+        var power: Double? {
+            guard case .polynomial(let power) = self else { return nil }
+            return power
+        }
     }
 
     public var decay: Decay

@@ -30,13 +30,13 @@ public struct SegmentationSettings: Codable, Sendable {
 public final class SegmentationObjective: Objective {
     public let settings: SegmentationSettings
     public var model: any Module { segmenter }
-    private let segmenter: Segmenter
-    private let classes: [ClassInfo]
-    private let training: SegmentationBatches
+    let segmenter: Segmenter
+    let classes: [ClassInfo]
+    let training: SegmentationBatches
     /// Without images if there is no validation split.
-    private let validation: SegmentationBatches
+    let validation: SegmentationBatches
     private let seed: UInt64
-    private let size: [Int]
+    let size: [Int]
 
     /// Throws ``DatasetError``.
     public init(
@@ -102,7 +102,7 @@ public final class SegmentationObjective: Objective {
 
     /// The class of each pixel of the network's size; where the logits `[B, h, w, K]` are coarser, that of the cell it
     /// lies in.
-    private func predictions(_ logits: Tensor) -> [UInt16] {
+    func predictions(_ logits: Tensor) -> [UInt16] {
         let (batch, rows, columns) = (logits.shape[0], logits.shape[1], logits.shape[2])
         let cells = logits.argmax()
         return (0..<batch).flatMap { b in

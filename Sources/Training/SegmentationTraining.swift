@@ -35,7 +35,9 @@ extension Trainer where Task == SegmentationObjective {
     /// - Parameter note: receives lines on the data, the model and the initial weights.
     /// - Throws: ``DatasetError``, ``TrainingError``, ``CheckpointError``, `FileError`, `PlanError`.
     public convenience init(_ plan: SegmentationPlan, folder: RunFolder, note: (String) -> Void) throws {
-        if let problem = plan.recipe.problem ?? plan.augmentation.problem { throw PlanError(problem) }
+        if let problem = plan.recipe.problem ?? plan.augmentation.problem ?? plan.data.problem {
+            throw PlanError(problem)
+        }
         let dataset = try SegmentationDataset(plan.data)
         let check = try DataCheck(dataset)
         check.lines.forEach(note)
@@ -74,8 +76,11 @@ extension Trainer where Task == SegmentationObjective {
         let (state, saved) = try Self.state(in: folder, of: "a segmentation run")
         let loaded = try Checkpoint.load(folder.last, task: .segmentation, frozen: false)
         guard case .segmentation(let model) = loaded.model else { preconditionFailure("a model of another task") }
-        let objective = try SegmentationObjective(
-            saved.settings, SegmentationDataset(saved.settings.data), model, seed: saved.recipe.seed)
+        let dataset = try SegmentationDataset(saved.settings.data)
+        guard dataset.classes.map(\.name) == loaded.description.classes.map(\.name) else {
+            throw TrainingError.changed(folder: folder.path, what: "the classes of the data are not the same")
+        }
+        let objective = try SegmentationObjective(saved.settings, dataset, model, seed: saved.recipe.seed)
         self.init(objective, saved.recipe, folder: folder)
         try restore(state, saved)
     }

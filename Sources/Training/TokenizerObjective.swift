@@ -31,6 +31,7 @@ public final class TokenizerObjective: Objective {
     private let seed: UInt64
     /// Where the reconstructions of a few photos are drawn at each validation.
     private let sheet: String
+    private var drawn: RGBImage?
     public let fingerprint: UInt64
     /// Of the update under way, or the last one.
     private var temperature: Float, klWeight: Float
@@ -109,7 +110,13 @@ public final class TokenizerObjective: Objective {
         let pictures = scores.add(pixels, tokenizer, temperature: temperature, Philox(seed: seed))
         let photos = Tensor(pixels.values.map(DiscreteVAE.unmapPixels), pixels.shape)
         let pairs = chosen.indices.flatMap { [RGBImage(photos, $0), RGBImage(pictures, $0)] }
-        try writePNG(.sheet(pairs, columns: 8), to: sheet)
+        let picture = RGBImage.sheet(pairs, columns: 8)
+        try writePNG(picture, to: sheet)
+        drawn = picture
+    }
+
+    public func pictures() throws -> [ReportPicture] {
+        try drawn.map { [try ReportPicture("photos, each beside what its tokens keep of it", $0)] } ?? []
     }
 
     public func description(metrics: [String: Double]) -> ModelDescription {

@@ -19,6 +19,9 @@ public final class Trainer<Task: Objective> {
     private let average: MovingAverage?
     private let schedule: Schedule
     private var progress = Progress()
+    /// TensorBoard's, of this start.
+    private var events: EventFile?
+    private var pictures: [ReportPicture] = []
     /// Updates in the whole run.
     public let steps: Int
 
@@ -43,9 +46,8 @@ public final class Trainer<Task: Objective> {
         (self.objective, self.recipe, self.folder) = (objective, recipe, folder)
         sampler = Sampler(seed: recipe.seed, count: objective.count, batch: recipe.batch)
         steps = recipe.totalSteps(count: objective.count, workers: sampler.workers)
-        schedule = Schedule(
-            .cosine, base: recipe.learningRate, final: recipe.minimumLearningRate, steps: steps,
-            warmupSteps: min(steps, recipe.warmupSteps(count: objective.count, workers: sampler.workers)))
+        schedule = recipe.rates(
+            steps: steps, warmupSteps: recipe.warmupSteps(count: objective.count, workers: sampler.workers))
         let (parameters, depth) = (objective.model.parameters, objective.depth)
         optimizer = AdamW(
             parameters.map { named in
@@ -66,7 +68,9 @@ public final class Trainer<Task: Objective> {
     func run(until end: Int, _ report: (TrainingEvent) -> Void) throws {
         try Interruption.noting {
             let (first, passes) = (progress.step, recipe.accumulate)
-            let batches = Prefetcher(first * passes..<end * passes, ahead: 3, threads: 2) {
+            if first < end { events = try EventFile(in: folder.path, firstStep: first + 1) }
+            if first < end { report(.memory(forecastBytes: try rehearse())) }
+            let batches = Prefetcher(first * passes..<end * passes, ahead: Trainer.ahead, threads: 2) {
                 [loader = objective.loader, sampler] in try loader(sampler.batch($0))
             }
             var meter = Meter(
@@ -78,7 +82,7 @@ public final class Trainer<Task: Objective> {
                     if case .step(var line) = event {
                         let metrics = objective.takeMetrics()
                         line.metrics = metrics.isEmpty ? nil : metrics
-                        try folder.append(line)
+                        try record(line)
                         event = .step(line)
                     }
                     report(event)
@@ -86,6 +90,27 @@ public final class Trainer<Task: Objective> {
                 try afterStep(report)
             }
         }
+    }
+
+    /// Batches that are made before they are needed.
+    private static var ahead: Int { 3 }
+
+    /// The memory that the run will take, in bytes, by passes with one and two images; they change nothing.
+    private func rehearse() throws -> Int {
+        let members = sampler.batch(progress.step * recipe.accumulate)
+        let forecast = try MemoryForecast(
+            most: members.count, keepsGradients: recipe.accumulate > 1,
+            makeBatch: { try objective.loader(Array(members.prefix($0))) },
+            pass: { batch in
+                let tape = Tape(.training, generator: RandomStream.network.generator(seed: recipe.seed, 0))
+                tape.backward(from: objective.rehearse(batch, tape), gradient: .zeros([1]))
+            }, clear: { optimizer.clearGradients() })
+        return forecast.bytes(batch: members.count, waiting: Trainer.ahead)
+    }
+
+    private func record(_ line: some LogEntry) throws {
+        try folder.append(line)
+        try events?.append(line.scalars, step: line.step)
     }
 
     /// Epochs so far.
@@ -100,7 +125,10 @@ public final class Trainer<Task: Objective> {
         let crossed = (epoch / every + 1e-9).rounded(.down) > ((epoch - perStep) / every + 1e-9).rounded(.down)
         let signal = Interruption.signal
         let validates = signal == nil && (crossed || progress.step == steps)
-        if validates { try validate(report) }
+        if validates {
+            try validate(report)
+            try AtomicFile.write(try document().html, to: folder.report)
+        }
         if validates || signal != nil || progress.step % recipe.checkpointEvery == 0 {
             try save()
             report(.saved(folder.last))
@@ -150,15 +178,30 @@ public final class Trainer<Task: Objective> {
     private func validate(_ report: (TrainingEvent) -> Void) throws {
         average?.exchange()
         defer { average?.exchange() }
-        guard let validation = try objective.validate() else { return }
+        let validation = try objective.validate()
+        pictures = try objective.pictures()
+        guard let validation else { return }
         let best = validation.score > progress.bestScore ?? -.infinity
         if best {
             progress.bestScore = validation.score
             try Checkpoint.save(objective.model, objective.description(metrics: validation.metrics), to: folder.best)
         }
         let line = ValidationReport(step: progress.step, epoch: epoch, metrics: validation.metrics, best: best)
-        try folder.append(line)
+        try record(line)
         report(.validation(line))
+    }
+
+    private func document() throws -> RunReport {
+        let model = objective.description(metrics: [:])
+        let settings = try listing(objective.settings)
+        var facts = [("Recipe", try listing(recipe)), ("Model", [(name: "task", value: model.task.rawValue)])]
+        facts[1].1.append(("parameters", "\(objective.model.parameterCount)"))
+        facts[1].1 += settings.filter { $0.name.hasPrefix("configuration.") || $0.name.hasPrefix("preprocessing.") }
+        let rest = settings.filter { row in !facts[1].1.contains { $0.name == row.name } }
+        facts.append(("Data and settings", [("training images", "\(objective.count)")] + rest))
+        return RunReport(
+            title: "\(model.task.rawValue): \(folder.path)", steps: steps, log: LogLine.read(folder.log), facts: facts,
+            classes: model.classes, pictures: pictures)
     }
 }
 

@@ -1,5 +1,7 @@
 /// What a run tells while it goes on.
 public enum TrainingEvent: Sendable {
+    /// Before the first step: what the run will have taken at its most, in all.
+    case memory(forecastBytes: Int)
     /// Once the first steps are timed.
     case estimate(secondsPerStep: Double, secondsLeft: Double, memoryBytes: Int)
     case step(StepReport)
@@ -39,4 +41,28 @@ public struct ValidationReport: Codable, Sendable {
     public var metrics: [String: Double]
     /// Whether it is the best so far, and so became `best.h5`.
     public var best: Bool
+}
+
+/// A line of `log.jsonl`, which TensorBoard receives as well.
+protocol LogEntry: Encodable {
+    var step: Int { get }
+    /// By the tags of TensorBoard's curves.
+    var scalars: [(tag: String, value: Double)] { get }
+}
+
+extension StepReport: LogEntry {
+    var scalars: [(tag: String, value: Double)] {
+        [
+            ("train/loss", loss), ("train/learning_rate", learningRate), ("train/gradient_norm", gradientNorm),
+            ("train/images_per_s", imagesPerSecond),
+        ] + (metrics ?? [:]).sorted { $0.key < $1.key }.map { ("train/" + $0.key, $0.value) }
+    }
+}
+
+extension ValidationReport: LogEntry {
+    var scalars: [(tag: String, value: Double)] {
+        metrics.sorted { $0.key < $1.key }.map { name, value in
+            (name.hasPrefix("val_") ? "val/" + name.dropFirst(4) : name, value)
+        }
+    }
 }

@@ -89,9 +89,43 @@ import Testing
         let set = try GeneratedSet.folders([10, 20, 30])
         try set.write("10 tall grass\n20 sky\n30 void\n", to: "map.txt")
         var options = DatasetOptions([set.path])
-        options.labelMap = set.path + "/map.txt"
+        options.labelMaps = [set.path + "/map.txt"]
         let dataset = try SegmentationDataset(options)
         #expect(try dataset.loadMask(dataset.images(.train).pairs[0]).values.prefix(3) == [1, 0, void])
+    }
+
+    @Test func eachSetHasItsOwnLabelMap() throws {
+        let pets = try GeneratedSet.folders(classes: "background\ncat\ndog\n", [0, 1, 2])
+        let people = try GeneratedSet.folders(classes: "background 1 1 1\nskin\nhair\nbag\n", [0, 1, 2, 3, 9])
+        let streets = try GeneratedSet.folders(classes: "road 9 9 9\ndog\n", [0, 1])
+        try people.write("0 background\n1 tall person 1 2 3\n2 tall person\n3 void\n9 dog\n", to: "people.map")
+        var options = DatasetOptions([pets.path, people.path, streets.path])
+        options.labelMaps = [nil, people.path + "/people.map", nil]
+        let dataset = try SegmentationDataset(options)
+        // Of the set with a map, the classes that its map names: neither hair nor bag is learned.
+        #expect(dataset.classes.map(\.name) == ["background", "cat", "dog", "tall person", "road"])
+        #expect(dataset.classes[3].color == RGBColor(1, 2, 3))
+        let pairs = try dataset.images(.train).pairs
+        #expect(try dataset.loadMask(pairs[0]).values.prefix(3) == [0, 1, 2])
+        #expect(try dataset.loadMask(pairs[1]).values.prefix(5) == [0, 3, 3, void, 2])
+        #expect(try dataset.loadMask(pairs[2]).values.prefix(2) == [4, 2])
+        #expect(dataset.mapping[1].contains("0 → background, 1 2 → tall person, 3 → void, 9 → dog"))
+        #expect(!dataset.mapping[0].contains("labels by"))
+    }
+
+    @Test(arguments: [
+        ("1 caat\n", "caat"), ("cat 1\n", "cat 1"), ("1\n", "`1`"), ("1 cat\n1 void\n", "twice"),
+        ("0 void\n", "no class"),
+    ])
+    func aWrongLabelMapIsSaid(_ text: String, _ reason: String) throws {
+        let set = try GeneratedSet.folders(classes: "background\ncat\n")
+        try set.write(text, to: "map.txt")
+        var options = DatasetOptions([set.path])
+        options.labelMaps = [set.path + "/map.txt"]
+        let error = #expect(throws: DatasetError.self) { try SegmentationDataset(options) }
+        #expect(error?.path.hasSuffix("map.txt") == true && error?.reason.contains(reason) == true, "\(error as Any)")
+        options.labelMaps = [nil, "x"]
+        #expect(options.problem?.contains("2 files for 1 data sets") == true)
     }
 
     @Test func whatIsMissingOrUnknownIsSaid() throws {

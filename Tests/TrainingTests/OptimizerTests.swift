@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Ops
@@ -98,5 +99,35 @@ import Testing
         let schedule = Schedule(.cosine, base: 0, final: 6.5, steps: 2)
         #expect(abs(schedule.value(at: 1) - 3.25) < 1e-12)
         #expect(schedule.value(at: 2) == 6.5 && schedule.value(at: 900) == 6.5)
+    }
+
+    /// mmsegmentation's `poly` with `warmup_ratio` 1e-6: base·(1 − i/n)·(1 − (1 − i/w)·(1 − 1e-6)), worked by hand.
+    @Test func theRecipeChooses() throws {
+        var recipe = Recipe()
+        (recipe.learningRate, recipe.minimumLearningRate, recipe.schedule) = (1, 0, .polynomial(power: 1))
+        let poly = recipe.rates(steps: 8, warmupSteps: 2)
+        for (step, value) in [(0, 1e-6), (1, 0.875 * 0.5000005), (2, 0.75), (4, 0.5), (8, 0)] {
+            #expect(abs(poly.value(at: step) - value) < 1e-12)
+        }
+        recipe.schedule = .constant
+        #expect(values(recipe.rates(steps: 5, warmupSteps: 3)) == [0, 0.5, 1, 1, 1, 1])
+        recipe.schedule = nil
+        #expect(recipe.rates(steps: 70, warmupSteps: 900).warmupSteps == 70)
+        #expect(recipe.rates(steps: 70, warmupSteps: 9).decay == .cosine)
+        #expect(recipe.problem == nil)
+        recipe.schedule = .polynomial(power: .nan)
+        #expect(recipe.problem?.contains("--poly-power") == true)
+    }
+
+    @Test func theScheduleIsKept() throws {
+        var recipe = Recipe()
+        recipe.schedule = .polynomial(power: 0.9)
+        let again = try JSONDecoder().decode(Recipe.self, from: JSONEncoder().encode(recipe))
+        #expect(again == recipe)
+        var former = try #require(
+            try JSONSerialization.jsonObject(with: JSONEncoder().encode(recipe)) as? [String: Any])
+        former["schedule"] = nil
+        let decoded = try JSONDecoder().decode(Recipe.self, from: JSONSerialization.data(withJSONObject: former))
+        #expect(decoded.schedule == nil)
     }
 }

@@ -150,4 +150,30 @@ private func bits(_ path: String) throws -> [String: [UInt32]] {
         _ = try Trainer(plan, folder: RunFolder(set.path + "/next")) { notes.append($0) }
         #expect(notes.contains { $0.hasPrefix("left out of the checkpoint: decoder/blocks, decoder/head") }, "\(notes)")
     }
+
+    @Test func aRunIsReportedWithPicturesAndEvents() throws {
+        let set = try DiscSet()
+        let folder = RunFolder(set.path + "/run")
+        let trainer = try Trainer(set.plan, folder: folder) { _ in }
+        try trainer.run(until: 3) { _ in }
+        try trainer.save()
+        try Trainer<SegmentationObjective>(resuming: folder).run { _ in }
+        let html = try String(contentsOfFile: folder.report, encoding: .utf8)
+        #expect(html.components(separatedBy: "data:image/png").count == 3)  // two validation images
+        #expect(html.contains("step 6 of 6") && html.contains("<td>0.005</td>") && html.contains("disc"))
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+        let events = names.filter { $0.hasPrefix("events.out.tfevents.") }
+        #expect(events.count == 2)
+        // The second file begins with the version and says that its steps begin with the fourth.
+        let second = try Data(contentsOf: URL(fileURLWithPath: folder.path + "/" + (events.last ?? "")))
+        #expect(second.count > 2 * 16 && second.range(of: Data([0x10, 4, 0x3A, 2, 8, 1])) != nil)
+    }
+
+    @Test func settingsOfFormerRunsAreRead() throws {
+        let set = try DiscSet()
+        let encoded = try JSONEncoder().encode(Augmentation())
+        let names = try #require(try JSONSerialization.jsonObject(with: encoded) as? [String: Any]).keys.sorted()
+        #expect(names == ["area", "aspect", "colorJitter", "flip"])
+        #expect(set.plan.recipe.schedule == nil)
+    }
 }

@@ -56,12 +56,16 @@ private final class RecordedBatches: Objective {
     func description(metrics: [String: Double]) -> ModelDescription { recorded }
 
     func loss(_ batch: Batch, _ tape: Tape) -> Variable {
-        let positions = batch.mask.indices.filter { batch.mask[$0] }
-        let loss = network.tokenLoss(
-            Variable(batch.pixels), mask: batch.mask, tokens: batch.tokens, at: positions, tape
-        ).loss
+        let loss = rehearse(batch, tape)
         losses.append(Double(loss.value.scalar))
         return loss
+    }
+
+    func rehearse(_ batch: Batch, _ tape: Tape) -> Variable {
+        let positions = batch.mask.indices.filter { batch.mask[$0] }
+        return network.tokenLoss(
+            Variable(batch.pixels), mask: batch.mask, tokens: batch.tokens, at: positions, tape
+        ).loss
     }
 }
 
@@ -80,6 +84,7 @@ private final class RecordedBatches: Objective {
         (recipe.steps, recipe.batch, recipe.learningRate, recipe.minimumLearningRate) = (20, 2, 5e-3, 1e-4)
         (recipe.warmupEpochs, recipe.weightDecay, recipe.clipGradient) = (1, 0.5, 2)
         let folder = RunFolder(NSTemporaryDirectory() + "beit-seg-" + UUID().uuidString)
+        try FileManager.default.createDirectory(atPath: folder.path, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder.path) }
         var norms: [Double] = []
         try MatrixEngine.$current.withValue(engine) {
