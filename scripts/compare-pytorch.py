@@ -21,7 +21,7 @@ import time
 
 # PyTorch is imported only where it runs: the memory of a child process is counted from its parent's size at the start.
 
-CASES = [("forward", 224, 1), ("forward", 224, 8), ("forward", 512, 1), ("forward", 512, 8), ("training-step", 224, 8)]
+CASES = [("forward", 224, 1), ("forward", 224, 8), ("forward", 512, 1), ("forward", 512, 8), ("training-step", 224, 8), ("pretraining-step", 224, 8)]
 SETTINGS_OF_THE_BLAS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
@@ -126,18 +126,21 @@ def measure(command, case):
 def run_pytorch(options):
     """One measurement, in a process of its own; prints JSON as `beit-seg benchmark` does."""
     import torch
-    from pytorch_beit import Segmenter, configuration, randomize
+    from pytorch_beit import MaskedImageModel, Segmenter, configuration, randomize
 
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    net = Segmenter(configuration(options.preset, options.size))
+    config = configuration(options.preset, options.size)
+    net = MaskedImageModel(config["backbone"]) if options.what == "pretraining-step" else Segmenter(config)
     randomize(net)
     pixels = torch.randn(options.batch, 3, options.size, options.size)
     if options.what == "forward":
         step = torch.inference_mode()(lambda: net(pixels))
         net.eval()
-    else:
+    elif options.what == "training-step":
         step = training_step(net, pixels)
+    else:
+        step = pretraining_step(net, pixels)
     step()
     seconds, end = [], time.perf_counter() + options.seconds
     while len(seconds) < 3 or time.perf_counter() < end:
@@ -154,11 +157,29 @@ def training_step(net, pixels):
     import torch
 
     labels = torch.randint(0, net.decoder.head.out_channels, (len(pixels), *pixels.shape[2:]))
+    return update(net, lambda: torch.nn.functional.cross_entropy(net(pixels), labels))
+
+
+def pretraining_step(net, pixels):
+    """Forward with 75 of 196 patches hidden, cross-entropy of their tokens, backward, AdamW."""
+    import torch
+
+    patches = (pixels.shape[2] // 16) * (pixels.shape[3] // 16)
+    mask = torch.zeros(len(pixels), patches, dtype=torch.bool)
+    for row in mask:
+        row[torch.randperm(patches)[:round(patches * 75 / 196)]] = True
+    tokens = torch.randint(0, net.head.out_features, (int(mask.sum()),))
+    return update(net, lambda: torch.nn.functional.cross_entropy(net(pixels, mask), tokens))
+
+
+def update(net, loss):
+    import torch
+
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-4, weight_decay=0.05, fused=True)
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        torch.nn.functional.cross_entropy(net(pixels), labels).backward()
+        loss().backward()
         optimizer.step()
 
     return step
@@ -182,7 +203,7 @@ def arguments():
     preset, beit_seg, case = (argparse.ArgumentParser(add_help=False) for _ in range(3))
     preset.add_argument("--preset", choices=["tiny", "small", "base", "large"], default="base")
     beit_seg.add_argument("--program", help="the beit-seg to run (default: the release build, then the PATH)")
-    case.add_argument("--pass", dest="what", choices=["forward", "training-step"], required=True)
+    case.add_argument("--pass", dest="what", choices=["forward", "training-step", "pretraining-step"], required=True)
     for name in ("--size", "--batch", "--threads"):
         case.add_argument(name, type=int, required=True)
 

@@ -148,6 +148,32 @@ class Segmenter(nn.Module):
         return self.decoder(self.backbone(pixels).transpose(1, 2).unflatten(2, self.grid))
 
 
+class MaskedImageModel(nn.Module):
+    """Masked image modeling as in pre-training: one table of position biases for all blocks, the head on hidden patches."""
+
+    def __init__(self, c, vocabulary=8192):
+        super().__init__()
+        self.backbone = Backbone(c)
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, c["width"]))
+        self.head = nn.Linear(c["width"], vocabulary)
+        shared = self.backbone.blocks[0].attn
+        for block in self.backbone.blocks[1:]:
+            del block.attn.relative_position_bias_table
+        self.table, self.index = shared.relative_position_bias_table, shared.index
+        for block in self.backbone.blocks:
+            block.attn.position_bias = lambda: self.bias
+
+    def forward(self, pixels, mask):
+        """mask [B, N], true where hidden -> logits [hidden, V]."""
+        self.bias = self.table[self.index].permute(2, 0, 1).contiguous()
+        x = self.backbone.patch_embed["proj"](pixels).flatten(2).transpose(1, 2)
+        x = torch.where(mask[:, :, None], self.mask_token, x)
+        x = torch.cat([self.backbone.cls_token.expand(len(x), -1, -1), x], dim=1)
+        for block in self.backbone.blocks:
+            x = block(x)
+        return self.head(self.backbone.norm(x)[:, 1:][mask])
+
+
 @torch.no_grad()
 def randomize(net):
     """Draws every matrix, with the bias tables wide enough for a wrong index to show in the logits."""

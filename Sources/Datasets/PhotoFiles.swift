@@ -5,26 +5,44 @@ import Foundation
 public enum PhotoFiles {
     public static let endings: Set<String> = ["jpg", "jpeg", "png"]
 
-    /// Paths relative to `folder`, sorted; hidden files and the folder `excluding` are left out.
+    /// Paths relative to `folder`, sorted; hidden files and the folder `excluding` are left out. Links are followed, but
+    /// not into a folder that they lie in.
     ///
     /// Throws ``FileError`` for a path that is no folder, or a folder without photos.
     public static func below(_ folder: String, excluding output: String? = nil) throws(FileError) -> [String] {
-        guard let names = FileManager.default.subpaths(atPath: folder) else {
+        guard isFolder(folder) else {
             let exists = FileManager.default.fileExists(atPath: folder)
             throw FileError.system(folder, doing: "list the folder", code: exists ? ENOTDIR : ENOENT)
         }
-        let output = output.map { URL(fileURLWithPath: $0).standardizedFileURL.path + "/" }
-        let photos = names.sorted().filter { name in
-            guard endings.contains((name as NSString).pathExtension.lowercased()) else { return false }
-            guard !name.split(separator: "/").contains(where: { $0.hasPrefix(".") }) else { return false }
-            let path = (folder as NSString).appendingPathComponent(name)
-            if let output, URL(fileURLWithPath: path).standardizedFileURL.path.hasPrefix(output) { return false }
-            return !isFolder(path)
-        }
+        var photos: [String] = []
+        try list(folder, "", within: [], excluding: output.flatMap(realPath), into: &photos)
         guard !photos.isEmpty else {
             throw FileError(.missing, path: folder, reason: "there is no .jpg, .jpeg or .png in the folder")
         }
-        return photos
+        return photos.sorted()
+    }
+
+    private static func list(
+        _ folder: String, _ prefix: String, within ancestors: [String], excluding output: String?,
+        into photos: inout [String]
+    ) throws(FileError) {
+        guard let place = realPath(folder), let names = try? FileManager.default.contentsOfDirectory(atPath: folder)
+        else { throw FileError.system(folder, doing: "list the folder", code: EACCES) }
+        if place == output || ancestors.contains(place) { return }
+        for name in names where !name.hasPrefix(".") {
+            let path = (folder as NSString).appendingPathComponent(name)
+            if isFolder(path) {
+                try list(path, prefix + name + "/", within: ancestors + [place], excluding: output, into: &photos)
+            } else if endings.contains((name as NSString).pathExtension.lowercased()) {
+                photos.append(prefix + name)
+            }
+        }
+    }
+
+    private static func realPath(_ path: String) -> String? {
+        guard let resolved = realpath(path, nil) else { return nil }
+        defer { free(resolved) }
+        return String(cString: resolved)
     }
 
     public static func isFolder(_ path: String) -> Bool {

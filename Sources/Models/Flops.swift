@@ -10,6 +10,12 @@ extension ModelConfiguration {
     /// A training step computes the gradients of inputs and of weights besides: three times the forward pass.
     public var trainingFlops: Double? { forwardFlops.map { 3 * $0 } }
 
+    /// The same of masked image modeling, whose head sees the hidden patches alone.
+    public func trainingFlops(hidden: Int) -> Double? {
+        guard let backbone, let mim else { return nil }
+        return 3 * (backbone.forwardFlops + 2 * Double(hidden * backbone.width * mim.vocabulary))
+    }
+
     private func headFlops(_ backbone: BackboneConfiguration) -> Double {
         let width = Double(backbone.width)
         var pixels = Double(backbone.patchCount)

@@ -1,3 +1,4 @@
+import Datasets
 import Foundation
 import Layers
 import Models
@@ -9,6 +10,8 @@ public struct SpeedResult: Codable, Sendable {
     public enum Pass: String, Codable, CaseIterable, Sendable {
         case forward
         case trainingStep = "training-step"
+        /// Of masked image modeling, with tokens from a cache.
+        case pretrainingStep = "pretraining-step"
     }
     public var pass: Pass
     public var preset: String
@@ -33,7 +36,7 @@ public struct SpeedResult: Codable, Sendable {
     }
 }
 
-/// Times a segmentation model with random weights on random pixels.
+/// Times a model with random weights on random pixels: one for segmentation, or for masked image modeling with 8192 tokens.
 public struct SpeedMeasurement {
     public var preset: Preset
     public var size: Int
@@ -47,36 +50,58 @@ public struct SpeedMeasurement {
         (self.classes, self.seconds) = (classes, seconds)
     }
 
-    public var configuration: ModelConfiguration {
+    private var backbone: BackboneConfiguration {
         var backbone = preset.backbone
         backbone.imageSize = [size, size]
         backbone.dropPath = 0
-        var decoder = DecoderConfiguration()
-        decoder.classes = classes
-        return .segmentation(backbone, decoder)
+        return backbone
     }
 
     /// - Parameter peakGflops: of the machine on the threads in use.
     public func run(_ pass: SpeedResult.Pass, peakGflops: Double) -> SpeedResult {
-        let configuration = configuration
-        let model = Segmenter(
-            configuration.backbone ?? BackboneConfiguration(), configuration.decoder ?? DecoderConfiguration(),
-            Initializer(seed: 0, style: .finetuning))
-        let pixels = Variable(randomPixels())
-        let time: Double
-        switch pass {
-        case .forward:
-            model.freeze()
-            time = median { _ = model(pixels, Tape(.inference)) }
-        case .trainingStep:
-            time = median(trainingStep(model, pixels))
-        }
-        let flops = (pass == .forward ? configuration.forwardFlops : configuration.trainingFlops) ?? 0
+        let (time, flops) = pass == .pretrainingStep ? pretraining() : segmentation(pass)
         let gflops = flops * Double(batch) / time / 1e9
         return SpeedResult(
             pass: pass, preset: preset.rawValue, size: size, batch: batch, threads: WorkerPool.current.threads,
             precision: "fp32", imagesPerSecond: Double(batch) / time, gflops: gflops, peakGflops: peakGflops,
             shareOfPeak: gflops / peakGflops, peakMemoryBytes: Machine.peakMemoryBytes)
+    }
+
+    /// Seconds of a pass, and the arithmetic for an image.
+    private func segmentation(_ pass: SpeedResult.Pass) -> (seconds: Double, flops: Double) {
+        var decoder = DecoderConfiguration()
+        decoder.classes = classes
+        let configuration = ModelConfiguration.segmentation(backbone, decoder)
+        let model = Segmenter(backbone, decoder, Initializer(seed: 0, style: .finetuning))
+        let pixels = Variable(randomPixels())
+        guard pass == .forward else {
+            return (median(trainingStep(model, pixels)), configuration.trainingFlops ?? 0)
+        }
+        model.freeze()
+        return (median { _ = model(pixels, Tape(.inference)) }, configuration.forwardFlops ?? 0)
+    }
+
+    /// Forward with hidden patches, cross-entropy of their tokens, backward and an AdamW step, as `pretrain` does them.
+    private func pretraining() -> (seconds: Double, flops: Double) {
+        var backbone = backbone
+        backbone.position = .relativeShared
+        let head = MIMConfiguration()
+        let model = MaskedImageModel(backbone, head, Initializer(seed: 0, style: .pretraining))
+        let pixels = Variable(randomPixels())
+        let masks = MaskGenerator(.random, rows: backbone.gridHeight, columns: backbone.gridWidth)
+        var generator = Philox(seed: 2)
+        let mask = (0..<batch).flatMap { _ in masks(&generator) }
+        let positions = mask.indices.filter { mask[$0] }
+        let tokens = mask.map { _ in Int32(generator.integer(below: head.vocabulary)) }
+        let optimizer = AdamW([AdamW.Group(model.parameters.map(\.parameter))])
+        let time = median {
+            let tape = Tape(.training)
+            let loss = model.tokenLoss(pixels, mask: mask, tokens: tokens, at: positions, tape).loss
+            tape.backward(from: loss)
+            optimizer.step(rate: 1e-4, weightDecay: 0.05)
+            optimizer.clearGradients()
+        }
+        return (time, ModelConfiguration.mim(backbone, head).trainingFlops(hidden: masks.count) ?? 0)
     }
 
     private func randomPixels() -> Tensor {

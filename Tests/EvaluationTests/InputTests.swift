@@ -27,6 +27,15 @@ final class Scratch {
         #expect(found.map(\.path) == ["a/c d.png", "b.JPG", "z.jpeg"].map { folder[$0] })
     }
 
+    @Test func linksAreFollowedButNotInCircles() throws {
+        let folder = try Scratch(["real/a.jpg", "real/deep/b.png"])
+        let files = FileManager.default
+        try files.createSymbolicLink(atPath: folder["link"], withDestinationPath: folder["real"])
+        try files.createSymbolicLink(atPath: folder["real/deep/up"], withDestinationPath: folder["real"])
+        try files.createSymbolicLink(atPath: folder["real/c.jpg"], withDestinationPath: "a.jpg")
+        #expect(try InputImages.find([folder["link"]]).map(\.stem) == ["a", "c", "deep/b"])
+    }
+
     @Test func listsKeepTheirFoldersUnlessTheyLeadOut() throws {
         let folder = try Scratch()
         try AtomicFile.write("x/y.jpg\n\n/abs/z.png\r\n../w.png\n./v.png\n", to: folder["list.txt"])
