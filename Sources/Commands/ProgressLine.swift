@@ -4,20 +4,32 @@ import Foundation
 final class ProgressLine {
     private let quiet: Bool
     private let isTerminal = isatty(STDERR_FILENO) != 0
-    private var lastLine = ContinuousClock.now
+    private var lastLine: ContinuousClock.Instant?
     /// Time between two plain lines, and between two renewals of the bar.
     private static let (pause, renewal) = (Duration.seconds(20), Duration.milliseconds(100))
 
-    init(quiet: Bool) { self.quiet = quiet }
+    /// - Parameter patient: whether the first plain line waits for its time, as for what may be over before.
+    init(quiet: Bool, patient: Bool = true) {
+        self.quiet = quiet
+        lastLine = patient ? .now : nil
+    }
 
     /// - Parameter text: what stands behind the bar, or in the plain line.
     func show(_ done: Int, of all: Int, _ text: @autoclosure () -> String) {
-        guard !quiet, .now - lastLine > (isTerminal ? Self.renewal : Self.pause) else { return }
+        let pause = isTerminal ? Self.renewal : Self.pause
+        guard !quiet, lastLine.map({ .now - $0 > pause }) ?? true else { return }
         lastLine = .now
         guard isTerminal else { return Console.write(text()) }
         let filled = 20 * min(done, all) / max(1, all)
         let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 20 - filled)
         FileHandle.standardError.write(Data("\r\u{1B}[K\(bar) \(text())".utf8))
+    }
+
+    /// A message that stays.
+    func say(_ text: String) {
+        guard !quiet else { return }
+        clear()
+        Console.write(text)
     }
 
     /// Makes room for a message or the end.

@@ -90,7 +90,7 @@ extension Recipe {
         ]
         let parts = [
             "\(length) of batches of \(batch)" + (accumulate > 1 ? " × \(accumulate)" : ""),
-            "AdamW, peak learning rate \(learningRate), warm-up \(warmupEpochs) epochs, \(fall)",
+            "AdamW, peak learning rate \(Float(learningRate)), warm-up \(warmupEpochs) epochs, \(fall)",
             "weight decay \(weightDecay)", "layer decay \(layerDecay)",
         ]
         return "recipe: " + (parts + extras.compactMap { $0 } + ["seed \(seed)"]).joined(separator: "; ")
@@ -98,8 +98,8 @@ extension Recipe {
 
     private var fall: String {
         switch schedule ?? .cosine {
-        case .cosine: "cosine to \(minimumLearningRate)"
-        case .polynomial(let power): "polynomial of power \(power) to \(minimumLearningRate)"
+        case .cosine: "cosine to \(Float(minimumLearningRate))"
+        case .polynomial(let power): "polynomial of power \(power) to \(Float(minimumLearningRate))"
         case .constant: "constant"
         }
     }
