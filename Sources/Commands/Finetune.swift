@@ -14,7 +14,8 @@ struct Finetune: Command {
             beit-seg finetune --task classification --data photos/ --init pretrained.h5 -o runs/classes
             beit-seg finetune --resume runs/pets
 
-            The folder RUN/ receives last.h5 (complete state), best.h5 (best validation), log.jsonl and config.json.
+            The folder RUN/ receives last.h5 (complete state), best.h5 (best validation), log.jsonl, \
+            config.json, report.html (curves and pictures) and TensorBoard's event files.
             """)
 
     enum FinetuneTask: String, ExpressibleByArgument, CaseIterable { case segmentation, classification }

@@ -20,7 +20,7 @@ struct Pretrain: Command {
             beit-seg pretrain --data photos/ more/ --objective pixels --pixels normalised -o runs/pixels
             beit-seg pretrain --resume runs/mim
 
-            The folder RUN/ receives last.h5 (complete state), best.h5 (best validation), log.jsonl, config.json and \
+            The folder RUN/ receives last.h5 (complete state), best.h5 (best validation), log.jsonl, config.json, report.html, TensorBoard's event files and \
             predictions.png (masked input, decoded predicted tokens, decoded true tokens). The recipe is the authors': 800 epochs, batch 32, AdamW, weight decay 0.05, cosine from \
             0.0015·√(images an update ÷ 2048) to 0.00001 after a warm-up of 10 epochs (at most a tenth of the run), \
             gradients clipped at 3 (large models: 1), drop path 0.1.

@@ -123,7 +123,7 @@ struct TokenizerTrain: Command {
             beit-seg tokenizer train --data a/ b/ --set tokenizer.vocabulary=512 --set tokenizer.hidden=48 -o runs/own
             beit-seg tokenizer train --resume runs/tokenizer
 
-            The folder RUN/ receives last.h5 (complete state), best.h5 (best validation), log.jsonl, config.json and \
+            The folder RUN/ receives last.h5 (complete state), best.h5 (best validation), log.jsonl, config.json, report.html, TensorBoard's event files and \
             reconstructions.png (photos beside what their tokens keep).
             """)
 
