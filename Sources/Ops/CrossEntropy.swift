@@ -45,29 +45,28 @@ extension Tape {
         }
     }
 
-    /// factor·Σ over the rows of `z` of a loss whose kernel yields value and gradient at once. Backward runs the
-    /// kernel again, so that forward keeps nothing.
+    /// factor·Σ over the rows of `z` of a loss whose kernel yields value and gradient at once. In training the gradient
+    /// of the mean is kept: backward has only to scale it.
     /// - Parameter kernel: the sum over `rows`; writes its gradient times `scale` to rows `stride` elements apart
     ///   (0: one row of scratch).
     func rowLoss(
         _ z: Variable, factor: Double,
         _ kernel:
-            @escaping (
+            (
                 _ rows: Range<Int>, _ scale: Float, _ gradient: UnsafeMutablePointer<Float>, _ stride: Int
             ) -> Double
     ) -> Variable {
-        let (rows, shape, slot) = (Rows(of: z.value), z.shape, z.slot)
+        let (rows, slot) = (Rows(of: z.value), z.slot)
+        let gradient = isTraining && slot != nil ? Tensor(uninitialized: z.shape) : nil
         let total = rows.total { range in
-            let scratch = Tensor(uninitialized: [rows.columns])
-            return withExtendedLifetime(scratch) { kernel(range, 1, scratch.pointer, 0) }
+            if let gradient {
+                return kernel(range, Float(factor), gradient.pointer + range.lowerBound * rows.columns, rows.columns)
+            }
+            return withScratch(rows.columns) { kernel(range, 1, $0, 0) }
         }
         return record(Tensor([Float(factor * total)], [1]), from: [z]) { dy in
-            let gradient = Tensor(uninitialized: shape)
-            let scale = Float(factor * Double(dy.scalar))
-            rows.run { range, columns in
-                _ = kernel(range, scale, gradient.pointer + range.lowerBound * columns, columns)
-            }
-            slot?.add(gradient)
+            guard let gradient else { return }
+            slot?.add(dy.scalar == 1 ? gradient : Elementwise.scaled(gradient, dy.scalar))
         }
     }
 }
