@@ -1,3 +1,4 @@
+import CKernels
 import TensorCore
 
 /// A window that slides over channels-last maps `[images, height, width, channels]`, read as a matrix: one row for each
@@ -26,27 +27,11 @@ struct Window {
         _ positions: Range<Int>, kernelRows: Range<Int>, from map: UnsafePointer<Float>,
         into matrix: UnsafeMutablePointer<Float>
     ) {
-        let kernelRow = kernelWidth * channels
-        var destination = matrix
-        for position in positions {
-            let (row, gridX) = position.quotientAndRemainder(dividingBy: gridWidth)
-            let (image, gridY) = row.quotientAndRemainder(dividingBy: gridHeight)
-            let x = gridX * stride + left
-            let before = min(kernelWidth, max(0, -x))
-            let after = max(before, min(kernelWidth, width - x))
-            for kernelY in kernelRows {
-                let y = gridY * stride + top + kernelY
-                if y < 0 || y >= height {
-                    destination.update(repeating: 0, count: kernelRow)
-                } else {
-                    let source = map + ((image * height + y) * width + x + before) * channels
-                    destination.update(repeating: 0, count: before * channels)
-                    (destination + before * channels).update(from: source, count: (after - before) * channels)
-                    (destination + after * channels).update(repeating: 0, count: (kernelWidth - after) * channels)
-                }
-                destination += kernelRow
-            }
-        }
+        var window = beitseg_window(
+            height: height, width: width, channels: channels, kernel_width: kernelWidth, stride: stride, top: top,
+            left: left, grid_height: gridHeight, grid_width: gridWidth)
+        beitseg_gather_window(
+            &window, map, positions.lowerBound, positions.count, kernelRows.lowerBound, kernelRows.upperBound, matrix)
     }
 }
 

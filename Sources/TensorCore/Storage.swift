@@ -36,8 +36,10 @@ public final class StoragePool: Sendable {
         var usedBytes = 0
         var peakBytes = 0
 
+        var spareShare = 0.0
+
         /// Unused blocks may stand beside those in use up to this size.
-        private var limit: Int { peakBytes + StoragePool.slack }
+        private var limit: Int { peakBytes + StoragePool.slack + Int(spareShare * Double(peakBytes)) }
 
         func keeps(_ byteCount: Int) -> Bool { usedBytes + freeBytes + byteCount <= limit }
 
@@ -66,6 +68,9 @@ public final class StoragePool: Sendable {
     /// Bytes in live tensors, and those together with the unused blocks.
     public var usedBytes: Int { state.withLock { $0.usedBytes } }
     public var heldBytes: Int { state.withLock { $0.usedBytes + $0.freeBytes } }
+    /// Lets unused blocks take up this share of the peak more. A training step, whose buffers have many sizes, then finds
+    /// most of them mapped.
+    public func setSpare(share: Double) { state.withLock { $0.spareShare = share } }
     public func resetPeak() { state.withLock { $0.peakBytes = $0.usedBytes } }
 
     /// Hands every unused block back to the system.

@@ -52,9 +52,10 @@ private final class Team: @unchecked Sendable {
     private let busy = Atomic<Bool>(false)
     private let generation = Atomic<Int>(0)
     private let next = Atomic<Int>(0)
-    private let condition = NSCondition()  // guards the four below
+    /// Helpers at work; rises under the lock only.
+    private let active = Atomic<Int>(0)
+    private let condition = NSCondition()  // guards the three below
     private var job: Job?
-    private var active = 0
     private var sleepers = 0
     private var dismissed = false
 
@@ -89,9 +90,11 @@ private final class Team: @unchecked Sendable {
 
             work(count, body)
 
+            // The helpers are in their last tasks, mostly for less time than it takes to sleep and be woken.
+            spin { active.load(ordering: .acquiring) == 0 }
             condition.lock()
             job = nil
-            while active > 0 { condition.wait() }
+            while active.load(ordering: .acquiring) > 0 { condition.wait() }
             condition.unlock()
         }
         return true
@@ -109,7 +112,8 @@ private final class Team: @unchecked Sendable {
         blockSignals()
         var seen = 0
         while true {
-            spin(until: seen)
+            // The next job mostly comes within microseconds.
+            spin { generation.load(ordering: .relaxed) != seen }
             condition.lock()
             while generation.load(ordering: .acquiring) == seen {
                 sleepers += 1
@@ -123,8 +127,7 @@ private final class Team: @unchecked Sendable {
             }
             guard help() else { continue }
             condition.lock()
-            active -= 1
-            if active == 0 { condition.broadcast() }
+            if active.subtract(1, ordering: .releasing).newValue == 0 { condition.broadcast() }
             condition.unlock()
         }
     }
@@ -139,18 +142,15 @@ private final class Team: @unchecked Sendable {
             condition.unlock()
             return false
         }
-        active += 1
+        active.add(1, ordering: .relaxed)
         condition.unlock()
         work(job.count, job.body)
         return true
     }
 
-    /// The next job mostly comes within microseconds: look for it a moment before going to sleep.
-    private func spin(until seen: Int) {
-        for _ in 0..<4000 {
-            if generation.load(ordering: .relaxed) != seen { return }
-            for _ in 0..<4 { _ = next.load(ordering: .relaxed) }
-        }
+    /// Looks for `condition` for about as long (some 50 µs) as it takes to sleep and to be woken.
+    private func spin(until condition: () -> Bool) {
+        for _ in 0..<30_000 { if condition() { return } }
     }
 }
 

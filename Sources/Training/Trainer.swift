@@ -66,6 +66,8 @@ public final class Trainer<Task: Objective> {
 
     /// As ``run(_:)``, up to the step `end`.
     func run(until end: Int, _ report: (TrainingEvent) -> Void) throws {
+        StoragePool.shared.setSpare(share: 0.25)
+        defer { StoragePool.shared.setSpare(share: 0) }
         try Interruption.noting {
             let (first, passes) = (progress.step, recipe.accumulate)
             if first < end { events = try EventFile(in: folder.path, firstStep: first + 1) }

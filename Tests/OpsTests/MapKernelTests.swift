@@ -120,4 +120,28 @@ import Testing
         }
         #expect(dx == wantGradient)
     }
+
+    /// A window of 3 × 4 pixels, two steps at a time, over two maps of 5 × 6 with padding on all sides.
+    @Test(arguments: levels, [1, 3, 8, 17, 150]) func gatherWindow(_ level: Int32, _ n: Int) throws {
+        let map = randomTensor([2, 5, 6, n], seed: 1).values
+        var window = beitseg_window(
+            height: 5, width: 6, channels: n, kernel_width: 4, stride: 2, top: -1, left: -2, grid_height: 3,
+            grid_width: 4)
+        let rows = 1..<3, positions = 2..<23
+        var matrix = [Float](repeating: .nan, count: positions.count * rows.count * 4 * n)
+        try kernels(level).gather_window(
+            &window, map, positions.lowerBound, positions.count, rows.lowerBound, rows.upperBound, &matrix)
+        let want = positions.flatMap { position in
+            rows.flatMap { row in
+                (0..<4).flatMap { column in
+                    (0..<n).map { channel -> Float in
+                        let y = position / 4 % 3 * 2 - 1 + row, x = position % 4 * 2 - 2 + column
+                        guard (0..<5).contains(y), (0..<6).contains(x) else { return 0 }
+                        return map[((position / 12 * 5 + y) * 6 + x) * n + channel]
+                    }
+                }
+            }
+        }
+        #expect(matrix == want)
+    }
 }

@@ -4,6 +4,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/// A window that slides over channels-last maps of `height` × `width` pixels; `top` and `left` are the pixel below its
+/// first corner at the first of grid_height × grid_width positions, negative in the padding.
+typedef struct {
+  long height, width, channels, kernel_width, stride, top, left, grid_height, grid_width;
+} beitseg_window;
+
 typedef struct {
 #define KERNEL(result, name, parameters, arguments) result(*name) parameters;
 #include "kernels.def"
