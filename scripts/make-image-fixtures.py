@@ -59,6 +59,10 @@ def main() -> None:
         photo.resize((53, 71), kind, box=BOX).save(folder / f"{name}-box.png", optimize=True)
         photo.resize((149, 40), kind).save(folder / f"{name}-vertical.png", optimize=True)
         photo.resize((40, 113), kind).save(folder / f"{name}-horizontal.png", optimize=True)
+        # Rows that shrink much more than columns: since Pillow 13 the vertical pass comes first.
+        photo.resize((140, 40), kind).save(folder / f"{name}-flat.png", optimize=True)
+        photo.resize((170, 60), kind).save(folder / f"{name}-wide.png", optimize=True)
+        photo.resize((131, 47), kind, box=BOX).save(folder / f"{name}-flat-box.png", optimize=True)
 
     small = photo.resize((61, 47), Image.Resampling.BILINEAR)
     enhancers = {

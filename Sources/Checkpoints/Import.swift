@@ -27,6 +27,7 @@ public struct ImportReport: Codable, Equatable, Sendable {
 public struct ForeignModel {
     public let files: [String]
     private let tensors: [StoredTensor]
+    /// By the path of the parameter, where its name is known.
     private let refusals: [String: String]
     /// By the path of the parameter.
     private let placed: [String: StoredTensor]
@@ -48,15 +49,17 @@ public struct ForeignModel {
             let reader = try HDF5Reader(file)
             if try reader.attribute("format") == Checkpoint.formatName { native = try Checkpoint.describe(reader) }
             let tensors = reader.tensors(below: "/")
-            let paths = OfficialNames.paths(tensors)
+            let half = OfficialNames.half(tensors)
             for tensor in tensors {
-                guard let path = paths[tensor.name] else { continue }
+                guard let path = OfficialNames.path(tensor.name, half: half) else { continue }
                 guard placed.updateValue(tensor, forKey: path) == nil else {
                     throw ImportError.twice(name: tensor.name, files: files)
                 }
             }
             all += tensors
-            refusals.merge(reader.refusals) { first, _ in first }
+            for (name, reason) in reader.refusals(below: "/") {
+                refusals[OfficialNames.path(name, half: half) ?? name] = reason
+            }
         }
         let file = files.joined(separator: ", ")
         let marks = ["backbone/patch_embed/proj/weight", "encoder/blocks/input/w", "decoder/blocks/input/w"]

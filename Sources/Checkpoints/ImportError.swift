@@ -34,7 +34,8 @@ public enum ImportError: Error, Equatable, ExitStatus {
             "\(file): the weights do not say all of the architecture; add \(hints.joined(separator: " and "))"
         case .impossible(let file, let reason): "\(file): \(reason); correct it with --set"
         case .parameters(let file, let issues):
-            "\(file): the weights do not fit the architecture: \(CheckpointError.list(issues)); correct it with --set"
+            "\(file): the weights do not fit the architecture: \(CheckpointError.list(issues)); "
+                + "fetch or export them again, or correct the architecture with --set"
         case .badConfig(let file, let reason): "\(file): \(reason); correct it, or move it away and use --set"
         case .badClasses(let file, let reason): "\(file): \(reason); it needs one `name R G B` a line"
         case .twice(let name, let files):

@@ -8,18 +8,16 @@ enum OfficialNames {
     private static let top: Set = ["backbone", "encoder", "decoder", "head", "fc_norm", "lm_head"]
     private static let wrappers = ["module.", "model.", "state_dict."]
 
-    /// The path of a parameter in beit-seg for each name that is known.
-    ///
-    /// A file of half a tokenizer has names without `encoder.` or `decoder.`: the kernel of its first convolution, 7×7
-    /// or 1×1, tells which half it is.
-    static func paths(_ tensors: [StoredTensor]) -> [String: String] {
+    /// The half of a tokenizer that a file without `encoder.` or `decoder.` in its names holds: the kernel of its first
+    /// convolution, 7×7 or 1×1, tells which. Nil for other files.
+    static func half(_ tensors: [StoredTensor]) -> String? {
         let input = tensors.first { bare($0.name) == "blocks.input.w" }
-        let half = input.map { $0.shape.last == 7 ? "encoder" : "decoder" }
-        let pairs = tensors.compactMap { tensor in path(bare(tensor.name), half: half).map { (tensor.name, $0) } }
-        return Dictionary(pairs) { first, _ in first }
+        return input.map { $0.shape.last == 7 ? "encoder" : "decoder" }
     }
 
-    private static func path(_ name: String, half: String?) -> String? {
+    /// The path in beit-seg of what a file calls `name`; nil for a name that is not known.
+    static func path(_ name: String, half: String?) -> String? {
+        let name = bare(name)
         guard let first = name.split(separator: ".").first, !name.hasSuffix("relative_position_index") else {
             return nil
         }

@@ -41,6 +41,9 @@ struct Inspect: Command {
             }
         } catch CheckpointError.foreign {
             let weights = try ForeignModel([path])
+            // Where `import` must be told more of the architecture, what is missing shows there.
+            do { _ = try weights.load(settings: Settings(), classes: nil, command: "") } catch ImportError.undetermined
+            {}
             if output.json {
                 try Console.print(json: ForeignInspection(file: path, looksLike: weights.summary))
             } else {

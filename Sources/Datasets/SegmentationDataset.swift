@@ -190,6 +190,7 @@ extension DatasetError {
     static func sizes(_ pair: LabelledImage, _ image: (Int, Int), _ mask: (Int, Int)) -> DatasetError {
         DatasetError(
             .invalid, path: pair.mask,
-            reason: "is \(mask.0)×\(mask.1) pixels, but its photo \(pair.image) is \(image.0)×\(image.1)")
+            reason: "is \(mask.0)×\(mask.1) pixels, but its photo \(pair.image) is \(image.0)×\(image.1); bring both "
+                + "to one size, or leave them out")
     }
 }

@@ -146,7 +146,10 @@ public struct Scoring {
             try gallery?.offer(pair, image)
         }
         for path in set.incomplete {
-            failed.append(.init(path: path, reason: "\(path): nothing of the same name to compare it with"))
+            failed.append(
+                .init(
+                    path: path,
+                    reason: "\(path): nothing of the same name to compare it with; add that, or leave it out"))
             report(failed[failed.count - 1])
         }
         func total(_ place: Int, _ classes: [ClassInfo]?) throws -> SegmentationScore {
@@ -176,7 +179,9 @@ public struct Scoring {
         guard (label.width, label.height) == (width, height) else {
             throw DatasetError(
                 .invalid, path: pair.mask,
-                reason: "is \(label.width)×\(label.height) pixels, but \(pair.image) is \(width)×\(height)")
+                reason:
+                    "is \(label.width)×\(label.height) pixels, but \(pair.image) is \(width)×\(height); bring both to one "
+                    + "size, or leave them out")
         }
     }
 }

@@ -6,6 +6,8 @@ public enum HDF5Error: Error, Equatable, CustomStringConvertible {
     case cannotOpen(file: String, reason: String)
     /// Another format, or a damaged or truncated HDF5 file.
     case notHDF5(file: String, reason: String)
+    /// Weights in a format that beit-seg does not read.
+    case otherFormat(file: String, OtherFormat)
     /// No object of this path. ``HDF5Reader/datasets`` lists what there is.
     case noDataset(file: String, path: String)
     case wrongType(file: String, path: String, expected: String, found: String)
@@ -26,6 +28,8 @@ public enum HDF5Error: Error, Equatable, CustomStringConvertible {
             "\(file): cannot open: \(reason)"
         case .notHDF5(let file, let reason):
             "\(file): not an HDF5 file, or a damaged one (\(reason)); fetch or export it again"
+        case .otherFormat(let file, let format):
+            "\(file): \(format.description), not HDF5; save its tensors as datasets of an HDF5 file and `beit-seg import` that"
         case .noDataset(let file, let path):
             "\(file): there is no \(path) in it; `h5ls -r` lists what there is"
         case .wrongType(let file, let path, let expected, let found):

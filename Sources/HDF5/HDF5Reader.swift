@@ -235,7 +235,9 @@ private func sizeOfRegularFile(_ file: String) throws -> Int {
 }
 
 private func openForReading(_ file: String) throws -> Handle {
-    let failure = { HDF5Error.notHDF5(file: file, reason: $0) }
+    let failure = { (reason: String) in
+        OtherFormat(file: file).map { .otherFormat(file: file, $0) } ?? HDF5Error.notHDF5(file: file, reason: reason)
+    }
     let access = try Handle(H5Pcreate(beitseg_h5p_file_access()), H5Pclose, orThrow: failure)
     // Files appear by renaming and are never changed in place, and not every file system can lock.
     H5Pset_file_locking(access.id, false, true)

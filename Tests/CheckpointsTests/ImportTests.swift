@@ -95,6 +95,17 @@ import Testing
         }
     }
 
+    /// A state dict with a link to another file in the place of a weight.
+    @Test func whatIsRefusedIsNamedWithItsReason() throws {
+        let path = try fixture("flat-link.h5")
+        let issue = ParameterIssue.refused(
+            "backbone/blocks/0/attn/qkv/weight",
+            reason: "it is a soft or external link; copy what it points to in its place")
+        #expect(throws: ImportError.parameters(file: path, [issue])) {
+            try ForeignModel([path]).load(settings: Settings(), classes: nil, command: "")
+        }
+    }
+
     @Test func filesOfOthers() throws {
         let path = try fixture("keras.h5")
         do {

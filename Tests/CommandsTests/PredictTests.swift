@@ -170,15 +170,21 @@ import Testing
         #expect(files(folder) == ["b/c d.png", "b/c d.overlay.png", "predictions-2-of-2.json"])
     }
 
-    @Test func anExifRotatedPhotoIsSegmentedUpright() throws {
+    @Test(arguments: [[], ["--tile"]]) func anExifRotatedPhotoIsSegmentedUpright(_ more: [String]) throws {
         let folder = try workshop()
-        let rotated = Oracle.path("../../ImageIOTests/Fixtures/bad-inputs/images/exif_orientation_6.jpg")
-        let upright = try decodeImage(rotated)
-        try writePNG(upright, to: folder["turned/upright.png"])
-        try FileManager.default.copyItem(atPath: rotated, toPath: folder["turned/rotated.jpg"])
-        #expect(try predict(folder, from: "turned").status == 0)
-        let masks = try ["upright", "rotated"].map { try decodeMask(folder["out/\($0).png"]) }
-        #expect(masks[0] == masks[1] && masks[0].width == upright.width && masks[0].height == upright.height)
+        for orientation in 1...8 {
+            let rotated = Oracle.path(
+                "../../ImageIOTests/Fixtures/bad-inputs/images/exif_orientation_\(orientation).jpg")
+            try writePNG(try decodeImage(rotated), to: folder["turned/\(orientation)/upright.png"])
+            try FileManager.default.copyItem(atPath: rotated, toPath: folder["turned/\(orientation)/rotated.jpg"])
+        }
+        let run = try Program(
+            arguments: ["predict", folder["turned"], "-m", folder["model.h5"], "-o", folder["out"]] + more)
+        #expect(run.status == 0, "\(run.errors)")
+        for orientation in 1...8 {
+            let masks = try ["upright", "rotated"].map { try decodeMask(folder["out/\(orientation)/\($0).png"]) }
+            #expect(masks[0] == masks[1] && masks[0].width == 28 && masks[0].height == 20, "\(orientation)")
+        }
     }
 
     @Test func threadsDoNotChangeAByte() throws {

@@ -56,6 +56,27 @@ import Testing
         #expect(run.status == 0)
         #expect(run.output.contains("a segmentation model") && run.output.contains("beit-seg import"))
     }
+
+    /// An official classifier with one weight that cannot be used.
+    @Test(arguments: [("nan", "NaN"), ("absent", "missing"), ("half", "of which the file holds 0")])
+    func damagedForeignWeightsAreNoGoodOnes(_ flaw: String, _ word: String) throws {
+        let folder = try Scratch(), damaged = "/blocks.0.attn.qkv.weight"
+        let reader = try HDF5Reader(Oracle.path("unilm-pth/classifier.h5")), writer = try HDF5Writer(folder["w.h5"])
+        for info in reader.datasets where info.elementType.isFloat {
+            var (shape, values) = try reader.readFloats(info.path)
+            if info.path == damaged {
+                if flaw == "half" { try writer.create(info.path, shape: shape, as: .float32) }
+                if flaw != "nan" { continue }
+                values[7] = .nan
+            }
+            try writer.write(info.path, shape: shape, floats: values)
+        }
+        try writer.commit()
+        let run = try Program("inspect", folder["w.h5"])
+        #expect(run.status == 65 && run.output.isEmpty && run.errors.count == 1)
+        let line = run.errors.first ?? ""
+        #expect(line.contains("w.h5: ") && line.contains("qkv") && line.contains(word), "\(line)")
+    }
 }
 
 /// Inputs that do not fit.

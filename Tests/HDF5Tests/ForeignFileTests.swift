@@ -126,6 +126,18 @@ import Testing
         #expect(complaints.allSatisfy { $0.hasPrefix(file + ": ") && $0.contains(word) && !$0.contains("\n") })
     }
 
+    @Test(
+        arguments: [
+            ([0x50, 0x4B, 3, 4, 0, 0], .zip), ([0x80, 2, 0x8A, 10], .pickle),
+            ([64, 0, 0, 0, 0, 0, 0, 0, 0x7B, 0x22], .safetensors),
+        ] as [([UInt8], OtherFormat)]) func weightsInAnotherFormatAreNamed(_ start: [UInt8], _ format: OtherFormat)
+        throws
+    {
+        let scratch = try Scratch(), file = scratch.path("weights")
+        try Data(start + [UInt8](repeating: 0, count: 100)).write(to: URL(fileURLWithPath: file))
+        #expect(throws: HDF5Error.otherFormat(file: file, format)) { try HDF5Reader(file) }
+    }
+
     /// Whatever they give, they end.
     @Test(arguments: [
         "flipped_bytes_0", "flipped_bytes_1", "flipped_bytes_2", "flipped_bytes_3", "soft_link_loop", "huge_extra",

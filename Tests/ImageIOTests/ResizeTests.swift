@@ -12,7 +12,10 @@ import Testing
 
     @Test(
         arguments: ResizeFilter.allCases,
-        [("down", 61, 47), ("up", 163, 131), ("vertical", 149, 40), ("horizontal", 40, 113)])
+        [
+            ("down", 61, 47), ("up", 163, 131), ("vertical", 149, 40), ("horizontal", 40, 113), ("flat", 140, 40),
+            ("wide", 170, 60),
+        ])
     func photoEqualsPillow(_ filter: ResizeFilter, _ target: (name: String, width: Int, height: Int)) throws {
         let photo = try decodeImage(try fixture("photo/photo.png"))
         let resized = photo.resized(width: target.width, height: target.height, filter: filter)
@@ -20,11 +23,12 @@ import Testing
         #expect(difference(resized, expected).largest == 0)
     }
 
-    @Test(arguments: ResizeFilter.allCases) func partOfPhotoEqualsPillow(_ filter: ResizeFilter) throws {
+    @Test(arguments: ResizeFilter.allCases, [("box", 53, 71), ("flat-box", 131, 47)])
+    func partOfPhotoEqualsPillow(_ filter: ResizeFilter, _ target: (name: String, width: Int, height: Int)) throws {
         let photo = try decodeImage(try fixture("photo/photo.png"))
         let box = Rectangle(x: 10.25, y: 3.5, width: 131.75 - 10.25, height: 97 - 3.5)
-        let resized = photo.resized(width: 53, height: 71, filter: filter, box: box)
-        let expected = try decodeImage(try fixture("photo/\(filter)-box.png"))
+        let resized = photo.resized(width: target.width, height: target.height, filter: filter, box: box)
+        let expected = try decodeImage(try fixture("photo/\(filter)-\(target.name).png"))
         #expect(difference(resized, expected).largest == 0)
     }
 
