@@ -173,7 +173,8 @@ import Testing
         let records = head.images
         head.images = []
         let whole = try Data(contentsOf: URL(fileURLWithPath: folder["out/a.png"]))
-        try Data("older".utf8).write(to: URL(fileURLWithPath: folder["out/a.png"]))
+        let older = IndexMask(width: 70, height: 41, values: [UInt16](repeating: 1, count: 70 * 41))
+        try writePNG(older, to: folder["out/a.png"])
         let lines = try [JSONEncoder().encode(head), JSONEncoder().encode(records[1]), Data("{\"path\": \"tor".utf8)]
         try Data(lines.joined(separator: Data("\n".utf8)))
             .write(to: URL(fileURLWithPath: folder["out/.predictions.json.journal"]))

@@ -140,8 +140,10 @@ private func steps(_ lines: [[String: NSObject]], with key: String) -> [Int?] {
     /// What a kill before the first checkpoint leaves.
     @Test func aRunIsTakenUpFromItsBeginning() throws {
         let set = try DiscSet()
-        let whole = try set.run(set.plan, in: "whole"), parts = RunFolder(set.path + "/parts")
-        try Trainer(set.plan, folder: parts) { _ in }.run(until: 1) { _ in }
+        var plan = set.plan
+        plan.recipe.evaluateEvery = 100
+        let whole = try set.run(plan, in: "whole"), parts = RunFolder(set.path + "/parts")
+        try Trainer(plan, folder: parts) { _ in }.run(until: 1) { _ in }
         try Trainer<SegmentationObjective>(resuming: parts).run { _ in }
         #expect(try bits(whole.last) == bits(parts.last))
     }
