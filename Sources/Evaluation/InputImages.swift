@@ -90,7 +90,8 @@ public struct Shard: Equatable, Sendable {
         self.init(number: number, count: count)
     }
 
-    /// The part of this rank under `mpirun` (Open MPI, MPICH and its kin) or `srun`; nil outside of them.
+    /// The part of this rank under `mpirun` (Open MPI, MPICH and its kin) or `srun`; nil outside of them, and for a
+    /// process that is alone.
     ///
     /// Slurm's numbers are those of a step: a batch script that starts the program itself has one process, whatever the
     /// job's number of tasks.
@@ -102,6 +103,7 @@ public struct Shard: Equatable, Sendable {
         for (rank, size) in launchers {
             guard let rank = environment[rank].flatMap({ Int($0) }), let size = environment[size].flatMap({ Int($0) })
             else { continue }
+            guard size > 1 else { return nil }
             self.init(number: rank + 1, count: size)
             return
         }

@@ -63,6 +63,15 @@ public struct PredictionManifest: Codable, Equatable, Sendable {
         return (folder as NSString).appendingPathComponent(name)
     }
 
+    /// The file that a run holds (`LockedFile`), beside its manifest.
+    static func lock(_ manifest: String) -> String { hidden(manifest, "lock") }
+
+    fileprivate static func hidden(_ manifest: String, _ ending: String) -> String {
+        let manifest = manifest as NSString
+        return (manifest.deletingLastPathComponent as NSString)
+            .appendingPathComponent(".\(manifest.lastPathComponent).\(ending)")
+    }
+
     /// The manifest at `path`; nil where there is none, or no readable one.
     static func read(_ path: String) -> PredictionManifest? {
         FileManager.default.contents(atPath: path).flatMap {
@@ -83,11 +92,7 @@ final class PredictionJournal: Sendable {
     private let path: String
     private let descriptor: Int32
 
-    static func path(_ manifest: String) -> String {
-        let manifest = manifest as NSString
-        return (manifest.deletingLastPathComponent as NSString)
-            .appendingPathComponent(".\(manifest.lastPathComponent).journal")
-    }
+    static func path(_ manifest: String) -> String { PredictionManifest.hidden(manifest, "journal") }
 
     /// A new journal that begins with `records`. Throws ``FileError``.
     init(_ path: String, model: String, records: [PredictionRecord]) throws {

@@ -45,11 +45,16 @@ public struct PredictionRun {
     public func run(
         _ images: [InputImage], report: @escaping @Sendable (PredictionRecord, _ left: Int) -> Void = { _, _ in }
     ) throws -> PredictionResult {
+        let owners = Dictionary(images.map { ($0.stem, $0.path) }) { first, _ in first }
         let images = settings.shard?.part(of: images) ?? images
         let writer = PredictionWriter(folder: settings.output, formats: settings.formats, classes: classes)
         let records = RecordList(count: images.count, report: report)
         let manifestPath = PredictionManifest.path(settings.output, settings.shard)
-        let open = sort(images, writer, earlier: try earlierRecords(manifestPath), records)
+        guard let lock = try LockedFile(PredictionManifest.lock(manifestPath)) else {
+            throw PredictionError.busy(folder: settings.output)
+        }
+        defer { withExtendedLifetime(lock) {} }
+        let open = sort(images, writer, owners, try Earlier(settings, manifestPath, model: model), records)
         let folders = open.map { (writer.path(images[$0].stem, .index) as NSString).deletingLastPathComponent }
         for folder in Set(folders + [settings.output]) { AtomicFile.removeAbandoned(in: folder) }
         let complete = records.all.filter { $0.status == .done }
@@ -125,18 +130,6 @@ public struct PredictionRun {
         }
     }
 
-    /// What earlier runs left in the output folder, by path.
-    private func earlierRecords(_ manifestPath: String) throws -> [String: PredictionRecord] {
-        guard settings.resumes else { return [:] }
-        let journal = PredictionJournal.read(PredictionJournal.path(manifestPath))
-        let manifests = [PredictionManifest.read(manifestPath), journal].compactMap { $0 }
-        if let other = manifests.last?.model, other != model {
-            throw PredictionError.otherModel(folder: settings.output, other)
-        }
-        let records = manifests.flatMap(\.images).filter { $0.status == .done }
-        return Dictionary(records.map { ($0.path, $0) }) { _, last in last }
-    }
-
     private func loader(_ paths: [String]) -> Prefetcher<Loaded> {
         Prefetcher(0..<paths.count, ahead: 3, threads: 1) {
             [size = network.size, options = settings.inference, keepsPhoto = settings.formats.contains(.overlay)] in
@@ -145,14 +138,15 @@ public struct PredictionRun {
     }
 
     /// The images that are to be segmented; the others get their records.
+    /// - Parameter owners: by stem the image whose results bear it, among those of all processes.
     private func sort(
-        _ images: [InputImage], _ writer: PredictionWriter, earlier: [String: PredictionRecord], _ records: RecordList
+        _ images: [InputImage], _ writer: PredictionWriter, _ owners: [String: String], _ earlier: Earlier,
+        _ records: RecordList
     ) -> [Int] {
-        var owners: [String: String] = [:]
+        var taken: Set<String> = []
         return images.indices.filter { index in
-            let image = images[index]
-            if let owner = owners.updateValue(image.path, forKey: image.stem) {
-                owners[image.stem] = owner
+            let image = images[index], owner = owners[image.stem] ?? image.path
+            if owner != image.path || !taken.insert(image.stem).inserted {
                 records.set(
                     index,
                     PredictionRecord(
@@ -161,10 +155,32 @@ public struct PredictionRun {
                 return false
             }
             guard settings.resumes, writer.isComplete(image.stem) else { return true }
-            guard let record = earlier[image.path] ?? writer.record(of: image, classes) else { return true }
+            guard
+                let record = earlier.records[image.path] ?? (earlier.isKnown ? nil : writer.record(of: image, classes))
+            else { return true }
             records.take(index, record)
             return false
         }
+    }
+}
+
+/// What earlier runs left in the output folder.
+private struct Earlier {
+    /// Of complete images, by path.
+    var records: [String: PredictionRecord] = [:]
+    /// Whether the last run left records. Results without one are then older, and of other options perhaps: they do not
+    /// count.
+    var isKnown = false
+
+    /// Throws ``PredictionError``.
+    init(_ settings: PredictionSettings, _ manifestPath: String, model: String) throws {
+        guard settings.resumes else { return }
+        let journal = PredictionJournal.read(PredictionJournal.path(manifestPath))
+        guard let manifest = journal ?? PredictionManifest.read(manifestPath) else { return }
+        guard manifest.model == model else { throw PredictionError.otherModel(folder: settings.output, manifest.model) }
+        let done = manifest.images.filter { $0.status == .done }
+        records = Dictionary(done.map { ($0.path, $0) }) { _, last in last }
+        isKnown = true
     }
 }
 
@@ -184,11 +200,13 @@ public enum PredictionError: ExitStatus, Equatable {
     case interrupted(signal: Int32, done: Int, of: Int)
     /// The folder holds the results of another model.
     case otherModel(folder: String, String)
+    /// Another process writes there.
+    case busy(folder: String)
 
     public var exitStatus: Int32 {
         switch self {
         case .interrupted(let signal, _, _): 128 + signal
-        case .otherModel: 64
+        case .otherModel, .busy: 64
         }
     }
 
@@ -197,6 +215,9 @@ public enum PredictionError: ExitStatus, Equatable {
         case .interrupted(_, let done, let all): "interrupted after \(done) of \(all) images; --resume goes on"
         case .otherModel(let folder, let model):
             "\(folder): holds the results of \(model); resume with that model, or choose another folder"
+        case .busy(let folder):
+            "\(folder): another process is writing its results there; wait until it ends, choose another folder, or share "
+                + "the images with --shard"
         }
     }
 }

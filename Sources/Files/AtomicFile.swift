@@ -1,4 +1,8 @@
 import Foundation
+import Synchronization
+
+/// The temporary files that this process is writing.
+private let unfinished = Mutex<Set<String>>([])
 
 /// What went wrong with a file: which one, why, and what to do about it.
 public struct FileError: Error, Equatable, CustomStringConvertible {
@@ -40,13 +44,19 @@ public final class AtomicFile {
     public init(_ path: String) throws(FileError) {
         self.path = path
         let folder = (path as NSString).deletingLastPathComponent
+        // A name as long as a name may be has a longer one beside it: its beginning will do, in at most 120 bytes.
+        let name = String((path as NSString).lastPathComponent.unicodeScalars.prefix(30))
         temporaryPath =
             (folder as NSString).appendingPathComponent(
-                ".\((path as NSString).lastPathComponent).\(Self.owner)-\(UInt32.random(in: 0...(.max))).partial")
-        guard folder.isEmpty || makeFolder(folder) else { throw FileError.system(folder, doing: "create the folder") }
+                ".\(name).\(Self.owner)-\(UInt32.random(in: 0...(.max))).partial")
+        try makeFolder(folder)
+        unfinished.withLock { _ = $0.insert(temporaryPath) }
     }
 
-    deinit { if !committed { unlink(temporaryPath) } }
+    deinit {
+        if !committed { unlink(temporaryPath) }
+        unfinished.withLock { _ = $0.remove(temporaryPath) }
+    }
 
     /// The machine and the process, without dots.
     private static let owner = hostPrefix + String(getpid())
@@ -54,16 +64,24 @@ public final class AtomicFile {
         ProcessInfo.processInfo.hostName.replacingOccurrences(of: ".", with: "_") + "-"
 
     /// Removes the temporary files in `folder` that processes of this machine left behind when they were killed.
-    public static func removeAbandoned(in folder: String) {
+    /// - Parameter isOnlyUser: whether no other process writes there (``LockedFile``): then those of any machine go.
+    public static func removeAbandoned(in folder: String, isOnlyUser: Bool = false) {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.isEmpty ? "." : folder)) ?? []
         for name in names where name.hasPrefix(".") && name.hasSuffix(".partial") {
-            let owner = name.split(separator: ".").dropLast().last.map(String.init) ?? ""
-            guard owner.hasPrefix(hostPrefix),
-                let process = owner.dropFirst(hostPrefix.count).split(separator: "-").first,
-                let identifier = pid_t(process), kill(identifier, 0) != 0, errno == ESRCH
-            else { continue }
-            unlink((folder as NSString).appendingPathComponent(name))
+            let path = (folder as NSString).appendingPathComponent(name)
+            if (isOnlyUser || isAbandoned(name)) && !unfinished.withLock({ $0.contains(path) }) { unlink(path) }
         }
+    }
+
+    /// Whether a process of this machine wrote the temporary file and is no more. Numbers come again, in containers often
+    /// the same one: this process's own counts as well.
+    private static func isAbandoned(_ name: String) -> Bool {
+        let writer = name.split(separator: ".").dropLast().last.map(String.init) ?? ""
+        guard writer.hasPrefix(hostPrefix),
+            let process = writer.dropFirst(hostPrefix.count).split(separator: "-").first,
+            let identifier = pid_t(process)
+        else { return false }
+        return identifier == getpid() || (kill(identifier, 0) != 0 && errno == ESRCH)
     }
 
     /// Flushes the temporary file to disk and gives it its final name.
@@ -109,6 +127,18 @@ public final class AtomicFile {
     }
 }
 
-private func makeFolder(_ path: String) -> Bool {
-    (try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)) != nil
+/// Makes a folder, and those above it; one that is there is fine, and so is no name at all. Throws ``FileError``.
+func makeFolder(_ path: String) throws(FileError) {
+    guard !path.isEmpty, mkdir(path, 0o777) != 0 else { return }
+    var code = errno
+    let above = (path as NSString).deletingLastPathComponent
+    if code == ENOENT && !above.isEmpty && above != path {
+        try makeFolder(above)
+        code = mkdir(path, 0o777) == 0 ? 0 : errno
+    }
+    var isFolder: ObjCBool = false
+    if code == 0 || (FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue) {
+        return
+    }
+    throw FileError.system(path, doing: "create the folder", code: code == EEXIST ? ENOTDIR : code)
 }

@@ -134,11 +134,7 @@ extension Trainer where Task == ClassificationObjective {
     ///
     /// Throws ``TrainingError``, ``CheckpointError``, ``DatasetError``.
     public convenience init(resuming folder: RunFolder) throws {
-        guard FileManager.default.fileExists(atPath: folder.last), let state = try Checkpoint.loadTraining(folder.last)
-        else { throw TrainingError.nothingToResume(folder: folder.path) }
-        guard let saved = try? JSONDecoder().decode(Saved.self, from: Data(state.json.utf8)) else {
-            throw TrainingError.changed(folder: folder.path, what: "it is not the state of a classification run")
-        }
+        let (state, saved) = try Self.state(in: folder, of: "a classification run")
         let loaded = try Checkpoint.load(folder.last, task: .classification, frozen: false)
         guard case .classification(let model) = loaded.model else { preconditionFailure("a model of another task") }
         let dataset = try ClassFolders(saved.settings.data, DatasetSplit.allCases)

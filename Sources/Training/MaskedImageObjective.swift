@@ -44,7 +44,7 @@ public final class MaskedImageObjective: Objective {
     /// Where the picture of a validation goes.
     private let picture: String
     private var drawn: RGBImage?
-    private var counts = PredictionCounts()
+    private var logged = PredictionCounts()
     /// How often each token was to be predicted, forgetting slowly: `[V]`.
     private let histogram: Tensor
 
@@ -111,7 +111,7 @@ public final class MaskedImageObjective: Objective {
 
     public func loss(_ batch: MaskedBatch, _ tape: Tape) -> Variable {
         let pass = pass(batch, everywhere: settings.predictsAll, tape)
-        counts.add(pass)
+        logged.add(pass)
         note(pass.labels)
         return pass.loss
     }
@@ -132,9 +132,14 @@ public final class MaskedImageObjective: Objective {
     }
 
     public func takeMetrics() -> [String: Double] {
-        defer { counts = PredictionCounts() }
-        guard case .tokens = target, counts.rows > 0 else { return [:] }
-        return ["accuracy": counts.accuracy, "unigram_entropy": histogram.entropy]
+        defer { logged = PredictionCounts() }
+        guard case .tokens = target, logged.rows > 0 else { return [:] }
+        return ["accuracy": logged.accuracy, "unigram_entropy": histogram.entropy]
+    }
+
+    public var counts: [Double] {
+        get { logged.values }
+        set { logged = PredictionCounts(newValue) }
     }
 
     /// Loss and accuracy on hidden patches of photos that are not learned from, always the same ones.
@@ -189,6 +194,16 @@ private struct PredictionCounts {
     private var total = 0.0
     private(set) var rows = 0
     private var correct = 0
+
+    init() {}
+
+    /// From ``values``; nothing counted where they are none.
+    init(_ values: [Double]) {
+        guard values.count == 3 else { return }
+        (total, rows, correct) = (values[0], Int(values[1]), Int(values[2]))
+    }
+
+    var values: [Double] { [total, Double(rows), Double(correct)] }
 
     mutating func add(_ pass: PredictionPass) {
         total += Double(pass.loss.value.scalar) * Double(pass.positions.count)

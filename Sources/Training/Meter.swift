@@ -8,42 +8,50 @@ struct Update {
 
 /// Turns updates into reports: loss averaged, speed, time left.
 struct Meter {
+    /// The updates since the last report. A checkpoint keeps them, so that the log goes on as well.
+    struct Sums: Codable, Equatable {
+        var loss = 0.0
+        var updates = 0
+    }
+
     private let first, steps, imagesPerStep: Int
-    private var loss = 0.0
-    private var counted = 0
+    var sums: Sums
+    private var began = ContinuousClock.now
     private var since = ContinuousClock.now
     private var secondsPerStep: Double?
     /// The first step maps memory and plans the kernels; timing begins behind it.
     private static let untimed = 1
     private static let estimateAfter = 3
 
-    init(_ recipe: Recipe, first: Int, steps: Int, imagesPerStep: Int) {
-        (self.first, self.steps, self.imagesPerStep) = (first, steps, imagesPerStep)
+    init(first: Int, steps: Int, imagesPerStep: Int, sums: Sums = Sums()) {
+        (self.first, self.steps, self.imagesPerStep, self.sums) = (first, steps, imagesPerStep, sums)
     }
 
-    /// The report that is due after `step`, if one is.
-    mutating func add(_ update: Update, step: Int, epoch: Double) -> TrainingEvent? {
-        loss += update.loss
-        counted += 1
+    /// The reports that are due after `step`. Which steps are reported does not depend on where the run was taken up.
+    mutating func add(_ update: Update, step: Int, epoch: Double) -> [TrainingEvent] {
+        sums.loss += update.loss
+        sums.updates += 1
         let done = step - first
         if done == Meter.untimed { since = .now }
-        let timed = done - Meter.untimed
-        guard timed > 0 else { return nil }
         // The mean over the run so far, but a slower machine shows after a while.
-        let now = ContinuousClock.now
-        let seconds = (now - since) / .seconds(1)
+        let timed = max(1, done - Meter.untimed)
+        let speed = (.now - (done > Meter.untimed ? since : began)) / .seconds(1) / Double(timed)
+        var reports: [TrainingEvent] = []
         if done == Meter.estimateAfter {
-            return .estimate(
-                secondsPerStep: seconds / Double(timed), secondsLeft: seconds / Double(timed) * Double(steps - step),
-                memoryBytes: Machine.peakMemoryBytes)
+            reports.append(
+                .estimate(
+                    secondsPerStep: speed, secondsLeft: speed * Double(steps - step),
+                    memoryBytes: Machine.peakMemoryBytes))
         }
-        guard step == steps || step % 10 == 0 else { return nil }
-        let speed = seconds / Double(timed)
-        defer { (loss, counted) = (0, 0) }
-        return .step(
-            StepReport(
-                step: step, steps: steps, epoch: epoch, loss: loss / Double(counted), learningRate: update.learningRate,
-                gradientNorm: update.gradientNorm, imagesPerSecond: Double(imagesPerStep) / speed,
-                secondsLeft: speed * Double(steps - step)))
+        if step == steps || step % 10 == 0 {
+            reports.append(
+                .step(
+                    StepReport(
+                        step: step, steps: steps, epoch: epoch, loss: sums.loss / Double(sums.updates),
+                        learningRate: update.learningRate, gradientNorm: update.gradientNorm,
+                        imagesPerSecond: Double(imagesPerStep) / speed, secondsLeft: speed * Double(steps - step))))
+            sums = Sums()
+        }
+        return reports
     }
 }

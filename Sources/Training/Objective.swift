@@ -39,11 +39,17 @@ public protocol Objective: AnyObject {
     var state: [(path: String, tensor: Tensor)] { get }
     /// What the log says of the updates since the last call, beside the loss.
     func takeMetrics() -> [String: Double]
+    /// What ``takeMetrics()`` has counted since the last call: kept in the checkpoint. Empty for nothing.
+    var counts: [Double] { get set }
 }
 
 extension Objective {
     public var state: [(path: String, tensor: Tensor)] { [] }
     public func takeMetrics() -> [String: Double] { [:] }
+    public var counts: [Double] {
+        get { [] }
+        set {}
+    }
 }
 
 extension Objective {

@@ -1,10 +1,12 @@
 import Files
 import Foundation
+import Synchronization
 
 /// The folder of a training run: `last.h5`, `best.h5`, `log.jsonl`, `config.json`, `report.html`, and TensorBoard's event
-/// files.
-public struct RunFolder: Sendable {
+/// files. One process at a time writes there.
+public final class RunFolder: Sendable {
     public let path: String
+    private let lock = Mutex<LockedFile?>(nil)
     public var last: String { path + "/last.h5" }
     public var best: String { path + "/best.h5" }
     var log: String { path + "/log.jsonl" }
@@ -15,26 +17,45 @@ public struct RunFolder: Sendable {
 
     public init(_ path: String) { self.path = path }
 
-    /// Makes the folder for a new run. Throws ``TrainingError`` if a run is there, or `FileError`.
+    var exists: Bool { FileManager.default.fileExists(atPath: path) }
+
+    /// Makes the folder for a new run, and claims it. Throws ``TrainingError`` if a run is there, or `FileError`.
     public func begin(_ settings: some Encodable) throws {
         try requireFree()
-        AtomicFile.removeAbandoned(in: path)
+        try claim()
+        try requireFree()
+        AtomicFile.removeAbandoned(in: path, isOnlyUser: true)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
         try AtomicFile.write(String(decoding: try encoder.encode(settings), as: UTF8.self) + "\n", to: config)
         try AtomicFile.write("", to: log)
     }
 
-    /// Throws ``TrainingError`` if a run is there.
-    func requireFree() throws {
-        guard !FileManager.default.fileExists(atPath: last) else { throw TrainingError.occupied(folder: path) }
+    /// Keeps other processes out until ``release()``. Throws ``TrainingError`` where one is at work, or `FileError`.
+    func claim() throws {
+        try lock.withLock { lock in
+            guard lock == nil else { return }
+            lock = try LockedFile(path + "/.lock")
+            if lock == nil { throw TrainingError.busy(folder: path) }
+        }
     }
 
-    /// Forgets what was logged after `step`, because it will happen again.
+    func release() { lock.withLock { $0 = nil } }
+
+    /// Throws ``TrainingError`` if a run is there.
+    func requireFree() throws {
+        let files = FileManager.default
+        if files.fileExists(atPath: last) { throw TrainingError.occupied(folder: path) }
+        if files.fileExists(atPath: best) { throw TrainingError.holdsModel(file: best) }
+    }
+
+    /// Forgets what was logged after `step`, because it will happen again, and a last line that a kill has torn.
+    /// - Precondition: the folder is claimed.
     func rewindLog(to step: Int) throws {
-        AtomicFile.removeAbandoned(in: path)
+        AtomicFile.removeAbandoned(in: path, isOnlyUser: true)
         struct Line: Decodable { var step: Int }
-        let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+        let isThere = FileManager.default.fileExists(atPath: log)
+        let text = String(decoding: isThere ? try Data(contentsOf: URL(fileURLWithPath: log)) : Data(), as: UTF8.self)
         let kept = text.split(separator: "\n").filter { line in
             (try? JSONDecoder().decode(Line.self, from: Data(line.utf8))).map { $0.step <= step } ?? false
         }

@@ -19,6 +19,7 @@ public final class Trainer<Task: Objective> {
     private let average: MovingAverage?
     private let schedule: Schedule
     private var progress = Progress()
+    private var meter: Meter
     /// TensorBoard's, of this start.
     private var events: EventFile?
     private var pictures: [ReportPicture] = []
@@ -34,10 +35,15 @@ public final class Trainer<Task: Objective> {
         var fingerprint: UInt64
     }
 
-    /// How far a run is.
+    /// How far a run is. What checkpoints have lacked at some time is optional.
     struct Progress: Codable, Equatable {
         var step = 0
         var bestScore: Double?
+        /// Whether a signal came before the validation after this step.
+        var owesValidation: Bool?
+        /// What the next line of the log is made of: the trainer's part and the objective's.
+        var meter: Meter.Sums?
+        var counts: [Double]?
     }
 
     /// - Precondition: the recipe has no problem.
@@ -48,6 +54,7 @@ public final class Trainer<Task: Objective> {
         steps = recipe.totalSteps(count: objective.count, workers: sampler.workers)
         schedule = recipe.rates(
             steps: steps, warmupSteps: recipe.warmupSteps(count: objective.count, workers: sampler.workers))
+        meter = Meter(first: 0, steps: steps, imagesPerStep: recipe.imagesPerStep(workers: sampler.workers))
         let (parameters, depth) = (objective.model.parameters, objective.depth)
         optimizer = AdamW(
             parameters.map { named in
@@ -69,18 +76,28 @@ public final class Trainer<Task: Objective> {
         StoragePool.shared.setSpare(share: 0.25)
         defer { StoragePool.shared.setSpare(share: 0) }
         try Interruption.noting {
+            try folder.claim()
+            defer { folder.release() }
             let (first, passes) = (progress.step, recipe.accumulate)
-            if first < end { events = try EventFile(in: folder.path, firstStep: first + 1) }
+            if first < end || progress.owesValidation == true {
+                events = try EventFile(in: folder.path, firstStep: first + 1)
+            }
+            if first == 0 { try save() }  // so that a run can be taken up from its beginning on
+            if progress.owesValidation == true {
+                objective.begin(step: first - 1)
+                try afterStep(report)
+            }
             if first < end { report(.memory(forecastBytes: try rehearse())) }
             let batches = Prefetcher(first * passes..<end * passes, ahead: Trainer.ahead, threads: 2) {
                 [loader = objective.loader, sampler] in try loader(sampler.batch($0))
             }
-            var meter = Meter(
-                recipe, first: first, steps: steps, imagesPerStep: recipe.imagesPerStep(workers: sampler.workers))
+            meter = Meter(
+                first: first, steps: steps, imagesPerStep: recipe.imagesPerStep(workers: sampler.workers),
+                sums: meter.sums)
             while progress.step < end {
                 let update = try step(batches)
                 progress.step += 1
-                if var event = meter.add(update, step: progress.step, epoch: epoch) {
+                for var event in meter.add(update, step: progress.step, epoch: epoch) {
                     if case .step(var line) = event {
                         let metrics = objective.takeMetrics()
                         line.metrics = metrics.isEmpty ? nil : metrics
@@ -125,8 +142,9 @@ public final class Trainer<Task: Objective> {
         let perStep = Double(recipe.imagesPerStep(workers: sampler.workers)) / Double(objective.count)
         let every = Double(recipe.evaluateEvery)
         let crossed = (epoch / every + 1e-9).rounded(.down) > ((epoch - perStep) / every + 1e-9).rounded(.down)
-        let signal = Interruption.signal
-        let validates = signal == nil && (crossed || progress.step == steps)
+        let (signal, isDue) = (Interruption.signal, crossed || progress.step == steps)
+        let validates = signal == nil && isDue
+        progress.owesValidation = isDue && !validates
         if validates {
             try validate(report)
             try AtomicFile.write(try document().html, to: folder.report)
@@ -212,6 +230,7 @@ public final class Trainer<Task: Objective> {
 extension Trainer {
     /// Writes `last.h5`: the model and all that is needed to go on bit for bit.
     func save() throws {
+        (progress.meter, progress.counts) = (meter.sums, objective.counts)
         let saved = Saved(
             settings: objective.settings, recipe: recipe, progress: progress, optimizerSteps: optimizer.steps,
             fingerprint: objective.fingerprint)
@@ -233,6 +252,7 @@ extension Trainer {
     /// What `last.h5` keeps beside the model. Throws ``TrainingError``, ``CheckpointError``, `HDF5Error`.
     /// - Parameter kind: what the run must be, for the error.
     static func state(in folder: RunFolder, of kind: String) throws -> (TrainingState, Saved) {
+        if folder.exists { try folder.claim() }
         guard FileManager.default.fileExists(atPath: folder.last), let state = try Checkpoint.loadTraining(folder.last)
         else { throw TrainingError.nothingToResume(folder: folder.path) }
         guard let saved = try? JSONDecoder().decode(Saved.self, from: Data(state.json.utf8)) else {
@@ -254,6 +274,8 @@ extension Trainer {
         }
         optimizer.restore(steps: saved.optimizerSteps, moments: optimizer.moments)
         progress = saved.progress
+        meter.sums = progress.meter ?? Meter.Sums()
+        objective.counts = progress.counts ?? []
         try folder.rewindLog(to: progress.step)
     }
 }

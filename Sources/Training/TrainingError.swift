@@ -8,6 +8,10 @@ public enum TrainingError: Error, Equatable, ExitStatus {
     case interrupted(signal: Int32, step: Int, folder: String)
     /// There is a run already.
     case occupied(folder: String)
+    /// There is the result of a run that cannot be resumed.
+    case holdsModel(file: String)
+    /// Another process trains there.
+    case busy(folder: String)
     /// Nothing to resume from.
     case nothingToResume(folder: String)
     /// What is resumed is not what was begun.
@@ -17,7 +21,7 @@ public enum TrainingError: Error, Equatable, ExitStatus {
         switch self {
         case .diverged, .changed: 65
         case .interrupted(let signal, _, _): 128 + signal
-        case .occupied: 64
+        case .occupied, .holdsModel, .busy: 64
         case .nothingToResume: 66
         }
     }
@@ -31,6 +35,10 @@ public enum TrainingError: Error, Equatable, ExitStatus {
             "interrupted after step \(step); \(folder)/last.h5 is written, go on with --resume \(folder)"
         case .occupied(let folder):
             "\(folder): holds a training run; go on with --resume \(folder), or choose another folder"
+        case .holdsModel(let file):
+            "\(file): is there from another run, and would be overwritten; move it away, or choose another folder"
+        case .busy(let folder):
+            "\(folder): another process is training there; wait until it ends, or choose another folder"
         case .nothingToResume(let folder):
             "\(folder)/last.h5: there is no training state to resume; was the run stopped before its first checkpoint?"
         case .changed(let folder, let what):

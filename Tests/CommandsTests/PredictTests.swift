@@ -1,5 +1,6 @@
 import Checkpoints
 import Evaluation
+import Files
 import Foundation
 import HDF5
 import ImageIO
@@ -164,10 +165,47 @@ import Testing
         #expect(try Data(contentsOf: URL(fileURLWithPath: folder["out/a.png"])) == whole)
     }
 
+    /// A run that was cut off replaces older results, of other options perhaps: they are not taken for its own.
+    @Test func resumeDoesNotTakeOlderResults() throws {
+        let folder = try workshop()
+        _ = try predict(folder)
+        var head = try manifest(folder)
+        let records = head.images
+        head.images = []
+        let whole = try Data(contentsOf: URL(fileURLWithPath: folder["out/a.png"]))
+        let older = IndexMask(width: 70, height: 41, values: [UInt16](repeating: 1, count: 70 * 41))
+        try writePNG(older, to: folder["out/a.png"])
+        let lines = try [JSONEncoder().encode(head), JSONEncoder().encode(records[1]), Data("{\"path\": \"tor".utf8)]
+        try Data(lines.joined(separator: Data("\n".utf8)))
+            .write(to: URL(fileURLWithPath: folder["out/.predictions.json.journal"]))
+        let run = try predict(folder, "--resume")
+        #expect(run.status == 0 && run.errors.last?.hasSuffix("1 were complete already") == true, "\(run.errors)")
+        #expect(try Data(contentsOf: URL(fileURLWithPath: folder["out/a.png"])) == whole)
+        #expect(try manifest(folder).images.map(\.path) == records.map(\.path))
+    }
+
     @Test func shardsShareTheWork() throws {
         let folder = try workshop()
         #expect(try predict(folder, "--shard", "2/2").status == 0)
         #expect(files(folder) == ["b/c d.png", "b/c d.overlay.png", "predictions-2-of-2.json"])
+    }
+
+    @Test func shardsDoNotOverwriteEachOther() throws {
+        let folder = try workshop()
+        try FileManager.default.copyItem(atPath: folder["photos/b/c d.png"], toPath: folder["photos/a.jpg"])
+        let runs = try (1...3).map { try predict(folder, "--shard", "\($0)/3") }
+        #expect(runs.map(\.status).sorted() == [0, 0, 1], "\(runs.map(\.errors))")
+        let records = try (1...3).flatMap { try manifest(folder, "predictions-\($0)-of-3.json").images }
+        #expect(records.count == 3 && records.contains { $0.error?.contains("would overwrite those of") == true })
+    }
+
+    @Test func oneProcessAtATimeWritesAManifest() throws {
+        let folder = try workshop()
+        let lock = try LockedFile(folder["out/.predictions.json.lock"])
+        let run = try predict(folder)
+        #expect(run.status == 64 && run.errors.count == 1 && run.errors[0].contains("another process"), "\(run.errors)")
+        #expect(try predict(folder, "--shard", "1/2").status == 0)
+        withExtendedLifetime(lock) {}
     }
 
     @Test(arguments: [[], ["--tile"]]) func anExifRotatedPhotoIsSegmentedUpright(_ more: [String]) throws {

@@ -63,6 +63,7 @@ final class Scratch {
         func shard(_ environment: [String: String]) -> Shard? { Shard(environment: environment) }
         #expect(shard(["OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "4"]) == Shard(number: 3, count: 4))
         #expect(shard(["PMI_RANK": "0", "PMI_SIZE": "2"]) == Shard(number: 1, count: 2))
+        #expect(shard(["PMI_RANK": "0", "PMI_SIZE": "1"]) == nil)
         #expect(shard(["SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"]) == Shard(number: 2, count: 2))
         #expect(shard(["SLURM_PROCID": "0", "SLURM_NTASKS": "2"]) == nil)  // a batch script, not a step
         #expect(shard([:]) == nil)

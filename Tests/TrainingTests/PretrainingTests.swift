@@ -163,6 +163,7 @@ private func lines(_ folder: RunFolder) throws -> [[String: Any]] {
         #expect(Set(expected.keys) == Set(found.keys))
         for (path, value) in expected { #expect(found[path] == value, "\(path)") }
         #expect(FileManager.default.contentsEqual(atPath: whole.predictions, andPath: parts.predictions))
+        #expect(try logLines(parts) == logLines(whole))
     }
 
     /// Without random crops, a cache and the tokenizer that wrote it are the same to learn from.

@@ -65,6 +65,19 @@ private func bits(_ path: String) throws -> [String: [UInt32]] {
     return Dictionary(uniqueKeysWithValues: all.map { ($0.0, $0.1.values.map(\.bitPattern)) })
 }
 
+/// The lines of the log without what the clock says.
+func logLines(_ folder: RunFolder) throws -> [[String: NSObject]] {
+    try String(contentsOfFile: folder.log, encoding: .utf8).split(separator: "\n").map { line in
+        let values = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: NSObject]
+        return try #require(values).filter { !["images_per_s", "seconds_left"].contains($0.key) }
+    }
+}
+
+/// The steps of the lines that have this key.
+private func steps(_ lines: [[String: NSObject]], with key: String) -> [Int?] {
+    lines.filter { $0[key] != nil }.map { ($0["step"] as? NSNumber)?.intValue }
+}
+
 @Suite struct TrainerTests {
     @Test func theLossFalls() throws {
         let set = try DiscSet()
@@ -105,6 +118,80 @@ private func bits(_ path: String) throws -> [String: [UInt32]] {
         #expect(Set(expected.keys) == Set(found.keys))
         for (path, value) in expected { #expect(found[path] == value, "\(path)") }
         #expect(try bits(whole.last) == bits(set.path + "/parts/last.h5"))
+    }
+
+    /// Also where it stopped between two lines of the log, or just before one.
+    @Test func theLogOfAResumedRunIsWhole() throws {
+        let set = try DiscSet()
+        var plan = set.plan
+        plan.recipe.steps = 33
+        let whole = try set.run(plan, in: "whole")
+        var trainer: Trainer? = try Trainer(plan, folder: RunFolder(set.path + "/parts")) { _ in }
+        for step in [4, 7, 9, 18, 33] {
+            try trainer?.run(until: step) { _ in }
+            try trainer?.save()
+            trainer = step < 33 ? try Trainer(resuming: RunFolder(set.path + "/parts")) : nil
+        }
+        let (expected, found) = try (logLines(whole), logLines(RunFolder(set.path + "/parts")))
+        #expect(steps(expected, with: "lr") == [10, 20, 30, 33])
+        #expect(found == expected)
+    }
+
+    /// What a kill before the first checkpoint leaves.
+    @Test func aRunIsTakenUpFromItsBeginning() throws {
+        let set = try DiscSet()
+        var plan = set.plan
+        plan.recipe.evaluateEvery = 100
+        let whole = try set.run(plan, in: "whole"), parts = RunFolder(set.path + "/parts")
+        try Trainer(plan, folder: parts) { _ in }.run(until: 1) { _ in }
+        try Trainer<SegmentationObjective>(resuming: parts).run { _ in }
+        #expect(try bits(whole.last) == bits(parts.last))
+    }
+
+    /// In a process of its own, which receives the signal.
+    @Test func aValidationThatASignalPreventedIsMadeUpFor() async {
+        await #expect(processExitsWith: .success) {
+            let set = try DiscSet(), folder = RunFolder(set.path + "/run")
+            var plan = set.plan
+            (plan.recipe.steps, plan.recipe.evaluateEvery) = (10, 6)
+            let trainer = try Trainer(plan, folder: folder) { _ in }
+            #expect(throws: TrainingError.interrupted(signal: SIGTERM, step: 10, folder: folder.path)) {
+                try trainer.run {
+                    guard case .step = $0 else { return }
+                    kill(getpid(), SIGTERM)
+                    while Interruption.signal == nil { usleep(1000) }
+                }
+            }
+            #expect(try steps(logLines(folder), with: "metrics") == [5])
+            try Trainer<SegmentationObjective>(resuming: folder).run { _ in }
+            #expect(try steps(logLines(folder), with: "metrics") == [5, 10])
+        }
+    }
+
+    @Test func oneProcessAtATimeTrainsInAFolder() throws {
+        let set = try DiscSet(), path = set.path + "/run"
+        var errors: [TrainingError?] = []
+        try Trainer(set.plan, folder: RunFolder(path)) { _ in }.run {
+            guard case .memory = $0 else { return }
+            errors.append(#expect(throws: TrainingError.self) { try set.run(set.plan, in: "run") })
+            errors.append(
+                #expect(throws: TrainingError.self) { try Trainer<SegmentationObjective>(resuming: RunFolder(path)) })
+        }
+        #expect(errors == [.occupied(folder: path), .busy(folder: path)])
+    }
+
+    @Test func aModelThatCannotBeResumedIsNotOverwritten() throws {
+        let set = try DiscSet(), best = set.path + "/run/best.h5"
+        try AtomicFile.write("a model", to: best)
+        #expect(throws: TrainingError.holdsModel(file: best)) { try set.run(set.plan, in: "run") }
+    }
+
+    @Test func aTornLineIsForgottenAndTheLogStays() throws {
+        let set = try DiscSet(), folder = try set.run(set.plan, in: "run")
+        let log = try String(contentsOfFile: folder.log, encoding: .utf8)
+        try appendBytes(Array("{\"step\": 6, \"epo".utf8) + [0xFF, 0xC3], to: folder.log)
+        try Trainer<SegmentationObjective>(resuming: folder).run { _ in }
+        #expect(try String(contentsOfFile: folder.log, encoding: .utf8) == log)
     }
 
     @Test func aLossThatIsNoNumberStopsTheRunAndKeepsTheLastGoodState() throws {

@@ -1,0 +1,35 @@
+import Foundation
+
+/// A file that one process at a time holds, as a sign that it alone writes into the folder, on any machine that shares it.
+///
+/// The lock is the kernel's and goes with the process: one that was killed holds nothing, and the next takes its file
+/// over. Who ends in order removes it. A file system without locks keeps nobody out.
+public final class LockedFile: Sendable {
+    private let path: String
+    private let descriptor: Int32
+
+    /// Makes the file and its folders. Nil where another process holds it. Throws ``FileError``.
+    public init?(_ path: String) throws(FileError) {
+        try makeFolder((path as NSString).deletingLastPathComponent)
+        while true {
+            let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+            guard descriptor >= 0 else { throw FileError.system(path, doing: "create") }
+            if flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK {
+                close(descriptor)
+                return nil
+            }
+            // Who held it before may have removed it in the meantime.
+            var (own, current) = (stat(), stat())
+            if fstat(descriptor, &own) == 0, stat(path, &current) == 0, own.st_ino == current.st_ino {
+                (self.path, self.descriptor) = (path, descriptor)
+                return
+            }
+            close(descriptor)
+        }
+    }
+
+    deinit {
+        unlink(path)
+        close(descriptor)
+    }
+}
