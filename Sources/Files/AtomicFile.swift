@@ -38,12 +38,47 @@ public final class AtomicFile {
 
     /// Creates the parent folders. Throws ``FileError``.
     public init(_ path: String) throws(FileError) {
+        try Self.requireWritable(path)
         self.path = path
-        let folder = (path as NSString).deletingLastPathComponent
+        let folder = Self.parent(path)
         temporaryPath =
             (folder as NSString).appendingPathComponent(
                 ".\((path as NSString).lastPathComponent).\(Self.owner)-\(UInt32.random(in: 0...(.max))).partial")
-        guard folder.isEmpty || makeFolder(folder) else { throw FileError.system(folder, doing: "create the folder") }
+        try makeFolder(folder)
+    }
+
+    /// Sees whether `path` could be written, and changes nothing: for a look before the work that the file is to hold.
+    /// Throws ``FileError``.
+    public static func requireWritable(_ path: String) throws(FileError) {
+        if isFolder(path) == true {
+            throw FileError(.inputOutput, path: path, reason: "it is a folder, not a file")
+        }
+        var folder = parent(path)
+        while isFolder(folder) == nil, folder != parent(folder) { folder = parent(folder) }
+        guard isFolder(folder) == true else {
+            throw FileError(.inputOutput, path: folder, reason: "it is a file, not a folder")
+        }
+        guard access(folder, W_OK | X_OK) == 0 else {
+            let code = errno
+            throw FileError(
+                .inputOutput, path: folder,
+                reason: "the folder cannot be written to: \(String(cString: strerror(code)))")
+        }
+    }
+
+    /// Nil where nothing is there.
+    private static func isFolder(_ path: String) -> Bool? {
+        var answer: ObjCBool = false
+        return FileManager.default.fileExists(atPath: path, isDirectory: &answer) ? answer.boolValue : nil
+    }
+
+    /// The folder that holds `path`, "." for a bare name. (`deletingLastPathComponent` of swift-corelibs-foundation traps
+    /// on a name of one letter.)
+    static func parent(_ path: String) -> String {
+        var rest = path[...]
+        while rest.count > 1, rest.last == "/" { rest.removeLast() }
+        guard let slash = rest.lastIndex(of: "/") else { return "." }
+        return slash == rest.startIndex ? "/" : String(rest[..<slash])
     }
 
     deinit { if !committed { unlink(temporaryPath) } }
@@ -109,6 +144,17 @@ public final class AtomicFile {
     }
 }
 
-private func makeFolder(_ path: String) -> Bool {
-    (try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)) != nil
+/// With the folders above it. Foundation's own leaves no `errno` that could be trusted.
+private func makeFolder(_ path: String) throws(FileError) {
+    if mkdir(path, 0o777) == 0 { return }
+    var code = errno
+    let above = AtomicFile.parent(path)
+    if code == ENOENT, above != path {
+        try makeFolder(above)
+        code = mkdir(path, 0o777) == 0 ? 0 : errno
+    }
+    guard code == 0 || code == EEXIST else {
+        throw FileError(
+            .inputOutput, path: path, reason: "cannot create the folder: \(String(cString: strerror(code)))")
+    }
 }
