@@ -118,14 +118,14 @@ struct TokenizerPhotoOptions: ParsableArguments {
 struct TokenizerTrain: Command {
     static let configuration = CommandConfiguration(
         commandName: "train", abstract: "Learn a tokenizer from photos without labels.",
-        discussion: """
-            Example: beit-seg tokenizer train --data photos/ --preset tiny --epochs 30 -o runs/tokenizer
-            beit-seg tokenizer train --data a/ b/ --set tokenizer.vocabulary=512 --set tokenizer.hidden=48 -o runs/own
-            beit-seg tokenizer train --resume runs/tokenizer
-
-            The folder RUN/ receives last.h5 (complete state), best.h5 (best validation), log.jsonl, config.json, report.html, TensorBoard's event files and \
-            reconstructions.png (photos beside what their tokens keep).
-            """)
+        discussion: HelpText.discussion(
+            """
+            The folder RUN/ receives last.h5 (complete state), best.h5 (best validation), log.jsonl, config.json,
+            report.html, TensorBoard's event files and reconstructions.png (photos beside what their tokens keep).
+            """,
+            examples: "beit-seg tokenizer train --data photos/ --preset tiny --epochs 30 -o runs/tokenizer",
+            "beit-seg tokenizer train --data a/ b/ --set tokenizer.vocabulary=512 --set tokenizer.hidden=48 -o runs/own",
+            "beit-seg tokenizer train --resume runs/tokenizer"))
 
     @Option(
         parsing: .upToNextOption,
