@@ -98,7 +98,7 @@ struct Finetune: Command {
         // The authors' fine-tuning lets early layers learn less; weights drawn at random all have to learn.
         if !scratch { plan.recipe.layerDecay = 0.65 }
         recipe.apply(to: &plan.recipe)
-        log.info("\(plan.recipe.summary)")
+        plan.limitsWarmup = recipe.warmupEpochs == nil
         return plan
     }
 }

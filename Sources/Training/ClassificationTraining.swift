@@ -100,12 +100,14 @@ extension Trainer where Task == ClassificationObjective {
     /// - Throws: ``DatasetError``, ``TrainingError``, ``CheckpointError``, `FileError`, ``PlanError``.
     public convenience init(_ plan: ClassificationPlan, folder: RunFolder, note: (String) -> Void) throws {
         try plan.check()
+        try folder.requireFree()
+        let start = try StartingPoint(plan.initial, for: .classification)
         let dataset = try ClassFolders(plan.data, DatasetSplit.allCases)
         dataset.lines.forEach(note)
         try dataset.checkForTraining()
         if dataset.images(.val).isEmpty { note("warning: there is no folder val, so there will be no best.h5") }
-        let start = try StartingPoint(plan.initial, for: .classification)
         let configuration = try plan.configuration(start, classes: dataset.classes.count)
+        try plan.recipe.requireBatch(of: dataset.images(.train).count)
         let settings = plan.settings(start, configuration)
         let recipe = plan.recipe(count: dataset.images(.train).count)
         guard
@@ -134,11 +136,7 @@ extension Trainer where Task == ClassificationObjective {
     ///
     /// Throws ``TrainingError``, ``CheckpointError``, ``DatasetError``.
     public convenience init(resuming folder: RunFolder) throws {
-        guard FileManager.default.fileExists(atPath: folder.last), let state = try Checkpoint.loadTraining(folder.last)
-        else { throw TrainingError.nothingToResume(folder: folder.path) }
-        guard let saved = try? JSONDecoder().decode(Saved.self, from: Data(state.json.utf8)) else {
-            throw TrainingError.changed(folder: folder.path, what: "it is not the state of a classification run")
-        }
+        let (state, saved) = try Self.state(in: folder, of: .classification)
         let loaded = try Checkpoint.load(folder.last, task: .classification, frozen: false)
         guard case .classification(let model) = loaded.model else { preconditionFailure("a model of another task") }
         let dataset = try ClassFolders(saved.settings.data, DatasetSplit.allCases)

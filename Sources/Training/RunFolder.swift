@@ -25,9 +25,10 @@ public struct RunFolder: Sendable {
         try AtomicFile.write("", to: log)
     }
 
-    /// Throws ``TrainingError`` if a run is there.
+    /// Throws ``TrainingError`` if a run is there, and `FileError` where none can be written; makes nothing.
     func requireFree() throws {
         guard !FileManager.default.fileExists(atPath: last) else { throw TrainingError.occupied(folder: path) }
+        try AtomicFile.requireWritable(config)
     }
 
     /// Forgets what was logged after `step`, because it will happen again.
