@@ -36,6 +36,18 @@ public enum ParameterIssue: Equatable, Sendable {
     fileprivate static let kinds = ["missing", "unexpected", "wrong shape", "wrong type", "NaN or infinite", "refused"]
 }
 
+extension ModelTask {
+    /// The command that makes models of this kind, for remedies.
+    public var command: String {
+        switch self {
+        case .segmentation: "finetune --task segmentation"
+        case .classification: "finetune --task classification"
+        case .mim: "pretrain"
+        case .tokenizer: "tokenizer train"
+        }
+    }
+}
+
 /// Why a checkpoint cannot be used, beside what the file as HDF5 may suffer from.
 public enum CheckpointError: Error, Equatable, ExitStatus {
     /// HDF5, but not beit-seg's.
@@ -45,6 +57,8 @@ public enum CheckpointError: Error, Equatable, ExitStatus {
     case badAttribute(file: String, name: String, reason: String)
     case contradiction(file: String, reason: String)
     case wrongTask(file: String, found: ModelTask, wanted: ModelTask)
+    /// A model whose backbone was wanted has none.
+    case noBackbone(file: String, ModelTask)
     /// `config` describes a model that cannot be in a file of this size.
     case impossibleSize(file: String, reason: String)
     /// Everything that is wrong with the weights.
@@ -70,7 +84,11 @@ public enum CheckpointError: Error, Equatable, ExitStatus {
         case .contradiction(let file, let reason):
             "\(file): root attribute \(reason); the file is damaged, export or fetch it again"
         case .wrongTask(let file, let found, let wanted):
-            "\(file): this is a model for \(found.rawValue), needed is one for \(wanted.rawValue)"
+            "\(file): this is a model for \(found.rawValue), needed is one for \(wanted.rawValue), as "
+                + "`beit-seg \(wanted.command)` makes"
+        case .noBackbone(let file, let task):
+            "\(file): this is a model for \(task.rawValue), which has no backbone to start from; take one of "
+                + "`beit-seg pretrain` or `beit-seg finetune`, or none"
         case .impossibleSize(let file, let reason):
             "\(file): \(reason); the file is damaged, export or fetch it again"
         case .parameters(let file, let issues):

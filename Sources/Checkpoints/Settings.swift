@@ -87,7 +87,7 @@ public struct Settings: Equatable, Sendable {
     }
 
     /// Every name that a configuration can have, with the default.
-    private static let known: [String: String] = {
+    static let known: [String: String] = {
         var all = ModelConfiguration()
         (all.backbone, all.decoder, all.classifier) = (.init(), .init(), .init())
         (all.mim, all.tokenizer) = (.init(), .init())

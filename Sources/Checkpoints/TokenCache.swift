@@ -21,7 +21,8 @@ public struct TokenCacheDescription: Equatable, Sendable {
 
 /// Visual tokens of many photos: HDF5 with `tokens` `[N, h, w]` int32 and `paths` `[N]`, the description in attributes.
 public enum TokenCache {
-    static let formatName = "beit-seg-tokens", formatVersion = 1
+    public static let formatName = "beit-seg-tokens"
+    static let formatVersion = 1
 
     /// Writes a cache photo by photo; it appears with ``finish()``, whole or not at all.
     public final class Writer {
@@ -67,11 +68,14 @@ public enum TokenCache {
         public let grid: [Int]
         private let reader: HDF5Reader
 
+        /// The reason against a file that does not even say it is one.
+        public static let isNone = "this is no token cache"
+
         /// Throws ``CheckpointError`` or `HDF5Error`.
         public init(_ file: String) throws {
             let reader = try HDF5Reader(file)
             guard try reader.attribute("format") == TokenCache.formatName else {
-                throw CheckpointError.notTokens(file: file, reason: "this is no token cache")
+                throw CheckpointError.notTokens(file: file, reason: Self.isNone)
             }
             let version = try reader.integerAttribute("format_version") ?? 0
             guard version <= TokenCache.formatVersion else {

@@ -22,10 +22,32 @@ public struct BEiTSeg: ParsableCommand {
     ]
 
     public static let configuration = CommandConfiguration(
-        commandName: "beit-seg", abstract: "Semantic segmentation with BEiT.", version: Version.text,
-        subcommands: commands)
+        commandName: "beit-seg", abstract: "Semantic segmentation with BEiT.",
+        discussion: HelpText.discussion(
+            examples: "beit-seg predict photos/ -o masks/",
+            "beit-seg finetune --task segmentation --data DATA/ --init none --preset tiny -o RUN/",
+            "beit-seg eval --miou --data DATA/ -m RUN/best.h5"), version: Version.text, subcommands: commands)
 
-    private static let commandNames = commands.compactMap { $0.configuration.commandName }
+    /// The command that was meant, with its subcommand and a blank behind each.
+    private static func name(of arguments: [String]) -> String {
+        var (name, level) = ("", commands)
+        for argument in arguments {
+            guard let command = level.first(where: { $0.configuration.commandName == argument }) else { break }
+            name += argument + " "
+            level = command.configuration.subcommands
+        }
+        return name
+    }
+
+    /// The argument parser's message in one line, without the full stop that only some have.
+    private static func usage(_ message: String) -> String {
+        let lines = message.split(whereSeparator: \.isNewline).map(String.init)
+        let items = lines.dropFirst().map { $0.hasPrefix("  - ") ? String($0.dropFirst(4)) : $0 }
+        let text = ([lines.first ?? ""] + [items.joined(separator: ", ")]).filter { !$0.isEmpty }.joined(separator: " ")
+        // `--lr -1` looks like two options.
+        let hint = text.hasPrefix("Missing value for '--") ? " (one that begins with - is written --option=-1)" : ""
+        return (text.hasSuffix(".") ? String(text.dropLast()) : text) + hint
+    }
 
     public init() {}
 
@@ -61,8 +83,7 @@ public struct BEiTSeg: ParsableCommand {
             print(fullMessage(for: error))
             return 0
         case _ where code == ExitCode.validationFailure.rawValue:
-            let name = arguments.first.flatMap { commandNames.contains($0) ? $0 + " " : nil } ?? ""
-            Console.error("\(message(for: error)); see `beit-seg \(name)--help`")
+            Console.error("\(usage(message(for: error))); see `beit-seg \(name(of: arguments))--help`")
             return code
         default:
             Console.error("\(error)")

@@ -7,13 +7,13 @@ import Training
 struct Benchmark: Command {
     static let configuration = CommandConfiguration(
         commandName: "benchmark", abstract: "Measure images/s of a segmentation model beside the machine's own peak.",
-        discussion: """
+        discussion: HelpText.discussion(
+            """
             Times a BEiT segmentation model (deconvolution decoder 256, 128, 64, 32) with random weights (pretraining-step: a
             masked image model of 8192 tokens from a cache), and a loop of fused multiply-adds on registers, which is the
             most that this machine's cores can do.
-
-            Example: beit-seg benchmark --preset base --size 224 --size 512 --batch 1 --batch 8 --json
-            """)
+            """,
+            examples: "beit-seg benchmark --preset base --size 224 --size 512 --batch 1 --batch 8 --json"))
 
     @Option(help: "Size of the model: \(Preset.allCases.map(\.rawValue).joined(separator: ", ")).")
     var preset = Preset.base
@@ -33,12 +33,13 @@ struct Benchmark: Command {
     func validate() throws {
         let patch = preset.backbone.patchSize
         for size in size where size < patch || size % patch != 0 || size > 4096 {
-            throw ValidationError("--size \(size) is not a multiple of the patch size \(patch) up to 4096.")
+            throw ValidationError("--size \(size) is not a multiple of the patch size \(patch) up to 4096")
         }
         for batch in batch where batch < 1 || batch > 4096 {
-            throw ValidationError("--batch \(batch) is not 1 to 4096.")
+            throw ValidationError("--batch \(batch) is not 1 to 4096")
         }
-        guard (1...65_535).contains(classes) else { throw ValidationError("--classes \(classes) is not 1 to 65535.") }
+        guard seconds >= 0, seconds <= 86_400 else { throw ValidationError("--seconds \(seconds) is not 0 to 86400") }
+        guard (1...65_535).contains(classes) else { throw ValidationError("--classes \(classes) is not 1 to 65535") }
     }
 
     func execute() throws {
@@ -46,7 +47,7 @@ struct Benchmark: Command {
         let peak = peaks.map(\.gflops).max() ?? 0
         if !output.json {
             for peak in peaks { print("peak \(peak.instructionSet): \(formatted(peak.gflops)) GFLOP/s") }
-            print("pass              size  batch  images/s   GFLOP/s  of peak  peak memory")
+            print("pass               size  batch  images/s   GFLOP/s  of peak  peak memory")
         }
         var results: [SpeedResult] = []
         for pass in pass.isEmpty ? [.forward, .trainingStep] : pass {
@@ -69,8 +70,10 @@ struct Benchmark: Command {
 
     private func row(_ result: SpeedResult) -> String {
         String(
-            format: "%-16@ %5d %6d %9.2f %9.1f %7.1f%% %8d MiB", result.pass.rawValue as NSString, result.size,
-            result.batch, result.imagesPerSecond, result.gflops, 100 * result.shareOfPeak,
+            // No width goes with %@.
+            format: "%@ %5d %6d %9.2f %9.1f %7.1f%% %8d MiB",
+            result.pass.rawValue.padding(toLength: 17, withPad: " ", startingAt: 0), result.size, result.batch,
+            result.imagesPerSecond, result.gflops, 100 * result.shareOfPeak,
             result.peakMemoryBytes >> 20)
     }
 }

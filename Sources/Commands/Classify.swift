@@ -5,12 +5,12 @@ import Foundation
 struct Classify: Command {
     static let configuration = CommandConfiguration(
         commandName: "classify", abstract: "Name what photos show: the most probable classes.",
-        discussion: """
-            Example: beit-seg classify -m RUN/best.h5 photos/ --top 3
-
-            A line for each photo: its path, then classes with their probabilities in percent, the most probable first, \
+        discussion: HelpText.discussion(
+            """
+            A line for each photo: its path, then classes with their probabilities in percent, the most probable first,
             with tabs between them. The model is one of `finetune --task classification`, or an imported classifier.
-            """)
+            """,
+            examples: "beit-seg classify -m RUN/best.h5 photos/ --top 3"))
 
     @Argument(help: "An image, a folder, a .txt list of images, or - for a list on standard input.")
     var paths: [String]

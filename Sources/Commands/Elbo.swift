@@ -6,13 +6,13 @@ import Files
 struct Elbo: Command {
     static let configuration = CommandConfiguration(
         commandName: "elbo", abstract: "BEiT's evidence lower bound on photos: reconstruction, prior and KL terms.",
-        discussion: """
-            Estimates ln p(x|x̃) ≥ E ln p(x|z) − KL[q(z|x) ‖ p(z|x̃)] (arXiv:2106.08254 §2.4): how well the tokenizer draws \
-            photos from their visual tokens, what the tokens cost under a uniform prior, and how much of that masked image \
+        discussion: HelpText.discussion(
+            """
+            Estimates ln p(x|x̃) ≥ E ln p(x|z) − KL[q(z|x) ‖ p(z|x̃)] (arXiv:2106.08254 §2.4): how well the tokenizer draws
+            photos from their visual tokens, what the tokens cost under a uniform prior, and how much of that masked image
             modeling saves where patches are hidden.
-
-            Example: beit-seg elbo photos/ --tokenizer tokenizer.h5 -m runs/mim/best.h5 --report elbo.html
-            """)
+            """,
+            examples: "beit-seg elbo photos/ --tokenizer tokenizer.h5 -m runs/mim/best.h5 --report elbo.html"))
 
     @Argument(help: "An image, a folder, a .txt list of images, or - for a list on standard input.")
     var paths: [String]
@@ -51,6 +51,8 @@ struct Elbo: Command {
     }
 
     func execute() throws {
+        // The report comes last, after all the work.
+        if let report { try AtomicFile.requireWritable(report) }
         let images = try InputImages.find(paths)
         var settings = EvidenceSettings()
         if let ratios { settings.ratios = ratios.values.map { (Double($0) * 1e6).rounded() / 1e6 } }

@@ -103,13 +103,14 @@ extension DatasetSplit: ExpressibleByArgument {}
 struct Eval: Command {
     static let configuration = CommandConfiguration(
         commandName: "eval", abstract: "Score a model, or finished masks, on labelled images.",
-        discussion: """
-            Example: beit-seg eval --miou --data DATA/ -m RUN/best.h5 --report REPORT/
-            beit-seg eval --top1 --data DATA/ -m RUN/best.h5 --report REPORT/
-
-            IoU is accumulated over all images, not averaged per image. The interval behind mIoU is a bootstrap over \
+        discussion: HelpText.discussion(
+            """
+            IoU is accumulated over all images, not averaged per image. The interval behind mIoU is a bootstrap over
             images. With --miou alone the model that ships is scored on samples/.
-            """)
+            """,
+            examples: "beit-seg eval --miou --data DATA/ -m RUN/best.h5 --report REPORT/",
+            "beit-seg eval --miou --predictions masks/ --masks truth/",
+            "beit-seg eval --top1 --data DATA/ -m RUN/best.h5 --report REPORT/"))
 
     @Flag(help: "The IoU of every class, and their mean.")
     var miou = false

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Checkpoints
 import Files
+import Foundation
+import Layers
 
 struct Export: Command {
     enum Layout: String, CaseIterable, ExpressibleByArgument {
@@ -12,7 +14,9 @@ struct Export: Command {
 
     static let configuration = CommandConfiguration(
         commandName: "export", abstract: "Write a model without its training state, smaller or for other programs.",
-        discussion: "Example: beit-seg export RUN/best.h5 -o model.h5 --as float16")
+        discussion: HelpText.discussion(
+            examples: "beit-seg export RUN/best.h5 -o model.h5 --as float16",
+            "beit-seg export RUN/best.h5 -o weights.h5 --layout flat"))
 
     @Argument(help: "The model.", completion: .file(extensions: ["h5"]))
     var model: String
@@ -31,6 +35,14 @@ struct Export: Command {
 
     @OptionGroup var common: CommonOptions
 
+    func validate() throws {
+        let files = [model, output].map { URL(fileURLWithPath: $0).resolvingSymlinksInPath().path }
+        if files[0] == files[1] {
+            throw ValidationError(
+                "--output \(output) is the model itself, whose training state would be lost; name another")
+        }
+    }
+
     func execute() throws {
         var (model, description) = try Checkpoint.load(self.model, frozen: false)
         switch layout {
@@ -41,5 +53,7 @@ struct Export: Command {
         case .flat:
             try Checkpoint.saveFlat(model, as: type, compress: compress, to: output)
         }
+        let bytes = (try? FileManager.default.attributesOfItem(atPath: output)[.size] as? Int) ?? 0
+        log.info("\(output): \(model.module.parameterCount) parameters as \(type.rawValue), \(fileSize(bytes))")
     }
 }

@@ -8,15 +8,15 @@ import Training
 struct Finetune: Command {
     static let configuration = CommandConfiguration(
         commandName: "finetune", abstract: "Train a model end to end, from scratch or from a checkpoint.",
-        discussion: """
-            Example: beit-seg finetune --task segmentation --data pets/ --init pretrained.h5 -o runs/pets
-            beit-seg finetune --task segmentation --data pets/ camvid/ --init none --preset tiny --epochs 60 -o runs/both
-            beit-seg finetune --task classification --data photos/ --init pretrained.h5 -o runs/classes
-            beit-seg finetune --resume runs/pets
-
-            The folder RUN/ receives last.h5 (complete state), best.h5 (best validation), log.jsonl, \
-            config.json, report.html (curves and pictures) and TensorBoard's event files.
-            """)
+        discussion: HelpText.discussion(
+            """
+            The folder RUN/ receives last.h5 (complete state), best.h5 (best validation), log.jsonl, config.json,
+            report.html (curves and pictures) and TensorBoard's event files.
+            """,
+            examples: "beit-seg finetune --task segmentation --data pets/ --init pretrained.h5 -o runs/pets",
+            "beit-seg finetune --task segmentation --data pets/ camvid/ --init none --preset tiny --epochs 60 -o runs/both",
+            "beit-seg finetune --task classification --data photos/ --init pretrained.h5 -o runs/classes",
+            "beit-seg finetune --resume runs/pets"))
 
     enum FinetuneTask: String, ExpressibleByArgument, CaseIterable { case segmentation, classification }
 
@@ -98,7 +98,7 @@ struct Finetune: Command {
         // The authors' fine-tuning lets early layers learn less; weights drawn at random all have to learn.
         if !scratch { plan.recipe.layerDecay = 0.65 }
         recipe.apply(to: &plan.recipe)
-        log.info("\(plan.recipe.summary)")
+        plan.limitsWarmup = recipe.warmupEpochs == nil
         return plan
     }
 }

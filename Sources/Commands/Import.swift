@@ -5,13 +5,13 @@ import Foundation
 struct Import: Command {
     static let configuration = CommandConfiguration(
         commandName: "import", abstract: "Make a model of weights from elsewhere.",
-        discussion: """
-            Reads HDF5 files that hold a PyTorch state dict under the names of the official BEiT release, one dataset a \
-            parameter; for a tokenizer, the files of its encoder and decoder. What names, shapes and a config.json beside \
+        discussion: HelpText.discussion(
+            """
+            Reads HDF5 files that hold a PyTorch state dict under the names of the official BEiT release, one dataset a
+            parameter; for a tokenizer, the files of its encoder and decoder. What names, shapes and a config.json beside
             the file do not say is given by --set.
-
-            Example: beit-seg import weights.h5 -o model.h5 --set decoder.norm_groups=32 --classes classes.txt
-            """)
+            """,
+            examples: "beit-seg import weights.h5 -o model.h5 --set decoder.norm_groups=32 --classes classes.txt"))
 
     @Argument(help: "The file, or the two files of a tokenizer.", completion: .file(extensions: ["h5"]))
     var sources: [String]

@@ -8,11 +8,9 @@ import Models
 struct Inspect: Command {
     static let configuration = CommandConfiguration(
         commandName: "inspect", abstract: "Say what a model file is.",
-        discussion: """
-            Reads every weight, so that a damaged or incomplete file is told from a good one.
-
-            Example: beit-seg inspect RUN/best.h5 --verbose
-            """)
+        discussion: HelpText.discussion(
+            "Reads every weight, so that a damaged or incomplete file is told from a good one.",
+            examples: "beit-seg inspect RUN/best.h5 --verbose"))
 
     @Argument(
         help: "A model of beit-seg, or weights of another program in HDF5.", completion: .file(extensions: ["h5"]))
@@ -40,6 +38,9 @@ struct Inspect: Command {
                 print(inspection.text(verbose: common.verbose))
             }
         } catch CheckpointError.foreign {
+            if let cache = try CacheInspection(path) {
+                return output.json ? try Console.print(json: cache) : print(cache.text)
+            }
             let weights = try ForeignModel([path])
             // Where `import` must be told more of the architecture, what is missing shows there.
             do { _ = try weights.load(settings: Settings(), classes: nil, command: "") } catch ImportError.undetermined
@@ -50,6 +51,45 @@ struct Inspect: Command {
                 print("\(path): \(weights.summary)\n`beit-seg import \(path) -o MODEL.h5` makes a model of it.")
             }
         }
+    }
+}
+
+/// Bytes for people.
+func fileSize(_ bytes: Int) -> String {
+    bytes < 1_000_000 ? "\((bytes + 500) / 1000) kB" : String(format: "%.1f MB", Double(bytes) / 1e6)
+}
+
+/// What `inspect` says of a token cache.
+private struct CacheInspection: Encodable {
+    var file: String
+    var format = TokenCache.formatName
+    var images: Int
+    var grid: [Int]
+    var vocabulary: Int
+    /// Height and width that the tokenizer saw.
+    var size: [Int]
+    var tokenizerSHA256: String
+
+    enum CodingKeys: String, CodingKey {
+        case file, format, images, grid, vocabulary, size
+        case tokenizerSHA256 = "tokenizer_sha256"
+    }
+
+    /// Nil where the file is none.
+    init?(_ path: String) throws {
+        do {
+            let cache = try TokenCache.Reader(path)
+            (file, images, grid, size) = (path, cache.paths.count, cache.grid, cache.description.size)
+            (vocabulary, tokenizerSHA256) = (cache.description.vocabulary, cache.description.tokenizerSHA256)
+        } catch CheckpointError.notTokens(_, TokenCache.Reader.isNone) {
+            return nil
+        }
+    }
+
+    var text: String {
+        "\(file): visual tokens of \(images) photos, \(grid[0])×\(grid[1]) of \(vocabulary) words each, from "
+            + "\(size[0])×\(size[1]) pixels\ntokenizer  SHA-256 \(tokenizerSHA256)\n"
+            + "`beit-seg pretrain --tokens \(file)` learns from them."
     }
 }
 
@@ -108,7 +148,7 @@ private struct Inspection: Encodable {
 
     func text(verbose: Bool) -> String {
         var rows: [(String, String)] = [
-            ("file", "\(file) (\(size))"), ("task", task.rawValue),
+            ("file", "\(file) (\(fileSize(bytes)))"), ("task", task.rawValue),
         ]
         rows += architecture
         rows += [
@@ -126,10 +166,6 @@ private struct Inspection: Encodable {
         var lines = rows.map { $0.0.padding(toLength: max(16, $0.0.count + 2), withPad: " ", startingAt: 0) + $0.1 }
         if verbose { lines += parameters.map { "  \($0.path) \($0.shape) \($0.type)" } }
         return lines.joined(separator: "\n")
-    }
-
-    private var size: String {
-        bytes < 1_000_000 ? "\((bytes + 500) / 1000) kB" : String(format: "%.1f MB", Double(bytes) / 1e6)
     }
 
     private var architecture: [(String, String)] {

@@ -10,13 +10,13 @@ struct Logits: Command {
     static let configuration = CommandConfiguration(
         commandName: "logits",
         abstract: "Evaluate a model on pixels from an HDF5 file, to compare it with another program.",
-        discussion: """
-            Reads pixel_values, [N, 3, H, W] in floating point and already normalised (for a tokenizer: mapped to 0.1 to \
-            0.9), and for masked image modeling bool_masked_pos, [N, patches]. Writes logits and the backbone's patch \
+        discussion: HelpText.discussion(
+            """
+            Reads pixel_values, [N, 3, H, W] in floating point and already normalised (for a tokenizer: mapped to 0.1 to
+            0.9), and for masked image modeling bool_masked_pos, [N, patches]. Writes logits and the backbone's patch
             features [N, patches, width]; for a tokenizer logits and tokens.
-
-            Example: beit-seg logits -m model.h5 -i in.h5 -o out.h5
-            """)
+            """,
+            examples: "beit-seg logits -m model.h5 -i in.h5 -o out.h5"))
 
     @OptionGroup var model: ModelOptions
 

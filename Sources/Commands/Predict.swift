@@ -108,13 +108,14 @@ extension PredictionFormat: ExpressibleByArgument {}
 struct Predict: Command {
     static let configuration = CommandConfiguration(
         commandName: "predict", abstract: "Segment images.",
-        discussion: """
-            Example: beit-seg predict photos/ -o masks/
-
-            A photo is resized, keeping its ratio, until it just covers the size that the model was trained at; windows \
-            of that size slide over its longer side, and where they overlap their logits are averaged. The result is \
+        discussion: HelpText.discussion(
+            """
+            A photo is resized, keeping its ratio, until it just covers the size that the model was trained at; windows
+            of that size slide over its longer side, and where they overlap their logits are averaged. The result is
             brought to the photo's own size. Masks lie upright, where a photo is to be turned by its Exif data.
-            """)
+            """,
+            examples: "beit-seg predict photos/ -o masks/",
+            "beit-seg predict photos/ -o masks/ -m RUN/best.h5 --format index --format probabilities"))
 
     @Argument(help: "An image, a folder, a .txt list of images, or - for a list on standard input.")
     var paths: [String]
@@ -181,7 +182,9 @@ struct Predict: Command {
         let result = try run.run(images) { [log, common] record, left in
             progress.note(left: left, error: record.error)
             if common.verbose, record.error == nil {
-                log.debug("\(record.path): \(record.width ?? 0)×\(record.height ?? 0), \(record.seconds ?? 0) s")
+                log.debug(
+                    "\(record.path): \(record.width ?? 0)×\(record.height ?? 0), \(String(format: "%.2f", record.seconds ?? 0)) s"
+                )
             }
         }
         progress.end()

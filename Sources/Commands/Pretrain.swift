@@ -11,20 +11,23 @@ extension BackboneConfiguration.Position: ExpressibleByArgument {}
 struct Pretrain: Command {
     static let configuration = CommandConfiguration(
         commandName: "pretrain", abstract: "Masked image modeling: learn from photos without labels.",
-        discussion: """
-            Hides patches of photos and learns to predict the visual tokens that a tokenizer (see `tokenizer train`) \
+        discussion: HelpText.discussion(
+            """
+            Hides patches of photos and learns to predict the visual tokens that a tokenizer (see `tokenizer train`)
             gives them, or their pixels. The result is a start for `finetune --init`.
 
-            Example: beit-seg pretrain --data photos/ --tokenizer tokenizer.h5 --preset tiny -o runs/mim
-            beit-seg pretrain --data photos/ --tokens tokens.h5 --tokenizer tokenizer.h5 -o runs/cached
-            beit-seg pretrain --data photos/ more/ --objective pixels --pixels normalised -o runs/pixels
-            beit-seg pretrain --resume runs/mim
+            The folder RUN/ receives last.h5 (complete state), best.h5 (best validation), log.jsonl, config.json,
+            report.html, TensorBoard's event files and predictions.png (masked input, decoded predicted tokens, decoded
+            true tokens).
 
-            The folder RUN/ receives last.h5 (complete state), best.h5 (best validation), log.jsonl, config.json, report.html, TensorBoard's event files and \
-            predictions.png (masked input, decoded predicted tokens, decoded true tokens). The recipe is the authors': 800 epochs, batch 32, AdamW, weight decay 0.05, cosine from \
-            0.0015·√(images an update ÷ 2048) to 0.00001 after a warm-up of 10 epochs (at most a tenth of the run), \
+            The recipe is the authors', but for the batch: 800 epochs, batch 32, AdamW, weight decay 0.05, cosine from
+            0.0015·√(images an update ÷ 2048) to 0.00001 after a warm-up of 10 epochs (at most a tenth of the run),
             gradients clipped at 3 (large models: 1), drop path 0.1.
-            """)
+            """,
+            examples: "beit-seg pretrain --data photos/ --tokenizer tokenizer.h5 --preset tiny -o runs/mim",
+            "beit-seg pretrain --data photos/ --tokens tokens.h5 --tokenizer tokenizer.h5 -o runs/cached",
+            "beit-seg pretrain --data photos/ more/ --objective pixels --pixels normalised -o runs/pixels",
+            "beit-seg pretrain --resume runs/mim"))
 
     enum Prediction: String, ExpressibleByArgument, CaseIterable { case tokens, pixels }
     enum Predicted: String, ExpressibleByArgument, CaseIterable { case masked, all }

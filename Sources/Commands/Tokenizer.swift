@@ -5,11 +5,11 @@ import Evaluation
 struct Tokenizer: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tokenizer", abstract: "The image tokenizer (a discrete VAE): learn it, use it, look at it.",
-        discussion: """
-            Example: beit-seg tokenizer train --data photos/ --preset tiny -o runs/tokenizer
-            beit-seg tokenizer reconstruct -m runs/tokenizer/best.h5 photos/ -o pairs/ --sheet pairs.png
-            beit-seg tokenizer encode -m runs/tokenizer/best.h5 photos/ -o tokens.h5
-            """, subcommands: [TokenizerTrain.self, TokenizerEncode.self, TokenizerReconstruct.self])
+        discussion: HelpText.discussion(
+            examples: "beit-seg tokenizer train --data photos/ --preset tiny -o runs/tokenizer",
+            "beit-seg tokenizer reconstruct -m runs/tokenizer/best.h5 photos/ -o pairs/ --sheet pairs.png",
+            "beit-seg tokenizer encode -m runs/tokenizer/best.h5 photos/ -o tokens.h5"),
+        subcommands: [TokenizerTrain.self, TokenizerEncode.self, TokenizerReconstruct.self])
 }
 
 /// Which tokenizer sees which photos.
@@ -38,12 +38,12 @@ struct TokenizerInput: ParsableArguments {
 struct TokenizerEncode: Command {
     static let configuration = CommandConfiguration(
         commandName: "encode", abstract: "Write the visual tokens of photos.",
-        discussion: """
-            Example: beit-seg tokenizer encode -m tokenizer.h5 photos/ -o tokens.h5
-
-            Of each photo the largest central part of the size's shape is resized to it. The file holds tokens, [N, rows, \
+        discussion: HelpText.discussion(
+            """
+            Of each photo the largest central part of the size's shape is resized to it. The file holds tokens, [N, rows,
             columns], and paths, [N]; its attributes name the tokenizer by its SHA-256, the size and the filter.
-            """)
+            """,
+            examples: "beit-seg tokenizer encode -m tokenizer.h5 photos/ -o tokens.h5"))
 
     @OptionGroup var input: TokenizerInput
 
@@ -96,7 +96,8 @@ struct TokenizerEncode: Command {
 struct TokenizerReconstruct: Command {
     static let configuration = CommandConfiguration(
         commandName: "reconstruct", abstract: "Write photos beside what their visual tokens keep of them.",
-        discussion: "Example: beit-seg tokenizer reconstruct -m tokenizer.h5 photos/ -o pairs/ --sheet pairs.png")
+        discussion: HelpText.discussion(
+            examples: "beit-seg tokenizer reconstruct -m tokenizer.h5 photos/ -o pairs/ --sheet pairs.png"))
 
     @OptionGroup var input: TokenizerInput
 

@@ -25,7 +25,7 @@ struct TokenizerRecipeOptions: ParsableArguments {
     var warmupEpochs: Double?
     @Option(help: ArgumentHelp("Decoupled weight decay (default: 0.0001).", valueName: "x"))
     var weightDecay: Double?
-    @Option(help: ArgumentHelp("Largest L2 norm of the gradient (default: no limit).", valueName: "x"))
+    @Option(help: ArgumentHelp("Largest L2 norm of the gradient, 0 for no limit (default: no limit).", valueName: "x"))
     var clipGrad: Double?
     @Option(help: ArgumentHelp("Decay of a moving average of the weights (default: 0.999).", valueName: "x"))
     var ema: Double?
@@ -72,7 +72,7 @@ struct TokenizerRecipeOptions: ParsableArguments {
         plan.recipe.minimumLearningRate = minLr ?? plan.recipe.learningRate / 80
         plan.recipe.warmupEpochs = warmupEpochs ?? plan.recipe.warmupEpochs
         plan.recipe.weightDecay = weightDecay ?? plan.recipe.weightDecay
-        plan.recipe.clipGradient = clipGrad ?? plan.recipe.clipGradient
+        if let clipGrad { plan.recipe.clipGradient = clipGrad == 0 ? nil : clipGrad }
         plan.recipe.averageDecay = ema ?? plan.recipe.averageDecay
         plan.recipe.seed = seed ?? plan.recipe.seed
         plan.recipe.evaluateEvery = evalEvery ?? plan.recipe.evaluateEvery
@@ -118,14 +118,14 @@ struct TokenizerPhotoOptions: ParsableArguments {
 struct TokenizerTrain: Command {
     static let configuration = CommandConfiguration(
         commandName: "train", abstract: "Learn a tokenizer from photos without labels.",
-        discussion: """
-            Example: beit-seg tokenizer train --data photos/ --preset tiny --epochs 30 -o runs/tokenizer
-            beit-seg tokenizer train --data a/ b/ --set tokenizer.vocabulary=512 --set tokenizer.hidden=48 -o runs/own
-            beit-seg tokenizer train --resume runs/tokenizer
-
-            The folder RUN/ receives last.h5 (complete state), best.h5 (best validation), log.jsonl, config.json, report.html, TensorBoard's event files and \
-            reconstructions.png (photos beside what their tokens keep).
-            """)
+        discussion: HelpText.discussion(
+            """
+            The folder RUN/ receives last.h5 (complete state), best.h5 (best validation), log.jsonl, config.json,
+            report.html, TensorBoard's event files and reconstructions.png (photos beside what their tokens keep).
+            """,
+            examples: "beit-seg tokenizer train --data photos/ --preset tiny --epochs 30 -o runs/tokenizer",
+            "beit-seg tokenizer train --data a/ b/ --set tokenizer.vocabulary=512 --set tokenizer.hidden=48 -o runs/own",
+            "beit-seg tokenizer train --resume runs/tokenizer"))
 
     @Option(
         parsing: .upToNextOption,
@@ -182,7 +182,6 @@ struct TokenizerTrain: Command {
         plan.changes = try Settings(set)
         photos.apply(to: &plan)
         recipe.apply(to: &plan)
-        log.info("\(plan.recipe.summary)")
         return plan
     }
 }

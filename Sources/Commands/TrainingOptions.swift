@@ -52,6 +52,12 @@ struct ArchitectureOptions: ParsableArguments {
     @Flag(help: "Compute the blocks twice instead of keeping what they compute: less memory, a third more time.")
     var checkpointBlocks = false
 
+    func validate() throws {
+        if let dropPath, !(dropPath >= 0 && dropPath < 1) {
+            throw ValidationError("--drop-path \(dropPath) is not from 0 to below 1")
+        }
+    }
+
     var isGiven: Bool { preset != nil || !set.isEmpty || size != nil || dropPath != nil || checkpointBlocks }
 }
 
@@ -92,7 +98,8 @@ struct RecipeOptions: ParsableArguments {
     var polyPower: Double?
     @Option(
         help: ArgumentHelp(
-            "Epochs of linear warm-up (default: 5; classification: a fifth of the run; pretrain: 10).", valueName: "n")
+            "Epochs of linear warm-up (default: 5, pretrain 10, but at most a tenth of the run; classification: a fifth of it).",
+            valueName: "n")
     )
     var warmupEpochs: Double?
     @Option(help: ArgumentHelp("Decoupled weight decay (default: 0.05).", valueName: "x"))
@@ -102,7 +109,9 @@ struct RecipeOptions: ParsableArguments {
             "Learning rate of a block relative to the next (default: 1; finetune from a checkpoint: 0.65).",
             valueName: "x"))
     var layerDecay: Double?
-    @Option(help: ArgumentHelp("Largest L2 norm of the gradient (default: no limit; pretrain: 3).", valueName: "x"))
+    @Option(
+        help: ArgumentHelp(
+            "Largest L2 norm of the gradient, 0 for no limit (default: no limit; pretrain: 3).", valueName: "x"))
     var clipGrad: Double?
     @Option(
         help: ArgumentHelp("Decay of a moving average of the weights, such as 0.999 (default: none).", valueName: "x"))
@@ -142,7 +151,7 @@ struct RecipeOptions: ParsableArguments {
         recipe.warmupEpochs = warmupEpochs ?? recipe.warmupEpochs
         recipe.weightDecay = weightDecay ?? recipe.weightDecay
         recipe.layerDecay = layerDecay ?? recipe.layerDecay
-        recipe.clipGradient = clipGrad ?? recipe.clipGradient
+        if let clipGrad { recipe.clipGradient = clipGrad == 0 ? nil : clipGrad }
         recipe.averageDecay = ema ?? recipe.averageDecay
         recipe.seed = seed ?? recipe.seed
         recipe.evaluateEvery = evalEvery ?? recipe.evaluateEvery

@@ -9,7 +9,9 @@ final class TrainingProgress {
 
     func show(_ event: TrainingEvent) {
         switch event {
-        case .memory(let bytes): line.say(String(format: "about %.1f GiB of memory in all", Double(bytes) / 0x1p30))
+        case .resumed(let step, let steps):
+            line.say(step < steps ? "goes on after step \(step) of \(steps)" : "all \(steps) steps are done already")
+        case .memory(let bytes): show(memory: bytes)
         case .estimate(let step, let left, let memory):
             line.say(
                 String(
@@ -17,7 +19,7 @@ final class TrainingProgress {
                     memory >> 20))
         case .step(let report): show(report)
         case .validation(let report):
-            let metrics = report.metrics.sorted { $0.key < $1.key }.map { String(format: "%@ %.4f", $0.key, $0.value) }
+            let metrics = report.metrics.sorted { $0.key < $1.key }.map(labelled)
             line.say(
                 String(format: "epoch %.1f: %@", report.epoch, metrics.joined(separator: ", "))
                     + (report.best ? ", the best so far" : ""))
@@ -25,10 +27,23 @@ final class TrainingProgress {
         }
     }
 
+    private func show(memory bytes: Int) {
+        let machine = Double(ProcessInfo.processInfo.physicalMemory)
+        line.say(String(format: "about %.1f GiB of memory in all", Double(bytes) / 0x1p30))
+        guard Double(bytes) > machine else { return }
+        line.say(
+            String(format: "warning: the machine has %.1f GiB; ", machine / 0x1p30)
+                + "--accumulate with a smaller --batch, --checkpoint-blocks or a smaller model takes less")
+    }
+
+    /// Counts are whole, and need no decimals.
+    private func labelled(_ name: String, _ value: Double) -> String {
+        let isCount = name.hasPrefix("codes_")
+        return String(format: isCount ? "%@ %.0f" : "%@ %.4f", name, value)
+    }
+
     private func show(_ report: StepReport) {
-        let metrics = (report.metrics ?? [:]).sorted { $0.key < $1.key }.map {
-            String(format: "%@ %.4f  ", $0.key, $0.value)
-        }
+        let metrics = (report.metrics ?? [:]).sorted { $0.key < $1.key }.map { labelled($0.key, $0.value) + "  " }
         let text = String(
             format: "step %d/%d  epoch %.1f  loss %.4f  %@lr %.2e  %.1f images/s  %@ left", report.step, report.steps,
             report.epoch, report.loss, metrics.joined(), report.learningRate, report.imagesPerSecond,

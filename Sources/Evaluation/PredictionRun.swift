@@ -55,7 +55,7 @@ public struct PredictionRun {
         }
         defer { withExtendedLifetime(lock) {} }
         let open = sort(images, writer, owners, try Earlier(settings, manifestPath, model: model), records)
-        let folders = open.map { (writer.path(images[$0].stem, .index) as NSString).deletingLastPathComponent }
+        let folders = open.map { AtomicFile.parent(writer.path(images[$0].stem, .index)) }
         for folder in Set(folders + [settings.output]) { AtomicFile.removeAbandoned(in: folder) }
         let complete = records.all.filter { $0.status == .done }
         let journal = try PredictionJournal(PredictionJournal.path(manifestPath), model: model, records: complete)

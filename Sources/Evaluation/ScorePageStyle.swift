@@ -68,6 +68,9 @@ extension ScorePage {
         ul.failed{padding-left:1.2em;overflow-wrap:anywhere}
         @media(max-width:600px){main{padding:18px 12px 40px}figure{padding:8px}.pictures{gap:4px}\
         .tiles{grid-template-columns:1fr 1fr}th,td{padding:5px 7px}.bars td:nth-child(2){width:auto}.bar{min-width:48px}\
-        .four{grid-auto-flow:row;grid-template-columns:1fr 1fr}}
+        .four{grid-auto-flow:row;grid-template-columns:1fr 1fr}\
+        .meanings thead{display:none}.meanings tr{display:block;padding:6px 0}\
+        .meanings td{display:block;text-align:left;white-space:normal;padding:1px 10px}\
+        .meanings td:first-child{font-weight:600;position:static}.meanings td:last-child{color:var(--soft)}}
         """
 }

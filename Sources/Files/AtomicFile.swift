@@ -42,8 +42,9 @@ public final class AtomicFile {
 
     /// Creates the parent folders. Throws ``FileError``.
     public init(_ path: String) throws(FileError) {
+        try Self.requireWritable(path)
         self.path = path
-        let folder = (path as NSString).deletingLastPathComponent
+        let folder = Self.parent(path)
         // A name as long as a name may be has a longer one beside it: its beginning will do, in at most 120 bytes.
         let name = String((path as NSString).lastPathComponent.unicodeScalars.prefix(30))
         temporaryPath =
@@ -51,6 +52,40 @@ public final class AtomicFile {
                 ".\(name).\(Self.owner)-\(UInt32.random(in: 0...(.max))).partial")
         try makeFolder(folder)
         unfinished.withLock { _ = $0.insert(temporaryPath) }
+    }
+
+    /// Sees whether `path` could be written, and changes nothing: for a look before the work that the file is to hold.
+    /// Throws ``FileError``.
+    public static func requireWritable(_ path: String) throws(FileError) {
+        if isFolder(path) == true {
+            throw FileError(.inputOutput, path: path, reason: "it is a folder, not a file")
+        }
+        var folder = parent(path)
+        while isFolder(folder) == nil, folder != parent(folder) { folder = parent(folder) }
+        guard isFolder(folder) == true else {
+            throw FileError(.inputOutput, path: folder, reason: "it is a file, not a folder")
+        }
+        guard access(folder, W_OK | X_OK) == 0 else {
+            let code = errno
+            throw FileError(
+                .inputOutput, path: folder,
+                reason: "the folder cannot be written to: \(String(cString: strerror(code)))")
+        }
+    }
+
+    /// Nil where nothing is there.
+    private static func isFolder(_ path: String) -> Bool? {
+        var answer: ObjCBool = false
+        return FileManager.default.fileExists(atPath: path, isDirectory: &answer) ? answer.boolValue : nil
+    }
+
+    /// The folder that holds `path`, "." for a bare name. (`deletingLastPathComponent` of swift-corelibs-foundation traps
+    /// on a name of one letter.)
+    public static func parent(_ path: String) -> String {
+        var rest = path[...]
+        while rest.count > 1, rest.last == "/" { rest.removeLast() }
+        guard let slash = rest.lastIndex(of: "/") else { return "." }
+        return slash == rest.startIndex ? "/" : String(rest[..<slash])
     }
 
     deinit {
@@ -127,12 +162,12 @@ public final class AtomicFile {
     }
 }
 
-/// Makes a folder, and those above it; one that is there is fine, and so is no name at all. Throws ``FileError``.
+/// Makes a folder, and those above it; one that is there is fine. Throws ``FileError``.
 func makeFolder(_ path: String) throws(FileError) {
-    guard !path.isEmpty, mkdir(path, 0o777) != 0 else { return }
+    guard mkdir(path, 0o777) != 0 else { return }
     var code = errno
-    let above = (path as NSString).deletingLastPathComponent
-    if code == ENOENT && !above.isEmpty && above != path {
+    let above = AtomicFile.parent(path)
+    if code == ENOENT, above != path {
         try makeFolder(above)
         code = mkdir(path, 0o777) == 0 ? 0 : errno
     }

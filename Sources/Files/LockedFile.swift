@@ -10,7 +10,7 @@ public final class LockedFile: Sendable {
 
     /// Makes the file and its folders. Nil where another process holds it. Throws ``FileError``.
     public init?(_ path: String) throws(FileError) {
-        try makeFolder((path as NSString).deletingLastPathComponent)
+        try makeFolder(AtomicFile.parent(path))
         while true {
             let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
             guard descriptor >= 0 else { throw FileError.system(path, doing: "create") }

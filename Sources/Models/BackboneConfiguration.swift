@@ -89,7 +89,9 @@ public struct BackboneConfiguration: Codable, Equatable, Sendable {
         }
         if !(normEps > 0) || normEps > 1 { return "backbone.norm_eps is \(normEps)" }
         if !layerScale.isFinite || layerScale < 0 { return "backbone.layer_scale is \(layerScale)" }
-        if !(dropPath >= 0) || dropPath >= 1 { return "backbone.drop_path is \(dropPath)" }
+        if !(dropPath >= 0) || dropPath >= 1 {
+            return "backbone.drop_path is \(dropPath), and must be from 0 to below 1"
+        }
         return nil
     }
 }

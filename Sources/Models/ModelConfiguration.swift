@@ -98,7 +98,10 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
             ("hidden", hidden, 1 << 12), ("blocks", blocks, 64), ("groups", groups, 6),
             ("vocabulary", vocabulary, 1 << 20), ("code_width", codeWidth, 1 << 14),
         ]
-        for (name, value, most) in sizes where value < 1 || value > most { return "tokenizer.\(name) is \(value)" }
+        for (name, value, most) in sizes where value < 1 || value > most {
+            return "tokenizer.\(name) is \(value), and must be from 1 to \(most)"
+        }
+        if vocabulary == 1 { return "tokenizer.vocabulary is 1: a single word says nothing" }
         return hidden % 4 == 0 ? nil : "tokenizer.hidden \(hidden) is not a multiple of 4"
     }
 }

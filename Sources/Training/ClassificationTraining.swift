@@ -100,12 +100,14 @@ extension Trainer where Task == ClassificationObjective {
     /// - Throws: ``DatasetError``, ``TrainingError``, ``CheckpointError``, `FileError`, ``PlanError``.
     public convenience init(_ plan: ClassificationPlan, folder: RunFolder, note: (String) -> Void) throws {
         try plan.check()
+        try folder.requireFree()
+        let start = try StartingPoint(plan.initial, for: .classification)
         let dataset = try ClassFolders(plan.data, DatasetSplit.allCases)
         dataset.lines.forEach(note)
         try dataset.checkForTraining()
         if dataset.images(.val).isEmpty { note("warning: there is no folder val, so there will be no best.h5") }
-        let start = try StartingPoint(plan.initial, for: .classification)
         let configuration = try plan.configuration(start, classes: dataset.classes.count)
+        try plan.recipe.requireBatch(of: dataset.images(.train).count)
         let settings = plan.settings(start, configuration)
         let recipe = plan.recipe(count: dataset.images(.train).count)
         guard
@@ -134,7 +136,7 @@ extension Trainer where Task == ClassificationObjective {
     ///
     /// Throws ``TrainingError``, ``CheckpointError``, ``DatasetError``.
     public convenience init(resuming folder: RunFolder) throws {
-        let (state, saved) = try Self.state(in: folder, of: "a classification run")
+        let (state, saved) = try Self.state(in: folder, of: .classification)
         let loaded = try Checkpoint.load(folder.last, task: .classification, frozen: false)
         guard case .classification(let model) = loaded.model else { preconditionFailure("a model of another task") }
         let dataset = try ClassFolders(saved.settings.data, DatasetSplit.allCases)

@@ -52,7 +52,8 @@ struct CurveChart {
         let smooths = kind == .noisy && points.count >= 20
         parts.append(line(points, x, y, smooths ? "raw" : "curve"))
         if smooths { parts.append(line(smoothed(points), x, y, "curve")) }
-        if kind == .marked {
+        // One point makes no line.
+        if kind == .marked || points.count == 1 {
             parts += points.map { point in
                 let title = "<title>step \(point.step): \(short(point.value))</title>"
                 return "<circle class=\"\(point.step == best ? "best" : "dot")\" cx=\"\(number(x(point.step)))\" "
@@ -118,7 +119,9 @@ private struct Axis {
             (self.low, self.high) = (low - 0.04 * span, high + 0.04 * span)
             let every = roundStep(span / 4)
             let first = (low / every).rounded(.up)
-            ticks = (0..<12).map { (first + Double($0)) * every }.filter { $0 <= high + 1e-9 * span }
+            let round = (0..<12).map { (first + Double($0)) * every }.filter { $0 <= high + 1e-9 * span }
+            // One value alone is seldom a round one.
+            ticks = high > low ? round : [low]
         }
     }
 

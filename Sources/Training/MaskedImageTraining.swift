@@ -112,7 +112,7 @@ extension Trainer where Task == MaskedImageObjective {
     ///
     /// Throws ``TrainingError``, ``CheckpointError``, ``DatasetError``, `FileError`, `HDF5Error`.
     public convenience init(resuming folder: RunFolder) throws {
-        let (state, saved) = try Self.state(in: folder, of: "a run of masked image modeling")
+        let (state, saved) = try Self.state(in: folder, of: .mim)
         let loaded = try Checkpoint.load(folder.last, task: .mim, frozen: false)
         guard case .mim(let model) = loaded.model else { preconditionFailure("a model of another task") }
         var sources = MaskedImageObjective.Sources()
@@ -272,10 +272,6 @@ extension MaskedImagePlan {
 
     /// The recipe for `count` photos.
     fileprivate func recipe(count: Int) -> Recipe {
-        var result = recipe
-        guard limitsWarmup else { return result }
-        let epochs = Double(result.totalSteps(count: count) * result.batch * result.accumulate) / Double(count)
-        result.warmupEpochs = min(result.warmupEpochs, (epochs * 100).rounded() / 1000)
-        return result
+        limitsWarmup ? recipe.limitingWarmup(count: count) : recipe
     }
 }

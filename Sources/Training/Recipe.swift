@@ -50,6 +50,14 @@ public struct Recipe: Codable, Equatable, Sendable {
         }
     }
 
+    /// The recipe with a warm-up of at most a tenth of the run over `count` photos, so that a short one is more than that.
+    func limitingWarmup(count: Int) -> Recipe {
+        var result = self
+        let epochs = Double(totalSteps(count: count) * batch * accumulate) / Double(count)
+        result.warmupEpochs = min(warmupEpochs, (epochs * 100).rounded() / 1000)
+        return result
+    }
+
     /// The learning rate over the `steps` of a run. With the `poly` policy the warm-up multiplies the falling rate, from
     /// 10⁻⁶ of it, as mmsegmentation does.
     func rates(steps: Int, warmupSteps: Int) -> Schedule {
@@ -62,16 +70,24 @@ public struct Recipe: Codable, Equatable, Sendable {
 
     /// What makes the recipe impossible, in one sentence; nil if nothing does.
     public var problem: String? {
-        let counts = [("batch", batch), ("accumulate", accumulate), ("eval-every", evaluateEvery)]
-        for (name, value) in counts + [("checkpoint-every", checkpointEvery), ("steps", steps ?? 1)] where value < 1 {
-            return "--\(name) is \(value), and must be at least 1"
+        // The upper ends are far beyond every use; up to them steps and images can be counted.
+        let counts = [
+            ("batch", batch, 1 << 20), ("accumulate", accumulate, 1 << 20), ("eval-every", evaluateEvery, 1 << 30),
+            ("checkpoint-every", checkpointEvery, 1 << 30), ("steps", steps ?? 1, 1 << 30),
+        ]
+        for (name, value, most) in counts where !(1...most ~= value) {
+            return "--\(name) is \(value), and must be " + (value < 1 ? "at least 1" : "at most \(most)")
+        }
+        if epochs == 0 { return "--epochs is 0, and must be above 0" }
+        for (name, value) in [("epochs", epochs), ("warmup-epochs", warmupEpochs)] where !(0...1e6 ~= value) {
+            return "--\(name) is \(value), and must be from 0 to 1000000"
         }
         let rates = [
-            ("epochs", epochs), ("lr", learningRate), ("min-lr", minimumLearningRate), ("warmup-epochs", warmupEpochs),
-            ("weight-decay", weightDecay), ("clip-grad", clipGradient ?? 0), ("poly-power", schedule?.power ?? 1),
+            ("lr", learningRate), ("min-lr", minimumLearningRate), ("weight-decay", weightDecay),
+            ("clip-grad", clipGradient ?? 0), ("poly-power", schedule?.power ?? 1),
         ]
         for (name, value) in rates where !value.isFinite || value < 0 {
-            return "--\(name) is \(value), and must not be"
+            return "--\(name) is \(value), and must be a number from 0"
         }
         for (name, value) in [("layer-decay", layerDecay), ("ema", averageDecay ?? 1)] where !(value > 0 && value <= 1)
         {

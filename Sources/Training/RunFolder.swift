@@ -42,11 +42,12 @@ public final class RunFolder: Sendable {
 
     func release() { lock.withLock { $0 = nil } }
 
-    /// Throws ``TrainingError`` if a run is there.
+    /// Throws ``TrainingError`` if a run is there, and `FileError` where none can be written; makes nothing.
     func requireFree() throws {
         let files = FileManager.default
         if files.fileExists(atPath: last) { throw TrainingError.occupied(folder: path) }
         if files.fileExists(atPath: best) { throw TrainingError.holdsModel(file: best) }
+        try AtomicFile.requireWritable(config)
     }
 
     /// Forgets what was logged after `step`, because it will happen again, and a last line that a kill has torn.

@@ -43,7 +43,7 @@ struct RunReport {
         let best = log.last(where: \.best)?.step
         let curve = { (key: String, ofValidation: Bool) in
             CurveChart(
-                title: name(key),
+                title: name(key, ofValidation: ofValidation),
                 points: log.compactMap { line in
                     (ofValidation ? line.metrics : line.values)[key].map { .init(step: line.step, value: $0) }
                 }, kind: ofValidation ? .marked : key == "lr" ? .smooth : .noisy, best: ofValidation ? best : nil,
@@ -93,19 +93,24 @@ struct RunReport {
 
     private var tables: String {
         facts.filter { !$0.rows.isEmpty }.map { heading, rows in
-            let lines = rows.map { "<tr><th>\(escaped($0.name))</th><td>\(escaped($0.value))</td></tr>" }
+            let lines = rows.map { "<tr><th>\(breakable($0.name))</th><td>\(escaped($0.value))</td></tr>" }
             return
                 "<details open=\"open\"><summary>\(escaped(heading))</summary><table>\(lines.joined(separator: "\n"))</table></details>"
         }.joined(separator: "\n")
     }
 
-    private func name(_ key: String) -> String {
+    /// A long name may go on in another line behind a point or an underscore, not within a word.
+    private func breakable(_ name: String) -> String {
+        escaped(name).replacingOccurrences(of: ".", with: ".<wbr/>").replacingOccurrences(of: "_", with: "_<wbr/>")
+    }
+
+    private func name(_ key: String, ofValidation: Bool) -> String {
         switch key {
         case "loss": "Training loss"
         case "lr": "Learning rate"
         case "grad_norm": "Gradient norm, before clipping"
         case "images_per_s": "Images per second"
-        case _ where key.hasPrefix("val_"): "Validation: " + metric(key)
+        case _ where key.hasPrefix("val_") || ofValidation: "Validation: " + metric(key)
         default: key.replacingOccurrences(of: "_", with: " ")
         }
     }
@@ -133,7 +138,7 @@ struct RunReport {
         .legend{list-style:none;padding:0;display:flex;flex-wrap:wrap;gap:.3rem 1rem}.legend i{display:inline-block;width:.9em;height:.9em;margin-right:.35em;vertical-align:-.1em;border:1px solid var(--grid)}
         details{margin:.8rem 0}summary{font-weight:600;cursor:pointer}.scroll{overflow-x:auto}
         table{border-collapse:collapse;font-size:.9rem}th,td{text-align:left;padding:.15rem .8rem .15rem 0;vertical-align:top;font-weight:400;overflow-wrap:anywhere}
-        th{color:var(--soft)}tr.best td{font-weight:700}.numbers td,.numbers th{font-variant-numeric:tabular-nums;white-space:nowrap}
+        th{color:var(--soft)}details th{white-space:nowrap}@media(max-width:600px){details>table th{white-space:normal;min-width:9rem}}tr.best td{font-weight:700}.numbers td,.numbers th{font-variant-numeric:tabular-nums;white-space:nowrap}
         """
 }
 

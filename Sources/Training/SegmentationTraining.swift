@@ -21,6 +21,8 @@ public struct SegmentationPlan: Sendable {
     public var checkpointsBlocks = false
     public var classWeights: [Float]?
     public var recipe = Recipe()
+    /// Whether the warm-up takes a tenth of the run at most.
+    public var limitsWarmup = false
     /// The command line, for the provenance.
     public var command: String
 
@@ -38,12 +40,18 @@ extension Trainer where Task == SegmentationObjective {
         if let problem = plan.recipe.problem ?? plan.augmentation.problem ?? plan.data.problem {
             throw PlanError(problem)
         }
+        // All that can be refused at once comes before the masks are read, which may take long.
+        try folder.requireFree()
+        let start = try StartingPoint(plan.initial)
         let dataset = try SegmentationDataset(plan.data)
+        let configuration = try plan.configuration(start, classes: dataset.classes.count)
+        let weights = try plan.weights(dataset.classes.count)
+        let count = try dataset.images(.train).pairs.count
+        try plan.recipe.requireBatch(of: count)
+        let recipe = plan.limitsWarmup ? plan.recipe.limitingWarmup(count: count) : plan.recipe
         let check = try DataCheck(dataset)
         check.lines.forEach(note)
         try check.verdict()
-        let start = try StartingPoint(plan.initial)
-        let configuration = try plan.configuration(start, classes: dataset.classes.count)
         var preprocessing = start.preprocessing
         preprocessing.size = configuration.backbone?.imageSize ?? preprocessing.size
         preprocessing.resize = "bilinear"
@@ -54,7 +62,7 @@ extension Trainer where Task == SegmentationObjective {
                 parentSHA256: start.parent?.sha256))
         settings.augmentation = plan.augmentation
         settings.checkpointsBlocks = plan.checkpointsBlocks
-        settings.classWeights = try plan.weights(dataset.classes.count)
+        settings.classWeights = weights
         guard
             case .segmentation(let model) = Model(
                 configuration, Initializer(seed: plan.recipe.seed, style: .finetuning))
@@ -64,16 +72,17 @@ extension Trainer where Task == SegmentationObjective {
             WeightTransfer(from: parent.model, to: model, positions: positions).lines.forEach(note)
         }
         note("model: \(model.parameterCount) parameters, \(preprocessing.size[0])×\(preprocessing.size[1]) pixels")
-        let objective = try SegmentationObjective(settings, dataset, model, seed: plan.recipe.seed)
-        try folder.begin(Plan(settings: settings, recipe: plan.recipe))
-        self.init(objective, plan.recipe, folder: folder)
+        note(recipe.summary)
+        let objective = try SegmentationObjective(settings, dataset, model, seed: recipe.seed)
+        try folder.begin(Plan(settings: settings, recipe: recipe))
+        self.init(objective, recipe, folder: folder)
     }
 
     /// The run in `folder`, where its `last.h5` stands.
     ///
     /// Throws ``TrainingError``, ``CheckpointError``, ``DatasetError``.
     public convenience init(resuming folder: RunFolder) throws {
-        let (state, saved) = try Self.state(in: folder, of: "a segmentation run")
+        let (state, saved) = try Self.state(in: folder, of: .segmentation)
         let loaded = try Checkpoint.load(folder.last, task: .segmentation, frozen: false)
         guard case .segmentation(let model) = loaded.model else { preconditionFailure("a model of another task") }
         let dataset = try SegmentationDataset(saved.settings.data)
@@ -111,9 +120,12 @@ extension SegmentationPlan {
 
     fileprivate func weights(_ classes: Int) throws -> [Float]? {
         guard let classWeights else { return nil }
-        guard classWeights.count == classes, classWeights.allSatisfy({ $0.isFinite && $0 >= 0 }) else {
+        guard classWeights.count == classes, classWeights.allSatisfy({ $0.isFinite && $0 >= 0 }),
+            classWeights.contains(where: { $0 > 0 })
+        else {
+            let found = classWeights.map { "\($0)" }.joined(separator: ",")
             throw PlanError(
-                "--class-weights has \(classWeights.count) numbers, and must have one of at least 0 for each of the \(classes) classes"
+                "--class-weights is \(found), and must have a number from 0 for each of the \(classes) classes, not all 0"
             )
         }
         return classWeights

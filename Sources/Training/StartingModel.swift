@@ -31,7 +31,7 @@ struct StartingPoint {
         case .checkpoint(let path):
             let (model, description) = try Checkpoint.load(path, frozen: false)
             guard let backbone = description.configuration.backbone else {
-                throw CheckpointError.wrongTask(file: path, found: description.task, wanted: task)
+                throw CheckpointError.noBackbone(file: path, description.task)
             }
             (self.backbone, preprocessing) = (backbone, description.preprocessing)
             parent = (model.module, description.configuration, try SHA256.hexDigest(ofFile: path))

@@ -72,7 +72,7 @@ public struct TokenizerPlan: Sendable {
         guard temperatures.count == 2, temperatures.allSatisfy({ $0.isFinite && $0 >= 0.001 && $0 <= 100 }) else {
             return "--temperature is a first and a last one such as 1,0.0625, each from 0.001 to 100"
         }
-        if !klWeight.isFinite || klWeight < 0 { return "--kl-weight is \(klWeight), and must not be" }
+        if !klWeight.isFinite || klWeight < 0 { return "--kl-weight is \(klWeight), and must be a number from 0" }
         for (name, steps) in [("temperature-steps", temperatureSteps), ("kl-steps", klSteps)] where steps ?? 0 < 0 {
             return "--\(name) is \(steps ?? 0), and must be at least 0"
         }
@@ -113,6 +113,7 @@ extension Trainer where Task == TokenizerObjective {
     /// - Throws: ``PlanError``, ``DatasetError``, ``TrainingError``, `FileError`.
     public convenience init(_ plan: TokenizerPlan, folder: RunFolder, note: (String) -> Void) throws {
         let configuration = try plan.configuration()
+        try folder.requireFree()
         let dataset = try PhotoDataset(plan.data, excluding: folder.path)
         dataset.lines.forEach(note)
         try plan.recipe.requireBatch(of: dataset.training.count)
@@ -134,6 +135,7 @@ extension Trainer where Task == TokenizerObjective {
         note(
             "\(steps) steps; temperature \(temperature.base) to \(temperature.final) over \(temperature.steps), "
                 + "KL weight 0 to \(klWeight.final) over \(klWeight.steps)")
+        note(plan.recipe.summary)
         let objective = TokenizerObjective(settings, dataset, model, seed: plan.recipe.seed, folder: folder)
         try folder.begin(Plan(settings: settings, recipe: plan.recipe))
         self.init(objective, plan.recipe, folder: folder)
@@ -143,7 +145,7 @@ extension Trainer where Task == TokenizerObjective {
     ///
     /// Throws ``TrainingError``, ``CheckpointError``, ``DatasetError``, `FileError`.
     public convenience init(resuming folder: RunFolder) throws {
-        let (state, saved) = try Self.state(in: folder, of: "a tokenizer's run")
+        let (state, saved) = try Self.state(in: folder, of: .tokenizer)
         let loaded = try Checkpoint.load(folder.last, task: .tokenizer, frozen: false)
         guard case .tokenizer(let model) = loaded.model else { preconditionFailure("a model of another task") }
         let dataset = try PhotoDataset(saved.settings.data, excluding: folder.path)

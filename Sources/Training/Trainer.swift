@@ -3,6 +3,7 @@ import Datasets
 import Files
 import Foundation
 import Layers
+import Models
 import Ops
 import TensorCore
 
@@ -79,6 +80,7 @@ public final class Trainer<Task: Objective> {
             try folder.claim()
             defer { folder.release() }
             let (first, passes) = (progress.step, recipe.accumulate)
+            if first > 0 { report(.resumed(step: first, steps: steps)) }
             if first < end || progress.owesValidation == true {
                 events = try EventFile(in: folder.path, firstStep: first + 1)
             }
@@ -250,13 +252,15 @@ extension Trainer {
     }
 
     /// What `last.h5` keeps beside the model. Throws ``TrainingError``, ``CheckpointError``, `HDF5Error`.
-    /// - Parameter kind: what the run must be, for the error.
-    static func state(in folder: RunFolder, of kind: String) throws -> (TrainingState, Saved) {
+    /// - Parameter task: what the run must be of.
+    static func state(in folder: RunFolder, of task: ModelTask) throws -> (TrainingState, Saved) {
         if folder.exists { try folder.claim() }
         guard FileManager.default.fileExists(atPath: folder.last), let state = try Checkpoint.loadTraining(folder.last)
         else { throw TrainingError.nothingToResume(folder: folder.path) }
+        let found = try Checkpoint.describe(folder.last).task
+        guard found == task else { throw TrainingError.otherRun(folder: folder.path, task: found) }
         guard let saved = try? JSONDecoder().decode(Saved.self, from: Data(state.json.utf8)) else {
-            throw TrainingError.changed(folder: folder.path, what: "it is not the state of \(kind)")
+            throw TrainingError.changed(folder: folder.path, what: "its training state is of another version")
         }
         return (state, saved)
     }

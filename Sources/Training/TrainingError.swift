@@ -1,4 +1,6 @@
+import Checkpoints
 import Files
+import Models
 
 /// Why a run stopped or cannot begin.
 public enum TrainingError: Error, Equatable, ExitStatus {
@@ -16,10 +18,12 @@ public enum TrainingError: Error, Equatable, ExitStatus {
     case nothingToResume(folder: String)
     /// What is resumed is not what was begun.
     case changed(folder: String, what: String)
+    /// What is resumed is a run of another kind.
+    case otherRun(folder: String, task: ModelTask)
 
     public var exitStatus: Int32 {
         switch self {
-        case .diverged, .changed: 65
+        case .diverged, .changed, .otherRun: 65
         case .interrupted(let signal, _, _): 128 + signal
         case .occupied, .holdsModel, .busy: 64
         case .nothingToResume: 66
@@ -43,6 +47,13 @@ public enum TrainingError: Error, Equatable, ExitStatus {
             "\(folder)/last.h5: there is no training state to resume; was the run stopped before its first checkpoint?"
         case .changed(let folder, let what):
             "\(folder)/last.h5: \(what); resume with what the run began with, or start a new run"
+        case .otherRun(let folder, let task):
+            "\(folder)/last.h5: this is the run of another command; go on with `beit-seg \(task.resuming) --resume \(folder)`"
         }
     }
+}
+
+extension ModelTask {
+    /// The command that resumes a run, which knows its task by itself.
+    fileprivate var resuming: String { command.split(separator: " --").first.map(String.init) ?? command }
 }

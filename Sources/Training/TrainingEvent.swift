@@ -1,5 +1,7 @@
 /// What a run tells while it goes on.
 public enum TrainingEvent: Sendable {
+    /// First of all, where a run goes on that had come so far.
+    case resumed(step: Int, steps: Int)
     /// Before the first step: what the run will have taken at its most, in all.
     case memory(forecastBytes: Int)
     /// Once the first steps are timed.

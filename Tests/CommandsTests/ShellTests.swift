@@ -31,10 +31,59 @@ import Testing
         #expect(run.output.contains("instruction set: ") && run.output.contains("OpenBLAS"))
     }
 
-    @Test(arguments: ["inspect", "import", "export", "logits"]) func everyCommandHasAnExample(_ name: String) throws {
-        let run = try Program(name, "--help")
+    /// Examples stand on lines of their own that a shell takes as they are, and the program understands every option.
+    @Test(
+        arguments: [
+            "", "predict", "eval", "classify", "inspect", "import", "export", "pretrain", "finetune", "tokenizer",
+            "tokenizer train", "tokenizer encode", "tokenizer reconstruct", "elbo", "logits", "benchmark",
+        ])
+    func everyExampleIsACommandToCopy(_ name: String) throws {
+        let run = try Program(arguments: name.split(separator: " ").map(String.init) + ["--help"])
         #expect(run.status == 0)
-        #expect(run.output.contains("Example: beit-seg \(name) "))
+        let lines = run.output.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        // The parser does not break its line of all options.
+        #expect(lines.allSatisfy { $0.count <= 80 || $0.hasPrefix("USAGE:") })
+        let start = try #require(lines.firstIndex { $0 == "Example:" || $0 == "Examples:" })
+        let examples = lines[(start + 1)...].prefix { !$0.isEmpty }.joined(separator: "\n")
+            .replacingOccurrences(of: " \\\n", with: " ").split(separator: "\n")
+        #expect(!examples.isEmpty)
+        let folder = try Scratch()
+        for example in examples {
+            let words = example.split(separator: " ").map(String.init)
+            #expect(words.starts(with: ["beit-seg"] + name.split(separator: " ").map(String.init)))
+            guard name != "benchmark" else { continue }  // it would run
+            // The files are not there; that is found after the options have been understood.
+            let run = try Program(arguments: words.dropFirst().map { $0.contains("/") ? folder[$0] : $0 })
+            #expect(run.status == 66, "\(example): \(run.errors)")
+        }
+    }
+
+    /// One line with the remedy, before anything is read or written.
+    @Test(
+        arguments: [
+            (["finetune", "--data", "/nowhere", "-o", "x", "--drop-path", "nan"], 64, "--drop-path"),
+            (["finetune", "--data", "/nowhere", "-o", "x", "--epochs", "1e300"], 64, "--epochs"),
+            (["finetune", "--data", "/nowhere", "-o", "x", "--epochs", "0"], 64, "above 0"),
+            (["finetune", "--data", "/nowhere", "-o", "x", "--warmup-epochs", "1e300"], 64, "--warmup-epochs"),
+            (
+                ["finetune", "--data", "/nowhere", "-o", "x", "--steps", "1", "--batch", "9000000000000000000"], 64,
+                "batch"
+            ),
+            (["finetune", "--data", "/nowhere", "-o", "x", "--lr", "-1"], 64, "--option=-1"),
+            (["finetune", "--data", "/nowhere", "-o", "/dev/null"], 74, "/dev/null"),
+            (["finetune", "--data", "/nowhere", "-o", "x", "--init", "/nowhere/m.h5"], 66, "m.h5"),
+            (["tokenizer", "train", "--data", "/nowhere", "-o", "/dev/null"], 74, "/dev/null"),
+            (["tokenizer", "train", "-o", "x"], 64, "tokenizer train --help"),
+            (["predict", "x", "--format", "fo"], 64, "following: index, color"),
+            (["benchmark", "--seconds", "nan"], 64, "--seconds nan"),
+            (["export", "x.h5", "-o", "./x.h5"], 64, "the model itself"),
+            (["elbo", "x", "-m", "x", "--tokenizer", "x", "--report", "/tmp"], 74, "it is a folder"),
+        ] as [([String], Int32, String)])
+    func mistakesAreRefusedAtOnce(_ arguments: [String], _ status: Int32, _ word: String) throws {
+        let run = try Program(arguments: arguments)
+        #expect(run.status == status)
+        #expect(run.errors.count == 1 && run.errors[0].contains(word), "\(run.errors)")
+        #expect(run.output.isEmpty)
     }
 
     @Test func theEnvironmentNamesTheDefaultModel() throws {

@@ -231,7 +231,7 @@ private func bits(_ path: String) throws -> [String: [UInt32]] {
             preprocessing: .tokenizer(size: [16, 16]), provenance: Provenance(command: "test"))
         try Checkpoint.save(model.module, description, to: set.path + "/t.h5")
         #expect(
-            throws: CheckpointError.wrongTask(file: set.path + "/t.h5", found: .tokenizer, wanted: .classification)
+            throws: CheckpointError.noBackbone(file: set.path + "/t.h5", .tokenizer)
         ) { try start(set, set.path + "/t.h5", in: "run") }
         #expect(!FileManager.default.fileExists(atPath: set.path + "/run"))
     }

@@ -314,7 +314,7 @@ private func lines(_ folder: RunFolder) throws -> [[String: Any]] {
         #expect(throws: PlanError.self) { try studio.run(plan, in: "next") }
         plan.maskedPatches = nil
         plan.initial = .checkpoint(studio.tokenizer)
-        #expect(throws: CheckpointError.wrongTask(file: studio.tokenizer, found: .tokenizer, wanted: .mim)) {
+        #expect(throws: CheckpointError.noBackbone(file: studio.tokenizer, .tokenizer)) {
             try studio.run(plan, in: "next")
         }
         #expect(throws: TrainingError.occupied(folder: folder.path)) { try studio.run(studio.plan, in: "run") }

@@ -67,6 +67,10 @@ import Testing
         // 52…342 across, 10…162 down, with a margin of 4 % of the values' span at each end.
         #expect(svg.contains("points=\"52.0,156.4 197.0,86.0 342.0,15.6\""), "\(svg)")
         #expect(svg.contains("<circle class=\"best\" cx=\"197.0\" cy=\"86.0\""))
+        let alone = CurveChart(
+            title: "x", points: [.init(step: 8, value: 4.5)], kind: .noisy, best: nil, epochsPerStep: 1)
+        let point = try #require(alone.svg)
+        #expect(point.contains("<circle") && point.contains(">4.5<"), "one point is to be seen")
         #expect(CurveChart(title: "x", points: [], kind: .noisy, best: nil, epochsPerStep: 0).svg == nil)
     }
 
