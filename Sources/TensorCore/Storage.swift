@@ -39,7 +39,9 @@ public final class StoragePool: Sendable {
         var spareShare = 0.0
 
         /// Unused blocks may stand beside those in use up to this size.
-        private var limit: Int { peakBytes + StoragePool.slack + Int(spareShare * Double(peakBytes)) }
+        private var limit: Int { mostHeld(peakBytes) }
+
+        func mostHeld(_ peak: Int) -> Int { peak + StoragePool.slack + Int(spareShare * Double(peak)) }
 
         func keeps(_ byteCount: Int) -> Bool { usedBytes + freeBytes + byteCount <= limit }
 
@@ -71,6 +73,8 @@ public final class StoragePool: Sendable {
     /// Lets unused blocks take up this share of the peak more. A training step, whose buffers have many sizes, then finds
     /// most of them mapped.
     public func setSpare(share: Double) { state.withLock { $0.spareShare = share } }
+    /// Bytes that live tensors of `peak` bytes at their most and the unused blocks beside them can come to.
+    public func mostHeld(peak: Int) -> Int { state.withLock { $0.mostHeld(peak) } }
     public func resetPeak() { state.withLock { $0.peakBytes = $0.usedBytes } }
 
     /// Hands every unused block back to the system.

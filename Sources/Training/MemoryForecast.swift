@@ -43,7 +43,6 @@ struct MemoryForecast {
         let single = peaks.dropFirst().first ?? peaks[0]
         let more = peaks.count > 2 ? peaks[2] - single : 0
         let tensors = single + more * (count - 1) + inputBytes * count * waiting
-        // What the pool keeps beside the tensors in use is a block of each size at least.
-        return before.resident + other + tensors
+        return before.resident + other + StoragePool.shared.mostHeld(peak: tensors)
     }
 }
