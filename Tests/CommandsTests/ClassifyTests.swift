@@ -152,33 +152,10 @@ import Testing
         ] + more
     }
 
-    private func bits(_ path: String) throws -> [String: [UInt32]] {
-        let model = try Checkpoint.load(path, frozen: false).model.module
-        let state = try #require(try Checkpoint.loadTraining(path))
-        let all = model.parameters.map { ($0.path, $0.parameter.value) } + state.tensors.map { ($0.path, $0.tensor) }
-        return Dictionary(uniqueKeysWithValues: all.map { ($0.0, $0.1.values.map(\.bitPattern)) })
-    }
-
     @Test func trainingGoesOnAfterBeingKilled() throws {
         let folder = try photos()
         let options = ["--steps", "60", "--checkpoint-every", "5", "-q"]
-        let whole = try Program(arguments: train(folder, "whole") + options)
-        #expect(whole.status == 0, "\(whole.errors)")
-        let last = folder["killed/last.h5"]
-        func arguments() -> [String] {
-            FileManager.default.fileExists(atPath: last)
-                ? ["finetune", "--resume", folder["killed"], "-q"] : train(folder, "killed") + options
-        }
-        var (generator, kills) = (Philox(seed: 6), 0)
-        for _ in 0..<6 {
-            let seconds = Double(generator.uniform(0.1..<0.4))
-            if try Program.killed(SIGKILL, after: seconds, arguments()) == -SIGKILL { kills += 1 }
-        }
-        #expect(kills > 0)
-        let run = try Program(arguments: arguments())
-        #expect(run.status == 0, "\(run.errors)")
-        let equal = try bits(folder["whole/last.h5"]) == bits(last)
-        #expect(equal)
+        try KilledTraining.expectSame(6, folder, ["finetune"]) { train(folder, $0) + options }
         let scored = try Program("eval", "--top1", "-m", folder["whole/best.h5"], "--data", folder["data"])
         #expect(scored.status == 0 && scored.output.contains("top-1"), "\(scored.errors)")
         // Its own photos, from a list on a file.

@@ -10,17 +10,17 @@ import Testing
 /// Commands that are interrupted, or killed at any moment, and go on.
 @Suite struct InterruptionTests {
     /// Photos, masks and a small model: `photos/`, `data/`, `model.h5`.
-    private func workshop(photos: Int) throws -> Scratch {
+    private func workshop(photos: Int, height: Int = 141) throws -> Scratch {
         let folder = try Scratch()
         try SmallModel.save(to: folder["model.h5"])
         for index in 0..<photos {
             try SmallModel.photo(
-                150 + 7 * index, 141, seed: UInt64(index), to: folder["photos/\(index % 3)/p\(index).png"])
+                150 + 7 * index, height, seed: UInt64(index), to: folder["photos/\(index % 3)/p\(index).png"])
         }
         return folder
     }
 
-    private func predict(_ folder: Scratch, to output: String) throws -> [String] {
+    private func predict(_ folder: Scratch, to output: String) -> [String] {
         [
             "predict", folder["photos"], "-m", folder["model.h5"], "-o", folder[output], "--resume", "--slide",
             "--flip", "-q",
@@ -51,36 +51,30 @@ import Testing
 
     @Test func predictingGoesOnAfterBeingKilled() throws {
         let folder = try workshop(photos: 12)
-        let whole = try Program(arguments: try predict(folder, to: "whole"))
+        let whole = try Program(arguments: predict(folder, to: "whole"))
         #expect(whole.status == 0, "\(whole.errors)")
-        var generator = Philox(seed: 5)
-        var ends: [Int32] = []
-        for _ in 0..<20 {
-            let delay = Double(generator.uniform(0.02..<0.25))
-            ends.append(try Program.killed(SIGKILL, after: delay, try predict(folder, to: "killed")))
-        }
-        #expect(ends.contains(-SIGKILL), "\(ends)")
-        #expect(try Program(arguments: try predict(folder, to: "killed")).status == 0)
+        try Program.killAtRandom(20, seed: 5, folder["killed"]) { predict(folder, to: "killed") }
+        #expect(try Program(arguments: predict(folder, to: "killed")).status == 0)
         #expect(try contents(folder, "killed") == contents(folder, "whole"))
         #expect(try records(folder, "killed") == records(folder, "whole"))
     }
 
     @Test(arguments: [SIGINT, SIGTERM]) func predictingEndsInOrderOnASignal(_ signal: Int32) throws {
-        let folder = try workshop(photos: 40)
+        let folder = try workshop(photos: 40, height: 500)  // some seconds of work after the first photos
         let journal = folder["out/.predictions.json.journal"]
         let status = try Program.killed(
-            signal, once: { lines(journal) > 1 }, try predict(folder, to: "out"))
+            signal, once: { lines(journal) > 1 }, predict(folder, to: "out"))
         #expect(status == 128 + signal)
         let done = try records(folder, "out")
         #expect(!done.isEmpty && done.count < 40)
         #expect(try contents(folder, "out").count == 2 * done.count)
-        #expect(try Program(arguments: try predict(folder, to: "out")).status == 0)
+        #expect(try Program(arguments: predict(folder, to: "out")).status == 0)
         #expect(try records(folder, "out").count == 40)
     }
 
     @Test func anotherModelDoesNotResume() throws {
         let folder = try workshop(photos: 1)
-        #expect(try Program(arguments: try predict(folder, to: "out")).status == 0)
+        #expect(try Program(arguments: predict(folder, to: "out")).status == 0)
         try FileManager.default.copyItem(atPath: folder["model.h5"], toPath: folder["other.h5"])
         let run = try Program(
             "predict", folder["photos"], "-m", folder["other.h5"], "-o", folder["out"], "--resume")
@@ -111,39 +105,9 @@ import Testing
         return folder
     }
 
-    /// All numbers of a checkpoint by path.
-    private func bits(_ path: String) throws -> [String: [UInt32]] {
-        let model = try Checkpoint.load(path, frozen: false).model.module
-        let state = try #require(try Checkpoint.loadTraining(path))
-        let all = model.parameters.map { ($0.path, $0.parameter.value) } + state.tensors.map { ($0.path, $0.tensor) }
-        return Dictionary(uniqueKeysWithValues: all.map { ($0.0, $0.1.values.map(\.bitPattern)) })
-    }
-
     @Test func trainingGoesOnAfterBeingKilled() throws {
         let folder = try trainingSet()
-        let whole = try Program(arguments: finetune(folder, "whole"))
-        #expect(whole.status == 0, "\(whole.errors)")
-        var generator = Philox(seed: 6)
-        let last = folder["killed/last.h5"]
-        var kills = 0
-        for _ in 0..<20 {
-            let started = FileManager.default.fileExists(atPath: last)
-            let arguments = started ? ["finetune", "--resume", folder["killed"], "-q"] : finetune(folder, "killed")
-            if try Program.killed(SIGKILL, after: Double(generator.uniform(0.1..<0.5)), arguments) == -SIGKILL {
-                kills += 1
-            }
-        }
-        #expect(kills > 0)
-        let run = try Program(arguments: ["finetune", "--resume", folder["killed"], "-q"])
-        #expect(run.status == 0, "\(run.errors)")
-        let (expected, found) = try (bits(folder["whole/last.h5"]), bits(last))
-        #expect(expected.count > 50)
-        let equal = expected == found
-        #expect(equal)
-        let abandoned = try FileManager.default.contentsOfDirectory(atPath: folder["killed"]).filter {
-            $0.hasPrefix(".")
-        }
-        #expect(abandoned.isEmpty, "\(abandoned)")
+        try KilledTraining.expectSame(20, folder, ["finetune"]) { finetune(folder, $0) }
     }
 
     @Test(arguments: [SIGINT, SIGTERM]) func trainingWritesItsCheckpointOnASignal(_ signal: Int32) throws {

@@ -86,32 +86,8 @@ import Testing
         ] + network
     }
 
-    private func bits(_ path: String) throws -> [String: [UInt32]] {
-        let model = try Checkpoint.load(path, frozen: false).model.module
-        let state = try #require(try Checkpoint.loadTraining(path))
-        let all = model.parameters.map { ($0.path, $0.parameter.value) } + state.tensors.map { ($0.path, $0.tensor) }
-        return Dictionary(uniqueKeysWithValues: all.map { ($0.0, $0.1.values.map(\.bitPattern)) })
-    }
-
     @Test func trainingGoesOnAfterBeingKilled() throws {
         let folder = try workshop()
-        let whole = try Program(arguments: train(folder, "whole"))
-        #expect(whole.status == 0, "\(whole.errors)")
-        var generator = Philox(seed: 6)
-        let last = folder["killed/last.h5"]
-        var kills = 0
-        func next() -> [String] {
-            FileManager.default.fileExists(atPath: last)
-                ? ["pretrain", "-q", "--resume", folder["killed"]] : train(folder, "killed")
-        }
-        for _ in 0..<10
-        where try Program.killed(SIGKILL, after: Double(generator.uniform(0.1..<0.4)), next()) == -SIGKILL {
-            kills += 1
-        }
-        #expect(kills > 0)
-        let run = try Program(arguments: next())
-        #expect(run.status == 0, "\(run.errors)")
-        let equal = try bits(folder["whole/last.h5"]) == bits(last)
-        #expect(equal)
+        try KilledTraining.expectSame(10, folder, ["pretrain"]) { train(folder, $0) }
     }
 }

@@ -27,10 +27,28 @@ struct Program {
         return process
     }
 
-    /// Starts the program and sends it a signal after some seconds.
-    /// - Returns: its status, or minus the signal that ended it.
-    static func killed(_ signal: Int32, after seconds: Double, _ arguments: [String]) throws -> Int32 {
-        try killed(signal, arguments) { _ in Thread.sleep(forTimeInterval: seconds) }
+    /// Kills a command at random moments, each time going on from what the last one left.
+    ///
+    /// A run that reaches its end before it is killed starts over, and from then on the moments come twice as early:
+    /// the kills hit on every machine, however fast it is.
+    /// - Parameters:
+    ///   - times: how often it must be killed.
+    ///   - seed: of the moments.
+    ///   - output: the folder of the command, which goes when it starts over.
+    ///   - arguments: of the command, or of its resumption.
+    static func killAtRandom(_ times: Int, seed: UInt64, _ output: String, _ arguments: () -> [String]) throws {
+        var (generator, longest, kills) = (Philox(seed: seed), Float(0.5), 0)
+        while kills < times {
+            let seconds = Double(generator.uniform(0..<longest))
+            let status = try killed(SIGKILL, arguments()) { _ in Thread.sleep(forTimeInterval: seconds) }
+            if status == -SIGKILL {
+                kills += 1
+            } else {
+                try #require(status == 0)
+                try FileManager.default.removeItem(atPath: output)
+                longest /= 2
+            }
+        }
     }
 
     /// Starts the program and sends it a signal as soon as it has come so far, however slow the machine is.
@@ -105,6 +123,43 @@ final class Scratch {
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
     subscript(name: String) -> String { path + "/" + name }
+}
+
+/// A training of some command, killed at random moments, ends as one that never was.
+enum KilledTraining {
+    /// - Parameters:
+    ///   - times: how often it is killed.
+    ///   - folder: where both runs are written: `whole` and `killed`.
+    ///   - command: the words that go before `--resume`.
+    ///   - train: the arguments of a new run of that name.
+    static func expectSame(
+        _ times: Int, _ folder: Scratch, _ command: [String], _ train: (String) -> [String]
+    ) throws {
+        let whole = try Program(arguments: train("whole"))
+        #expect(whole.status == 0, "\(whole.errors)")
+        let last = folder["killed/last.h5"]
+        func goOn() -> [String] {
+            let resumes = FileManager.default.fileExists(atPath: last)
+            return resumes ? command + ["--resume", folder["killed"], "-q"] : train("killed")
+        }
+        try Program.killAtRandom(times, seed: 6, folder["killed"], goOn)
+        let run = try Program(arguments: goOn())
+        #expect(run.status == 0, "\(run.errors)")
+        let (expected, found) = try (bits(folder["whole/last.h5"]), bits(last))
+        #expect(expected.count > 20)
+        let equal = expected == found
+        #expect(equal)
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder["killed"])
+        #expect(!names.contains { $0.hasPrefix(".") }, "\(names)")
+    }
+
+    /// All numbers of a checkpoint by path.
+    private static func bits(_ path: String) throws -> [String: [UInt32]] {
+        let model = try Checkpoint.load(path, frozen: false).model.module
+        let state = try #require(try Checkpoint.loadTraining(path))
+        let all = model.parameters.map { ($0.path, $0.parameter.value) } + state.tensors.map { ($0.path, $0.tensor) }
+        return Dictionary(uniqueKeysWithValues: all.map { ($0.0, $0.1.values.map(\.bitPattern)) })
+    }
 }
 
 /// The oracle data of the models.
