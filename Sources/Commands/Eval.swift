@@ -193,6 +193,9 @@ struct Eval: Command {
             models.append(try load(other))
         }
         let photos = try set.photoSet(classes: models[0].classes)
+        if let spare = photos.spareMasks.first {
+            log.warning("\(photos.spareMasks.count.counted("mask")) without a photo left out, the first is \(spare)")
+        }
         let scoring = scoring(photos, gallery)
         let scores = try scoring.score(models, try inference.options)
         var report = ScoreReport(scores[0], seed: seed)

@@ -87,7 +87,7 @@ private struct CacheInspection: Encodable {
     }
 
     var text: String {
-        "\(file): visual tokens of \(images) photos, \(grid[0])×\(grid[1]) of \(vocabulary) words each, from "
+        "\(file): visual tokens of \(images.counted("photo")), \(grid[0])×\(grid[1]) of \(vocabulary) words each, from "
             + "\(size[0])×\(size[1]) pixels\ntokenizer  SHA-256 \(tokenizerSHA256)\n"
             + "`beit-seg pretrain --tokens \(file)` learns from them."
     }

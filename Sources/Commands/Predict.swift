@@ -176,7 +176,8 @@ struct Predict: Command {
         settings.inference = try inference.options
         (settings.tiles, settings.resumes) = (tile, resume)
         settings.shard = shard ?? Shard(environment: ProcessInfo.processInfo.environment)
-        let run = PredictionRun(network, classes: description.classes, model: path, settings)
+        let heading = try PredictionManifest(model: path, options: inference.given + (tile ? " --tile" : ""))
+        let run = PredictionRun(network, classes: description.classes, heading: heading, settings)
         let progress = ImageProgress(quiet: common.quiet)
         defer { progress.end() }
         let result = try run.run(images) { [log, common] record, left in
@@ -195,7 +196,7 @@ struct Predict: Command {
 
     private func summary(_ result: PredictionResult) -> String {
         let others = [(result.skipped, "were complete already"), (result.failed, "failed")]
-        return others.filter { $0.0 > 0 }.reduce("\(result.done) images segmented into \(output)") {
+        return others.filter { $0.0 > 0 }.reduce("\(result.done.counted("image")) segmented into \(output)") {
             $0 + ", \($1.0) \($1.1)"
         }
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoints
 import Evaluation
+import Files
 
 struct Tokenizer: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -86,7 +87,7 @@ struct TokenizerEncode: Command {
         let summary =
             report.images == 0
             ? "no photo could be read, so \(output) is not written"
-            : "\(report.images) photos as \(rows)×\(columns) tokens in \(output), "
+            : "\(report.images.counted("photo")) as \(rows)×\(columns) tokens in \(output), "
                 + "\(report.codes) of \(report.vocabulary) codes in use"
         log.info("\(summary)")
         if !report.failed.isEmpty { throw ExitCode(1) }
@@ -133,7 +134,9 @@ struct TokenizerReconstruct: Command {
             value.map { "\(name) \(Float($0))" }
         }
         let means = errors.isEmpty ? "" : "; mean " + errors.joined(separator: ", ")
-        log.info("\(done.count) photos beside their reconstructions in \(output)\(means)")
+        log.info(
+            "\(done.count.counted("photo")) beside \(done.count == 1 ? "its reconstruction" : "their reconstructions") in \(output)\(means)"
+        )
         if done.count < records.count { throw ExitCode(1) }
     }
 

@@ -97,7 +97,8 @@ public struct ClassFolders: Sendable {
                 present.min() == present.max()
                 ? "\(present.max() ?? 0)" : "\(present.min() ?? 0) to \(present.max() ?? 0)"
             let common = largest.map { ", most of \($0.0)" } ?? ""
-            return "\(split.rawValue): \(counts.reduce(0, +)) photos of \(present.count) classes, \(spread) each"
+            return
+                "\(split.rawValue): \(counts.reduce(0, +).counted("photo")) of \(present.count) classes, \(spread) each"
                 + (present.min() == present.max() ? "" : common)
         }
         let validated = counts(.val)
@@ -140,10 +141,10 @@ private struct FoundPhoto {
             throw DatasetError(
                 .invalid, path: root,
                 reason: loose > 0
-                    ? "its \(loose) photos lie in no class folder; move them into \(split.rawValue)/CLASS/"
+                    ? "\(loose.counted("photo")) in no class folder; move them into \(split.rawValue)/CLASS/"
                     : "holds no class folders; photos belong into \(split.rawValue)/CLASS/")
         }
-        if loose > 0 { warnings.append("\(root): \(loose) photos outside of class folders are left out") }
+        if loose > 0 { warnings.append("\(root): \(loose.counted("photo")) outside of class folders left out") }
         return try classes.flatMap { name in
             guard let photos = try? PhotoFiles.below(root / name) else {
                 throw DatasetError(

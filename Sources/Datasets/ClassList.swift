@@ -20,7 +20,8 @@ public enum ClassList {
             let words = line.split(whereSeparator: \.isWhitespace).map(String.init)
             guard let first = words.first, !first.hasPrefix("#") else { continue }
             let color = words.count > 3 ? words.suffix(3).compactMap(UInt8.init) : []
-            guard color.count == 3 || words.suffix(3).allSatisfy({ Int($0) == nil }) else {
+            // A number at the end may belong to the name (`lane 2`); two are a colour that is not whole.
+            guard color.count == 3 || words.reversed().prefix(while: { Int($0) != nil }).count < 2 else {
                 throw DatasetError(
                     .invalid, path: path,
                     reason: "line \(number + 1) `\(line)` is not `name R G B` with values 0 to 255")

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import ImageIO
 import Synchronization
@@ -8,8 +9,8 @@ public struct DataCheck: Sendable {
     /// A split's findings.
     public struct Split: Sendable {
         public var images = 0
-        /// Photos without a mask: left out.
-        public var incomplete: [String] = []
+        /// Photos without a mask, and masks without a photo.
+        public var warnings: [String] = []
         /// Pixels of each class, and void ones.
         public var pixels: [Int]
         public var void = 0
@@ -29,10 +30,10 @@ public struct DataCheck: Sendable {
     public init(_ dataset: SegmentationDataset) throws {
         self.dataset = dataset
         for split in DatasetSplit.allCases {
-            let (pairs, incomplete) = try dataset.images(split)
-            guard !pairs.isEmpty else { continue }
-            var findings = DataCheck.look(at: pairs, dataset)
-            findings.incomplete = incomplete
+            let found = try dataset.images(split)
+            guard !found.pairs.isEmpty else { continue }
+            var findings = DataCheck.look(at: found.pairs, dataset)
+            findings.warnings = found.warnings
             splits.append((split, findings))
         }
     }
@@ -84,14 +85,13 @@ public struct DataCheck: Sendable {
                 let histogram = zip(dataset.classes, split.pixels).map { "\($0.name) \(share($1))" }
                 let absent = zip(dataset.classes, split.pixels).filter { $1 == 0 }.map(\.0.name)
                 return [
-                    "\(name.rawValue): \(split.images) images\(sample); pixels: " + histogram.joined(separator: ", ")
+                    "\(name.rawValue): \(split.images.counted("image"))\(sample); pixels: "
+                        + histogram.joined(separator: ", ")
                         + ", void \(share(split.void))"
                 ]
                     + (absent.isEmpty
                         ? [] : ["warning: no pixel of \(absent.joined(separator: ", ")) in \(name.rawValue)"])
-                    + (split.incomplete.first.map {
-                        ["warning: \(split.incomplete.count) photos without a mask are left out, the first is \($0)"]
-                    } ?? [])
+                    + split.warnings.map { "warning: \($0)" }
             }
     }
 

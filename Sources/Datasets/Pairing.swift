@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// A photo and its mask.
@@ -8,6 +9,33 @@ public struct LabelledImage: Equatable, Sendable {
 
     public init(image: String, mask: String, source: Int = 0) {
         (self.image, self.mask, self.source) = (image, mask, source)
+    }
+}
+
+/// What two folders hold together.
+public struct PairedFiles: Equatable, Sendable {
+    /// In the order of their names.
+    public var pairs: [LabelledImage] = []
+    /// Photos (or listed names) that lack their mask or photo.
+    public var incomplete: [String] = []
+    /// Masks that no photo belongs to; not looked for where a list says what belongs to the split.
+    public var spareMasks: [String] = []
+
+    public init(pairs: [LabelledImage] = [], incomplete: [String] = []) {
+        (self.pairs, self.incomplete) = (pairs, incomplete)
+    }
+
+    static func += (result: inout PairedFiles, more: PairedFiles) {
+        result.pairs += more.pairs
+        result.incomplete += more.incomplete
+        result.spareMasks += more.spareMasks
+    }
+
+    /// What is left out, for people.
+    public var warnings: [String] {
+        [(incomplete, "photo", "a mask"), (spareMasks, "mask", "a photo")].compactMap { paths, noun, other in
+            paths.first.map { "\(paths.count.counted(noun)) without \(other) left out, the first is \($0)" }
+        }
     }
 }
 
@@ -25,18 +53,21 @@ public struct Pairing: Sendable {
         self.list = list
     }
 
-    /// The pairs in the order of their names, and the photos (or listed names) that lack their mask or photo.
     /// Throws ``DatasetError`` if a folder is missing.
-    public func pairs(source: Int = 0) throws -> (pairs: [LabelledImage], incomplete: [String]) {
+    public func files(source: Int = 0) throws -> PairedFiles {
         let photos = try stems(images, endings: ["jpg", "jpeg", "png"], trailing: imageEnding)
         let labels = try stems(masks, endings: ["png"], trailing: maskEnding)
-        var result: (pairs: [LabelledImage], incomplete: [String]) = ([], [])
-        for stem in try listed() ?? photos.keys.sorted() {
+        let listed = try listed()
+        var result = PairedFiles()
+        for stem in listed ?? photos.keys.sorted() {
             if let image = photos[stem], let mask = labels[stem] {
                 result.pairs.append(LabelledImage(image: images / image, mask: masks / mask, source: source))
             } else {
                 result.incomplete.append(images / (photos[stem] ?? stem))
             }
+        }
+        if listed == nil {
+            result.spareMasks = labels.filter { photos[$0.key] == nil }.map { masks / $0.value }.sorted()
         }
         return result
     }

@@ -139,7 +139,7 @@ public struct PhotoDataset: Sendable {
     public var lines: [String] {
         let most = 20
         return notes.map { "data: \($0)" }
-            + ["data: \(training.count) photos to learn from, \(validation.count) held out for validation"]
+            + ["data: \(training.count.counted("photo")) to learn from, \(validation.count) held out for validation"]
             + unreadable.prefix(most).map { "warning: left out: \($0)" }
             + (unreadable.count > most ? ["warning: left out: \(unreadable.count - most) more"] : [])
     }

@@ -83,19 +83,18 @@ public struct SegmentationDataset: Sendable {
         mapping = sets.map { options.meaning(of: $0) }
     }
 
-    /// The pairs of a split in a fixed order, and the photos without a mask. A data set may lack `val`, not `train`.
+    /// The photos and masks of a split in a fixed order. A data set may lack `val`, not `train`.
     /// Throws ``DatasetError``.
-    public func images(_ split: DatasetSplit) throws -> (pairs: [LabelledImage], incomplete: [String]) {
-        var result: (pairs: [LabelledImage], incomplete: [String]) = ([], [])
+    public func images(_ split: DatasetSplit) throws -> PairedFiles {
+        var result = PairedFiles()
         for (source, pairing) in pairings.enumerated() {
             guard let pairing = pairing[split], split == .train || pairing.exists else { continue }
-            let found = try pairing.pairs(source: source)
+            let found = try pairing.files(source: source)
             if found.pairs.isEmpty {
                 throw DatasetError(
                     .invalid, path: pairing.images, reason: "holds no photo with a mask in \(pairing.masks)")
             }
-            result.pairs += found.pairs
-            result.incomplete += found.incomplete
+            result += found
         }
         return result
     }

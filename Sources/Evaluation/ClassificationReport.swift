@@ -81,7 +81,7 @@ public struct ClassificationReport: Encodable, Sendable {
         let totals = [
             "top-1 \(percent(top1.value))\(spread(interval))", "top-5 \(percent(top5.value))\(spread(top5Interval))",
             "mean accuracy of the classes \(percent(meanAccuracy.value))",
-            "\(images) images" + (failed.isEmpty ? "" : "; \(failed.count) images failed"),
+            images.counted("image") + (failed.isEmpty ? "" : "; \(failed.count.counted("image")) failed"),
         ]
         return ([line(["class", "top-1", "top-5", "precision", "images"])] + rows + [""] + totals)
             .joined(separator: "\n")

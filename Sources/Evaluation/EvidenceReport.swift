@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// The bound's terms, averaged over photos. In nats for each photo unless said otherwise.
@@ -110,8 +111,8 @@ public struct EvidenceReport: Encodable, Sendable {
         let tail = [
             "",
             "In nats for each photo, but those in the table for each hidden token; ± is the standard error over photos.",
-            "\(images) photos, \(tokens) tokens of \(vocabulary) codes each, \(masking) masks"
-                + (failed.isEmpty ? "" : "; \(failed.count) photos failed"),
+            "\(images.counted("photo")), \(tokens) tokens of \(vocabulary) codes each, \(masking) masks"
+                + (failed.isEmpty ? "" : "; \(failed.count.counted("photo")) failed"),
         ]
         return (head + rows + tail).joined(separator: "\n")
     }

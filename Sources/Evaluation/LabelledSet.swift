@@ -42,6 +42,8 @@ public struct LabelledSet: Sendable {
     public let pairs: [LabelledImage]
     /// Photos without a mask, or masks without a prediction.
     public let incomplete: [String]
+    /// Masks without a photo.
+    public let spareMasks: [String]
     /// Nil where nothing names the classes.
     public let classes: [LabelClass]?
     private let maps: [LabelMap]
@@ -49,7 +51,8 @@ public struct LabelledSet: Sendable {
     /// The images of a data set's split. Throws ``DatasetError``.
     public init(_ options: DatasetOptions, _ split: DatasetSplit) throws {
         let dataset = try SegmentationDataset(options)
-        (pairs, incomplete) = try dataset.images(split)
+        let found = try dataset.images(split)
+        (pairs, incomplete, spareMasks) = (found.pairs, found.incomplete, found.spareMasks)
         guard !pairs.isEmpty else {
             throw DatasetError(
                 .invalid, path: options.folders.joined(separator: ", "), reason: "has no split \(split.rawValue)")
@@ -62,26 +65,26 @@ public struct LabelledSet: Sendable {
     /// - Throws: ``DatasetError``.
     public init(images: String, masks: String, _ rules: LabelRules, classes: [LabelClass]) throws {
         try self.init(
-            Pairing(images: images, masks: masks).pairs(), rules, classes: rules.classes.map(ClassList.read) ?? classes,
+            Pairing(images: images, masks: masks).files(), rules, classes: rules.classes.map(ClassList.read) ?? classes,
             nothing: (images, "holds no photo with a mask of the same name in \(masks)"))
     }
 
     /// Masks and predictions of the same names in two folders. Throws ``DatasetError``.
     public init(predictions: String, masks: String, _ rules: LabelRules) throws {
         // A folder of predictions may hold more than masks (overlays); what counts is that each mask has its prediction.
-        let found = try Pairing(images: masks, masks: predictions).pairs()
+        let found = try Pairing(images: masks, masks: predictions).files()
         let pairs = found.pairs.map { LabelledImage(image: $0.mask, mask: $0.image) }
         try self.init(
-            (pairs, found.incomplete), rules, classes: rules.classes.map(ClassList.read),
+            PairedFiles(pairs: pairs, incomplete: found.incomplete), rules, classes: rules.classes.map(ClassList.read),
             nothing: (predictions, "holds no prediction for a mask in \(masks)"))
     }
 
     private init(
-        _ found: (pairs: [LabelledImage], incomplete: [String]), _ rules: LabelRules, classes: [LabelClass]?,
+        _ found: PairedFiles, _ rules: LabelRules, classes: [LabelClass]?,
         nothing: (path: String, reason: String)
     ) throws {
         guard !found.pairs.isEmpty else { throw DatasetError(.invalid, path: nothing.path, reason: nothing.reason) }
-        (pairs, incomplete) = found
+        (pairs, incomplete, spareMasks) = (found.pairs, found.incomplete, found.spareMasks)
         self.classes = classes
         maps = [try rules.map(classes)]
     }

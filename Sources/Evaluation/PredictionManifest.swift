@@ -52,8 +52,28 @@ struct ClassCounts {
 public struct PredictionManifest: Codable, Equatable, Sendable {
     /// The model's file.
     public var model: String
+    /// Of its contents (`SHA256.fingerprint`).
+    public var modelFingerprint: String
+    /// What changes results beside the model, as it was typed: `--slide --flip`.
+    public var options: String
     /// In the order of the images.
-    public var images: [PredictionRecord]
+    public var images: [PredictionRecord] = []
+
+    /// The manifest of a run that has not begun. Throws ``FileError`` where the model cannot be read.
+    public init(model: String, options: String) throws {
+        (self.model, self.options) = (model, options)
+        modelFingerprint = try SHA256.fingerprint(ofFile: model)
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case model, options, images
+        case modelFingerprint = "model_fingerprint"
+    }
+
+    /// Whether the results of both can lie in one folder.
+    func goesWith(_ other: PredictionManifest) -> Bool {
+        modelFingerprint == other.modelFingerprint && options == other.options
+    }
 
     public func count(_ status: PredictionRecord.Status) -> Int { images.count { $0.status == status } }
 
@@ -95,9 +115,9 @@ final class PredictionJournal: Sendable {
     static func path(_ manifest: String) -> String { PredictionManifest.hidden(manifest, "journal") }
 
     /// A new journal that begins with `records`. Throws ``FileError``.
-    init(_ path: String, model: String, records: [PredictionRecord]) throws {
+    init(_ path: String, _ heading: PredictionManifest, records: [PredictionRecord]) throws {
         self.path = path
-        let lines = try [Self.line(PredictionManifest(model: model, images: []))] + records.map { try Self.line($0) }
+        let lines = try [Self.line(heading)] + records.map { try Self.line($0) }
         try AtomicFile.write(lines.flatMap { $0 }, to: path)
         descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError.system(path, doing: "open") }

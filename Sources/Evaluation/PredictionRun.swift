@@ -26,12 +26,14 @@ public struct PredictionSettings: Sendable {
 public struct PredictionRun {
     private let network: WindowNetwork
     private let classes: [ClassInfo]
-    /// The model's file, for the manifest.
-    private let model: String
+    /// The manifest, yet without images.
+    private let heading: PredictionManifest
     private let settings: PredictionSettings
 
-    public init(_ network: WindowNetwork, classes: [ClassInfo], model: String, _ settings: PredictionSettings) {
-        (self.network, self.classes, self.model, self.settings) = (network, classes, model, settings)
+    public init(
+        _ network: WindowNetwork, classes: [ClassInfo], heading: PredictionManifest, _ settings: PredictionSettings
+    ) {
+        (self.network, self.classes, self.heading, self.settings) = (network, classes, heading, settings)
     }
 
     /// A photo as the network sees it, and itself where an overlay needs it.
@@ -54,11 +56,11 @@ public struct PredictionRun {
             throw PredictionError.busy(folder: settings.output)
         }
         defer { withExtendedLifetime(lock) {} }
-        let open = sort(images, writer, owners, try Earlier(settings, manifestPath, model: model), records)
+        let open = sort(images, writer, owners, try Earlier(settings, manifestPath, heading), records)
         let folders = open.map { AtomicFile.parent(writer.path(images[$0].stem, .index)) }
         for folder in Set(folders + [settings.output]) { AtomicFile.removeAbandoned(in: folder) }
         let complete = records.all.filter { $0.status == .done }
-        let journal = try PredictionJournal(PredictionJournal.path(manifestPath), model: model, records: complete)
+        let journal = try PredictionJournal(PredictionJournal.path(manifestPath), heading, records: complete)
         try Interruption.noting {
             if settings.tiles {
                 try segmentInStrips(images, open, writer, records, journal)
@@ -66,7 +68,8 @@ public struct PredictionRun {
                 try segment(images, open, writer, records, journal)
             }
         }
-        let manifest = PredictionManifest(model: model, images: records.all)
+        var manifest = heading
+        manifest.images = records.all
         try manifest.write(to: manifestPath)
         journal.remove()
         if let signal = Interruption.signal, manifest.images.count < images.count {
@@ -173,11 +176,13 @@ private struct Earlier {
     var isKnown = false
 
     /// Throws ``PredictionError``.
-    init(_ settings: PredictionSettings, _ manifestPath: String, model: String) throws {
+    init(_ settings: PredictionSettings, _ manifestPath: String, _ heading: PredictionManifest) throws {
         guard settings.resumes else { return }
         let journal = PredictionJournal.read(PredictionJournal.path(manifestPath))
         guard let manifest = journal ?? PredictionManifest.read(manifestPath) else { return }
-        guard manifest.model == model else { throw PredictionError.otherModel(folder: settings.output, manifest.model) }
+        guard manifest.goesWith(heading) else {
+            throw PredictionError.otherResults(folder: settings.output, manifest.model, options: manifest.options)
+        }
         let done = manifest.images.filter { $0.status == .done }
         records = Dictionary(done.map { ($0.path, $0) }) { _, last in last }
         isKnown = true
@@ -198,23 +203,24 @@ public struct PredictionResult: Sendable {
 public enum PredictionError: ExitStatus, Equatable {
     /// A signal; what is done is complete and stands in the manifest.
     case interrupted(signal: Int32, done: Int, of: Int)
-    /// The folder holds the results of another model.
-    case otherModel(folder: String, String)
+    /// The folder holds the results of another model, or of other options.
+    case otherResults(folder: String, String, options: String)
     /// Another process writes there.
     case busy(folder: String)
 
     public var exitStatus: Int32 {
         switch self {
         case .interrupted(let signal, _, _): 128 + signal
-        case .otherModel, .busy: 64
+        case .otherResults, .busy: 64
         }
     }
 
     public var description: String {
         switch self {
         case .interrupted(_, let done, let all): "interrupted after \(done) of \(all) images; --resume goes on"
-        case .otherModel(let folder, let model):
-            "\(folder): holds the results of \(model); resume with that model, or choose another folder"
+        case .otherResults(let folder, let model, let options):
+            "\(folder): holds the results of \(model) as it was then, \(options.isEmpty ? "no options" : options); "
+                + "resume with the same model and options, or choose another folder"
         case .busy(let folder):
             "\(folder): another process is writing its results there; wait until it ends, choose another folder, or share "
                 + "the images with --shard"

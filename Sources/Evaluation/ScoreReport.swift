@@ -1,4 +1,5 @@
 import Datasets
+import Files
 import Foundation
 
 /// A score as `eval --miou --json` prints it. Every share is in 0…1; what would be 0/0 is null.
@@ -122,7 +123,7 @@ public struct ScoreReport: Encodable, Sendable {
     }
 
     private var extent: String {
-        "\(images) images, \(pixels) pixels, \(ignoredPixels) ignored"
-            + (failed.isEmpty ? "" : "; \(failed.count) images failed")
+        "\(images.counted("image")), \(pixels.counted("pixel")), \(ignoredPixels) ignored"
+            + (failed.isEmpty ? "" : "; \(failed.count.counted("image")) failed")
     }
 }

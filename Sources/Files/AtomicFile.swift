@@ -26,7 +26,18 @@ public struct FileError: Error, Equatable, CustomStringConvertible {
     public static func system(_ path: String, doing action: String, code: Int32 = errno) -> FileError {
         FileError(
             code == ENOENT ? .missing : .inputOutput, path: path,
-            reason: "cannot \(action): \(String(cString: strerror(code)))")
+            reason: "cannot \(action): \(systemReason(code))")
+    }
+
+    /// What the system says about an error number, and what to do.
+    public static func systemReason(_ code: Int32) -> String {
+        let remedy: [Int32: String] = [
+            ENOENT: "see whether the path is spelled right", EACCES: "change its permissions, or run as another user",
+            EPERM: "change its permissions, or run as another user", ENOSPC: "make room on the disk",
+            EDQUOT: "make room in your quota", EROFS: "choose a folder on another disk",
+            EMFILE: "raise the limit (ulimit -n)", EIO: "see whether the disk is sound",
+        ]
+        return String(cString: strerror(code)) + (remedy[code].map { "; \($0)" } ?? "")
     }
 }
 
@@ -69,7 +80,7 @@ public final class AtomicFile {
             let code = errno
             throw FileError(
                 .inputOutput, path: folder,
-                reason: "the folder cannot be written to: \(String(cString: strerror(code)))")
+                reason: "the folder cannot be written to: \(FileError.systemReason(code))")
         }
     }
 

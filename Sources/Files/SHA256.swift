@@ -14,6 +14,27 @@ public enum SHA256 {
         return state.finish()
     }
 
+    /// A digest of a file's size and of 256 blocks of 4 KiB spread evenly over it: it tells two models apart in
+    /// milliseconds, where the digest of gigabytes takes seconds. Changes between the blocks go unseen. Throws
+    /// ``FileError``.
+    public static func fingerprint(ofFile path: String) throws -> String {
+        let (blocks, width) = (256, 4096)
+        guard let file = FileHandle(forReadingAtPath: path) else { throw FileError.system(path, doing: "open") }
+        var state = State()
+        do {
+            let size = try file.seekToEnd()
+            state.update(withUnsafeBytes(of: size.littleEndian) { [UInt8]($0) })
+            let last = max(0, Int(size) - width)
+            for block in 0..<blocks {
+                try file.seek(toOffset: UInt64(last * block / (blocks - 1)))
+                state.update([UInt8](try file.read(upToCount: width) ?? Data()))
+            }
+        } catch {
+            throw FileError(.inputOutput, path: path, reason: "cannot read: \(error.localizedDescription)")
+        }
+        return state.finish()
+    }
+
     public static func hexDigest(_ bytes: [UInt8]) -> String {
         var state = State()
         state.update(bytes)

@@ -23,7 +23,7 @@ public enum HDF5Error: Error, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .notFound(let file):
-            "\(file): there is no such file"
+            "\(file): there is no such file; see whether the path is spelled right"
         case .cannotOpen(let file, let reason):
             "\(file): cannot open: \(reason)"
         case .notHDF5(let file, let reason):

@@ -1,5 +1,6 @@
 import CHDF5
 import CHDF5Shim
+import Files
 import Foundation
 
 /// An HDF5 file open for reading, of any origin: nothing in it is trusted. Values come out in row-major order.
@@ -223,13 +224,13 @@ private func sizeOfRegularFile(_ file: String) throws -> Int {
     guard stat(file, &status) == 0 else {
         let code = errno
         throw code == ENOENT || code == ENOTDIR
-            ? HDF5Error.notFound(file: file) : .cannotOpen(file: file, reason: String(cString: strerror(code)))
+            ? HDF5Error.notFound(file: file) : .cannotOpen(file: file, reason: FileError.systemReason(code))
     }
     guard status.st_mode & S_IFMT == S_IFREG else {
         throw HDF5Error.cannotOpen(file: file, reason: "it is a folder or a device, not a file")
     }
     guard access(file, R_OK) == 0 else {
-        throw HDF5Error.cannotOpen(file: file, reason: String(cString: strerror(errno)))
+        throw HDF5Error.cannotOpen(file: file, reason: FileError.systemReason(errno))
     }
     return Int(status.st_size)
 }

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// How a model is trained, whatever it learns.
@@ -46,7 +47,8 @@ public struct Recipe: Codable, Equatable, Sendable {
     func requireBatch(of count: Int) throws(PlanError) {
         guard batch <= count else {
             throw PlanError(
-                "--batch \(batch) is more than the \(count) photos to learn from; give a smaller one, or more photos")
+                "--batch \(batch) is more than the \(count.counted("photo")) to learn from; give a smaller one, or more photos"
+            )
         }
     }
 

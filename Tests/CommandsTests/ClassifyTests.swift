@@ -127,7 +127,7 @@ import Testing
         }
         let one = try score()
         #expect(one.status == 1 && one.errors.count == 1 && one.errors[0].contains("bad.png"), "\(one.errors)")
-        #expect(one.output.contains("3 images; 1 images failed"))
+        #expect(one.output.contains("3 images; 1 image failed"))
         try FileManager.default.moveItem(atPath: folder["data/val/\(name)"], toPath: folder["data/val/unicorn"])
         let two = try score()
         #expect(two.status == 65 && two.output.isEmpty && two.errors.last?.contains("unicorn") == true, "\(two.errors)")

@@ -72,13 +72,21 @@ import Testing
         #expect(try records(folder, "out").count == 40)
     }
 
-    @Test func anotherModelDoesNotResume() throws {
+    @Test func onlyTheSameModelAndOptionsResume() throws {
         let folder = try workshop(photos: 1)
-        #expect(try Program(arguments: predict(folder, to: "out")).status == 0)
-        try FileManager.default.copyItem(atPath: folder["model.h5"], toPath: folder["other.h5"])
-        let run = try Program(
-            "predict", folder["photos"], "-m", folder["other.h5"], "-o", folder["out"], "--resume")
-        #expect(run.status == 64 && run.errors.count == 1 && run.errors[0].contains("model.h5"), "\(run.errors)")
+        let arguments = predict(folder, to: "out")
+        #expect(try Program(arguments: arguments).status == 0)
+        func refuses(_ arguments: [String]) throws {
+            let run = try Program(arguments: arguments)
+            #expect(run.status == 64 && run.errors.count == 1, "\(run.errors)")
+            #expect(run.errors.first?.contains("model.h5 as it was then, --slide --flip") == true, "\(run.errors)")
+        }
+        try refuses(arguments.filter { $0 != "--flip" })
+        try FileManager.default.moveItem(atPath: folder["model.h5"], toPath: folder["moved.h5"])
+        try SmallModel.save(to: folder["model.h5"], seed: 4)
+        try refuses(arguments)
+        let moved = arguments.map { $0 == folder["model.h5"] ? folder["moved.h5"] : $0 }
+        #expect(try Program(arguments: moved).status == 0)
     }
 
     private func finetune(_ folder: Scratch, _ run: String) -> [String] {

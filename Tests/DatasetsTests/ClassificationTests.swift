@@ -206,7 +206,7 @@ import Testing
         try expect("one class only, bee") {
             for name in ["ant", "Zebra"] { try FileManager.default.removeItem(atPath: $0.path + "/train/" + name) }
         }
-        try expect("its 1 photos lie in no class folder") {
+        try expect("1 photo in no class folder") {
             try FileManager.default.removeItem(atPath: $0.path + "/train")
             try $0.photo("train/1.png")
         }

@@ -21,6 +21,13 @@ import Testing
         #expect(error?.exitStatus == 65)
     }
 
+    @Test func aNumberMayEndAName() throws {
+        let set = try GeneratedSet.folders(classes: "lane 2\nlane 3 9 8 7\n")
+        let classes = try SegmentationDataset(DatasetOptions([set.path])).classes
+        #expect(classes.map(\.name) == ["lane 2", "lane 3"])
+        #expect(classes[1].color == RGBColor(9, 8, 7))
+    }
+
     @Test func pairsAreSortedAndIncompleteOnesNamed() throws {
         let set = try GeneratedSet.folders()
         for name in ["c", "b", "sub/d"] { try set.photo("images/train/\(name).png") }
@@ -29,6 +36,7 @@ import Testing
         #expect(found.pairs.map(\.image) == ["a", "c", "sub/d"].map { "\(set.path)/images/train/\($0).png" })
         #expect(found.pairs.map(\.mask) == ["a", "c", "sub/d"].map { "\(set.path)/masks/train/\($0).png" })
         #expect(found.incomplete == ["\(set.path)/images/train/b.png"])
+        #expect(found.spareMasks == ["\(set.path)/masks/train/lonely.png"])
     }
 
     @Test func severalSetsShareTheirClassesByName() throws {
@@ -142,7 +150,7 @@ import Testing
         let check = try DataCheck(SegmentationDataset(DatasetOptions([set.path])))
         #expect(check.trainingPixels == [12, 12])
         #expect(check.splits.map(\.findings.void) == [11, 11])
-        #expect(check.lines.contains("train: 1 images; pixels: sky 34.3 %, tall grass 34.3 %, void 31.4 %"))
+        #expect(check.lines.contains("train: 1 image; pixels: sky 34.3 %, tall grass 34.3 %, void 31.4 %"))
         try check.verdict()
     }
 
@@ -164,11 +172,13 @@ import Testing
         #expect(error?.description.contains("is 5×7 pixels, but its photo") == true)
     }
 
-    @Test func photosWithoutAMaskAreLeftOutWithAWarning() throws {
+    @Test func whatHasNoCounterpartIsLeftOutWithAWarning() throws {
         let set = try GeneratedSet.folders()
         try set.photo("images/train/lonely.png")
+        try set.mask("masks/val/spare.png", [0])
         let check = try DataCheck(SegmentationDataset(DatasetOptions([set.path])))
         try check.verdict()
-        #expect(check.lines.contains { $0.hasPrefix("warning: 1 photos without a mask") && $0.contains("lonely.png") })
+        #expect(check.lines.contains { $0.hasPrefix("warning: 1 photo without a mask") && $0.contains("lonely.png") })
+        #expect(check.lines.contains { $0.hasPrefix("warning: 1 mask without a photo") && $0.contains("spare.png") })
     }
 }

@@ -84,3 +84,28 @@ private final class Scratch {
         #expect(folder.names == ["b.png"])
     }
 }
+
+@Suite struct FingerprintTests {
+    @Test(arguments: [0, 1, 4096, 4097, 300_001, 3_000_000]) func tellsFilesApart(_ size: Int) throws {
+        let folder = try Scratch()
+        func fingerprint(_ bytes: [UInt8]) throws -> String {
+            try Data(bytes).write(to: URL(fileURLWithPath: folder["a"]))
+            return try SHA256.fingerprint(ofFile: folder["a"])
+        }
+        let bytes = (0..<size).map { UInt8(truncatingIfNeeded: $0 / 7) }
+        let whole = try fingerprint(bytes)
+        #expect(try fingerprint(bytes) == whole)
+        #expect(try fingerprint(bytes + [0]) != whole)
+        guard size > 0 else { return }
+        for place in [0, size - 1] {
+            var other = bytes
+            other[place] ^= 1
+            #expect(try fingerprint(other) != whole)
+        }
+        #expect(try fingerprint(bytes.map { $0 ^ 1 }) != whole)
+    }
+
+    @Test func noFileHasNone() {
+        #expect(throws: FileError.self) { try SHA256.fingerprint(ofFile: "/nowhere/a") }
+    }
+}

@@ -60,7 +60,11 @@ struct BadInput: Decodable, Sendable, CustomTestStringConvertible {
 
     @Test func troubleIsNamedByKind() throws {
         let missing = try fixture("bad-inputs/images/does-not-exist.png")
-        #expect(throws: FileError(.missing, path: missing, reason: "cannot open: No such file or directory")) {
+        #expect(
+            throws: FileError(
+                .missing, path: missing,
+                reason: "cannot open: No such file or directory; see whether the path is spelled right")
+        ) {
             try decodeImage(missing)
         }
         let folder = try fixture("bad-inputs/images/folder.png")
