@@ -115,7 +115,7 @@ extension Finetune {
     /// Trains a classifier, from the start or from where it stands.
     func classify(_ folder: RunFolder, _ progress: TrainingProgress) throws {
         let trainer =
-            if resume != nil { try Trainer<ClassificationObjective>(resuming: folder) } else {
+            if run.resume != nil { try Trainer<ClassificationObjective>(resuming: folder) } else {
                 try Trainer(try classificationPlan(), folder: folder) { log.info("\($0)") }
             }
         try trainer.run { progress.show($0) }
@@ -131,7 +131,7 @@ extension Finetune {
         plan.dropPath = architecture.dropPath
         plan.checkpointsBlocks = architecture.checkpointBlocks
         plan.cropShare = view.cropShare
-        if !scratch { plan.recipe.layerDecay = 0.65 }
+        plan.recipe.layerDecay = layerDecay ?? (scratch ? 1 : 0.65)
         classification.apply(to: &plan)
         augmentation.apply(to: &plan)
         recipe.apply(to: &plan)

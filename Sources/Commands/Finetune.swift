@@ -5,6 +5,17 @@ import Models
 import TensorCore
 import Training
 
+enum FinetuneDefaults: RecipeDefaults {
+    static let epochs = "100"
+    static let batch = "16; classification: 32"
+    static let lr = "0.0007; classification: by batch"
+    static let minLr = "1e-06"
+    static let warmupEpochs = "5, but at most a tenth of the run; classification: a fifth of it"
+    static let weightDecay = "0.05"
+    static let clipGrad = "no limit"
+    static let ema = "none"
+}
+
 struct Finetune: Command {
     static let configuration = CommandConfiguration(
         commandName: "finetune", abstract: "Train a model end to end, from scratch or from a checkpoint.",
@@ -33,19 +44,19 @@ struct Finetune: Command {
         help: ArgumentHelp("The first weights: a checkpoint of any task, or `none`.", valueName: "file"))
     var initial = "none"
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("The folder of the run.", valueName: "run"))
-    var output: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "Go on with a run, bit for bit, as it was begun; no other option than --threads.", valueName: "run"))
-    var resume: String?
+    @OptionGroup var run: RunOptions
 
     @Option(help: ArgumentHelp("Factor of each class in the loss, such as 1,2,2 (default: all 1).", valueName: "list"))
     var classWeights: NumberList?
 
+    @Option(
+        help: ArgumentHelp(
+            "Learning rate of a block relative to the next (default: 0.65, from scratch 1).",
+            valueName: "x"))
+    var layerDecay: Double?
+
     @OptionGroup(title: "Architecture") var architecture: ArchitectureOptions
-    @OptionGroup(title: "Recipe") var recipe: RecipeOptions
+    @OptionGroup(title: "Recipe") var recipe: RecipeOptions<FinetuneDefaults>
     @OptionGroup(title: "Classification") var classification: ClassificationOptions
     @OptionGroup(title: "Classification") var view: ClassifierViewOptions
     @OptionGroup(title: "Labels") var labels: LabelOptions
@@ -53,17 +64,11 @@ struct Finetune: Command {
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
-        guard resume == nil else {
-            let extra = !data.isEmpty || output != nil || initial != "none" || architecture.isGiven || recipe.isGiven
-            if extra || labels.isGiven || augmentation.isGiven || classification.isGiven || view.cropShare != nil
-                || classWeights != nil
-            {
-                throw ValidationError("--resume goes on with the run's own data, architecture, recipe and augmentation")
-            }
-            return
-        }
-        if data.isEmpty { throw ValidationError("--data is missing") }
-        if output == nil { throw ValidationError("--output is missing: the folder of the run") }
+        let given = [
+            initial != "none", architecture.isGiven, recipe.isGiven, labels.isGiven, augmentation.isGiven,
+            classification.isGiven, view.cropShare != nil, classWeights != nil, layerDecay != nil,
+        ]
+        guard try run.isNew(data: data, othersAreGiven: given.contains(true)) else { return }
         if initial != "none" && architecture.preset != nil {
             throw ValidationError("--preset and --init exclude each other: the checkpoint has its architecture")
         }
@@ -71,7 +76,7 @@ struct Finetune: Command {
     }
 
     mutating func execute() throws {
-        let folder = RunFolder(resume ?? output ?? "")
+        let (folder, resume) = (run.folder, run.resume)
         let progress = TrainingProgress(quiet: common.quiet)
         // What is resumed knows its task by itself.
         let known = resume.flatMap { _ in try? Checkpoint.describe(folder.last).task }
@@ -96,7 +101,7 @@ struct Finetune: Command {
         plan.checkpointsBlocks = architecture.checkpointBlocks
         plan.classWeights = classWeights?.values
         // The authors' fine-tuning lets early layers learn less; weights drawn at random all have to learn.
-        if !scratch { plan.recipe.layerDecay = 0.65 }
+        plan.recipe.layerDecay = layerDecay ?? (scratch ? 1 : 0.65)
         recipe.apply(to: &plan.recipe)
         plan.limitsWarmup = recipe.warmupEpochs == nil
         return plan

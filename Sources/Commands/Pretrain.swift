@@ -8,6 +8,17 @@ extension MaskGenerator.Kind: ExpressibleByArgument {}
 extension MIMConfiguration.PixelTarget: ExpressibleByArgument {}
 extension BackboneConfiguration.Position: ExpressibleByArgument {}
 
+enum PretrainDefaults: RecipeDefaults {
+    static let epochs = "800"
+    static let batch = "32"
+    static let lr = "by batch"
+    static let minLr = "1e-05"
+    static let warmupEpochs = "10, but at most a tenth of the run"
+    static let weightDecay = "0.05"
+    static let clipGrad = "3; large models: 1"
+    static let ema = "none"
+}
+
 struct Pretrain: Command {
     static let configuration = CommandConfiguration(
         commandName: "pretrain", abstract: "Masked image modeling: learn from photos without labels.",
@@ -58,13 +69,7 @@ struct Pretrain: Command {
         help: ArgumentHelp("The first weights: a checkpoint of any task, or `none`.", valueName: "file"))
     var initial = "none"
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("The folder of the run.", valueName: "run"))
-    var output: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "Go on with a run, bit for bit, as it was begun; no other option than --threads.", valueName: "run"))
-    var resume: String?
+    @OptionGroup var run: RunOptions
 
     @Option(help: "What is predicted (default: tokens).")
     var objective: Prediction?
@@ -89,25 +94,24 @@ struct Pretrain: Command {
     @Option(help: "How patches know their place (default: relative-shared, or that of the checkpoint).")
     var position: BackboneConfiguration.Position?
 
+    @Option(
+        help: ArgumentHelp(
+            "Learning rate of a block relative to the next (default: 1).",
+            valueName: "x"))
+    var layerDecay: Double?
+
     @OptionGroup(title: "Architecture") var architecture: ArchitectureOptions
-    @OptionGroup(title: "Recipe") var recipe: RecipeOptions
+    @OptionGroup(title: "Recipe") var recipe: RecipeOptions<PretrainDefaults>
     @OptionGroup(title: "Augmentation") var augmentation: AugmentationOptions
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
-        guard resume == nil else {
-            let given: [Any?] = [
-                output, tokenizer, tokens, tokenSize, objective, pixels, predict, masking, maskPatches, validation,
-                position,
-            ]
-            let extra = !data.isEmpty || initial != "none" || given.contains { $0 != nil }
-            if extra || architecture.isGiven || recipe.isGiven || augmentation.isGiven {
-                throw ValidationError("--resume goes on with the run's own data, architecture and recipe")
-            }
-            return
-        }
-        if data.isEmpty { throw ValidationError("--data is missing") }
-        if output == nil { throw ValidationError("--output is missing: the folder of the run") }
+        let given: [Any?] = [
+            tokenizer, tokens, tokenSize, objective, pixels, predict, masking, maskPatches, validation, position,
+            layerDecay,
+        ]
+        let groups = initial != "none" || architecture.isGiven || recipe.isGiven || augmentation.isGiven
+        guard try run.isNew(data: data, othersAreGiven: groups || given.contains { $0 != nil }) else { return }
         if initial != "none" && architecture.preset != nil {
             throw ValidationError("--preset and --init exclude each other: the checkpoint has its architecture")
         }
@@ -133,10 +137,10 @@ struct Pretrain: Command {
     }
 
     mutating func execute() throws {
-        let folder = RunFolder(resume ?? output ?? "")
+        let folder = run.folder
         let progress = TrainingProgress(quiet: common.quiet)
         let trainer =
-            if resume != nil { try Trainer<MaskedImageObjective>(resuming: folder) } else {
+            if run.resume != nil { try Trainer<MaskedImageObjective>(resuming: folder) } else {
                 try Trainer(try plan(), folder: folder) { log.info("\($0)") }
             }
         try trainer.run { progress.show($0) }
@@ -160,6 +164,7 @@ struct Pretrain: Command {
         plan.checkpointsBlocks = architecture.checkpointBlocks
         plan.recipe = .pretraining(batch: recipe.batch ?? 32, accumulate: recipe.accumulate ?? 1)
         if ![.tiny, .small, .base].contains(preset) { plan.recipe.clipGradient = 1 }
+        plan.recipe.layerDecay = layerDecay ?? plan.recipe.layerDecay
         recipe.apply(to: &plan.recipe)
         plan.limitsWarmup = recipe.warmupEpochs == nil
         return plan

@@ -31,6 +31,32 @@ struct NumberList: ExpressibleByArgument {
     }
 }
 
+/// The folder of a run: of a new one, or of one that goes on.
+struct RunOptions: ParsableArguments {
+    @Option(name: .shortAndLong, help: ArgumentHelp("The folder of the run.", valueName: "run"))
+    var output: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Go on with a run, bit for bit, as it was begun; no other option than --threads.", valueName: "run"))
+    var resume: String?
+
+    var folder: RunFolder { RunFolder(resume ?? output ?? "") }
+
+    /// Whether the run is a new one, which needs data and a folder; one that goes on has its own options.
+    func isNew(data: [String], othersAreGiven: Bool) throws -> Bool {
+        guard resume == nil else {
+            if othersAreGiven || !data.isEmpty || output != nil {
+                throw ValidationError("--resume goes on with the run's own data, architecture, recipe and augmentation")
+            }
+            return false
+        }
+        if data.isEmpty { throw ValidationError("--data is missing") }
+        if output == nil { throw ValidationError("--output is missing: the folder of the run") }
+        return true
+    }
+}
+
 /// What network is trained.
 struct ArchitectureOptions: ParsableArguments {
     @Option(help: "The size of a network that starts from scratch (default: base).")
@@ -74,49 +100,51 @@ enum LearningRateSchedule: String, ExpressibleByArgument, CaseIterable {
     }
 }
 
+/// What a training command's recipe is where nothing is said, as its help puts it.
+protocol RecipeDefaults {
+    static var epochs: String { get }
+    static var batch: String { get }
+    static var lr: String { get }
+    static var minLr: String { get }
+    static var warmupEpochs: String { get }
+    static var weightDecay: String { get }
+    static var clipGrad: String { get }
+    static var ema: String { get }
+}
+
 /// How it is trained; what is not given stays as the recipe has it.
-struct RecipeOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Passes over the training images (default: 100; pretrain: 800).", valueName: "n"))
+struct RecipeOptions<Defaults: RecipeDefaults>: ParsableArguments {
+    @Option(help: ArgumentHelp("Passes over the training images (default: \(Defaults.epochs)).", valueName: "n"))
     var epochs: Double?
     @Option(help: ArgumentHelp("Updates, instead of epochs.", valueName: "n"))
     var steps: Int?
-    @Option(help: ArgumentHelp("Images of one pass (default: 16; classification and pretrain: 32).", valueName: "n"))
+    @Option(help: ArgumentHelp("Images of one pass (default: \(Defaults.batch)).", valueName: "n"))
     var batch: Int?
     @Option(help: ArgumentHelp("Passes before each update (default: 1).", valueName: "n"))
     var accumulate: Int?
-    @Option(
-        help: ArgumentHelp(
-            "Peak learning rate (default: 0.0007; classification and pretrain: by batch).", valueName: "x"))
+    @Option(help: ArgumentHelp("Peak learning rate (default: \(Defaults.lr)).", valueName: "x"))
     var lr: Double?
     @Option(
         help: ArgumentHelp(
-            "Learning rate at the end (default: 1e-06; pretrain: 1e-05; 0 with --schedule poly).", valueName: "x"))
+            "Learning rate at the end (default: \(Defaults.minLr); 0 with --schedule poly).", valueName: "x"))
     var minLr: Double?
     @Option(help: "How the learning rate falls after the warm-up (default: cosine).")
     var schedule: LearningRateSchedule?
     @Option(help: ArgumentHelp("Power of --schedule poly (default: 1, a straight line).", valueName: "x"))
     var polyPower: Double?
-    @Option(
-        help: ArgumentHelp(
-            "Epochs of linear warm-up (default: 5, pretrain 10, but at most a tenth of the run; classification: a fifth of it).",
-            valueName: "n")
-    )
+    @Option(help: ArgumentHelp("Epochs of linear warm-up (default: \(Defaults.warmupEpochs)).", valueName: "n"))
     var warmupEpochs: Double?
-    @Option(help: ArgumentHelp("Decoupled weight decay (default: 0.05).", valueName: "x"))
+    @Option(help: ArgumentHelp("Decoupled weight decay (default: \(Defaults.weightDecay)).", valueName: "x"))
     var weightDecay: Double?
     @Option(
         help: ArgumentHelp(
-            "Learning rate of a block relative to the next (default: 1; finetune from a checkpoint: 0.65).",
-            valueName: "x"))
-    var layerDecay: Double?
-    @Option(
-        help: ArgumentHelp(
-            "Largest L2 norm of the gradient, 0 for no limit (default: no limit; pretrain: 3).", valueName: "x"))
+            "Largest L2 norm of the gradient, 0 for no limit (default: \(Defaults.clipGrad)).", valueName: "x"))
     var clipGrad: Double?
     @Option(
-        help: ArgumentHelp("Decay of a moving average of the weights, such as 0.999 (default: none).", valueName: "x"))
+        help: ArgumentHelp(
+            "Decay of a moving average of the weights, such as 0.999 (default: \(Defaults.ema)).", valueName: "x"))
     var ema: Double?
-    @Option(help: ArgumentHelp("Seed of weights, order and augmentation (default: 0).", valueName: "n"))
+    @Option(help: ArgumentHelp("Seed of everything random: weights, order, augmentation (default: 0).", valueName: "n"))
     var seed: UInt64?
     @Option(help: ArgumentHelp("Epochs between validations (default: 1).", valueName: "n"))
     var evalEvery: Int?
@@ -125,8 +153,7 @@ struct RecipeOptions: ParsableArguments {
 
     var isGiven: Bool {
         let given: [Any?] = [
-            epochs, steps, batch, accumulate, lr, minLr, schedule, polyPower, warmupEpochs, weightDecay, layerDecay,
-            clipGrad, ema,
+            epochs, steps, batch, accumulate, lr, minLr, schedule, polyPower, warmupEpochs, weightDecay, clipGrad, ema,
             seed, evalEvery, checkpointEvery,
         ]
         return given.contains { $0 != nil }
@@ -150,7 +177,6 @@ struct RecipeOptions: ParsableArguments {
         recipe.schedule = schedule?.decay(power: polyPower ?? 1) ?? recipe.schedule
         recipe.warmupEpochs = warmupEpochs ?? recipe.warmupEpochs
         recipe.weightDecay = weightDecay ?? recipe.weightDecay
-        recipe.layerDecay = layerDecay ?? recipe.layerDecay
         if let clipGrad { recipe.clipGradient = clipGrad == 0 ? nil : clipGrad }
         recipe.averageDecay = ema ?? recipe.averageDecay
         recipe.seed = seed ?? recipe.seed
