@@ -59,7 +59,6 @@ public struct SpeedMeasurement {
 
     /// - Parameter peakGflops: of the machine on the threads in use.
     public func run(_ pass: SpeedResult.Pass, peakGflops: Double) -> SpeedResult {
-        StoragePool.shared.setSpare(share: pass == .forward ? 0 : 0.25)
         let (time, flops) = pass == .pretrainingStep ? pretraining() : segmentation(pass)
         let gflops = flops * Double(batch) / time / 1e9
         return SpeedResult(

@@ -74,8 +74,6 @@ public final class Trainer<Task: Objective> {
 
     /// As ``run(_:)``, up to the step `end`.
     func run(until end: Int, _ report: (TrainingEvent) -> Void) throws {
-        StoragePool.shared.setSpare(share: 0.25)
-        defer { StoragePool.shared.setSpare(share: 0) }
         try Interruption.noting {
             try folder.claim()
             defer { folder.release() }

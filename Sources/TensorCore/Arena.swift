@@ -1,0 +1,86 @@
+import Foundation
+
+/// Large blocks in one range of addresses, which is reserved at once and holds memory only where it was written to.
+///
+/// A pass that runs again asks for the same blocks in the same order and gets the same addresses: their pages are there,
+/// and nothing is cleared anew. Blocks of all sizes share them, so that little more is held than was in use at its most.
+/// Not safe for several threads by itself.
+final class Arena {
+    private let base: UnsafeMutableRawPointer
+    private let size: Int
+    /// Offsets outside of blocks.
+    private var free: RangeSet<Int>
+    /// Offsets that hold no memory.
+    private var clean: RangeSet<Int>
+    /// Bytes that hold memory: blocks, and free ones that were.
+    private(set) var held = 0
+
+    /// Blocks are whole pages.
+    static let page = 4096
+
+    /// Nil where addresses are limited or must be backed by memory (`ulimit -v`, strict overcommit): there the system's
+    /// own allocator serves.
+    init?(byteCount: Int = Int(clamping: ProcessInfo.processInfo.physicalMemory)) {
+        var limit = rlimit()
+        guard getrlimit(resourceOfAddresses, &limit) == 0, limit.rlim_cur == infiniteLimit else { return nil }
+        let size = byteCount / Arena.page * Arena.page
+        guard let address = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON | MAP_NORESERVE, -1, 0),
+            address != MAP_FAILED
+        else { return nil }
+        #if os(Linux)
+            madvise(address, size, 14)  // MADV_HUGEPAGE: fewer page faults and TLB misses
+        #endif
+        (base, self.size) = (address, size)
+        (free, clean) = (RangeSet(0..<size), RangeSet(0..<size))
+    }
+
+    deinit { munmap(base, size) }
+
+    /// A block from the smallest free part that holds it; nil where none does.
+    /// - Parameters:
+    ///   - byteCount: whole pages.
+    ///   - limit: where more is held, free memory goes back to the system.
+    func take(_ byteCount: Int, limit: Int) -> UnsafeMutableRawPointer? {
+        var best: Range<Int>?
+        for part in free.ranges where part.count >= byteCount && part.count < best?.count ?? .max { best = part }
+        guard let best else { return nil }
+        let block = best.lowerBound..<best.lowerBound + byteCount
+        free.remove(contentsOf: block)
+        held += clean.count(in: block)
+        clean.remove(contentsOf: block)
+        if held > limit { release(held - limit) }
+        return base + block.lowerBound
+    }
+
+    /// Takes a block back. False where it is not one of the arena's.
+    func give(_ block: UnsafeMutableRawPointer, _ byteCount: Int) -> Bool {
+        let start = block - base
+        guard 0..<size ~= start else { return false }
+        free.insert(contentsOf: start..<start + byteCount)
+        return true
+    }
+
+    /// Hands free memory back to the system, up to so many bytes and from the last on.
+    func release(_ most: Int = .max) {
+        var left = most / Arena.page * Arena.page
+        for part in free.subtracting(clean).ranges.reversed() where left > 0 {
+            let given = max(part.lowerBound, part.upperBound - left)..<part.upperBound
+            madvise(base + given.lowerBound, given.count, MADV_DONTNEED)
+            clean.insert(contentsOf: given)
+            held -= given.count
+            left -= given.count
+        }
+    }
+}
+
+extension RangeSet<Int> {
+    fileprivate func count(in range: Range<Int>) -> Int { ranges.reduce(0) { $0 + $1.clamped(to: range).count } }
+}
+
+#if canImport(Darwin)
+    private let resourceOfAddresses = RLIMIT_AS
+    private let infiniteLimit = rlim_t(Int64.max)
+#else
+    private let resourceOfAddresses = __rlimit_resource_t(RLIMIT_AS.rawValue)
+    private let infiniteLimit = rlim_t.max
+#endif
