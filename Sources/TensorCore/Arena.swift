@@ -18,11 +18,16 @@ final class Arena {
     /// Blocks are whole pages.
     static let page = 4096
 
-    /// Nil where addresses are limited or must be backed by memory (`ulimit -v`, strict overcommit): there the system's
-    /// own allocator serves.
-    init?(byteCount: Int = Int(clamping: ProcessInfo.processInfo.physicalMemory)) {
+    /// As many bytes as there is memory, or half of the addresses that `ulimit -v` leaves. Nil where addresses must be
+    /// backed by memory (strict overcommit): there the system's own allocator serves.
+    convenience init?() {
         var limit = rlimit()
-        guard getrlimit(resourceOfAddresses, &limit) == 0, limit.rlim_cur == infiniteLimit else { return nil }
+        let isLimited = getrlimit(resourceOfAddresses, &limit) == 0 && limit.rlim_cur < rlim_t(Int64.max)
+        let memory = Int(clamping: ProcessInfo.processInfo.physicalMemory)
+        self.init(byteCount: isLimited ? min(memory, Int(limit.rlim_cur / 2)) : memory)
+    }
+
+    init?(byteCount: Int) {
         let size = byteCount / Arena.page * Arena.page
         guard let address = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON | MAP_NORESERVE, -1, 0),
             address != MAP_FAILED
@@ -79,8 +84,6 @@ extension RangeSet<Int> {
 
 #if canImport(Darwin)
     private let resourceOfAddresses = RLIMIT_AS
-    private let infiniteLimit = rlim_t(Int64.max)
 #else
     private let resourceOfAddresses = __rlimit_resource_t(RLIMIT_AS.rawValue)
-    private let infiniteLimit = rlim_t.max
 #endif

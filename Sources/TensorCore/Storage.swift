@@ -118,5 +118,5 @@ public final class StoragePool: Sendable {
 private func outOfMemory(_ byteCount: Int) -> Never {
     FileHandle.standardError.write(
         Data("beit-seg: out of memory (\(byteCount >> 20) MiB more); use a smaller --batch or --size\n".utf8))
-    exit(74)
+    _exit(74)  // what runs at an ordinary exit would wait for the other threads
 }

@@ -29,7 +29,7 @@ private final class Scratch {
         let folder = try Scratch(), path = folder[".lock"]
         await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
             let lock = try LockedFile(path)
-            try withExtendedLifetime(lock) { if lock != nil { kill(getpid(), SIGKILL) } }
+            withExtendedLifetime(lock) { if lock != nil { kill(getpid(), SIGKILL) } }
         }
         #expect(folder.names == [".lock"])
         let lock = try LockedFile(path)
