@@ -203,7 +203,7 @@ struct Eval: Command {
             report.comparison = try scoring.compare((models[0], models[1]), (scores[0], scores[1]), seed: seed)
         }
         let names = zip(["model", "compared with"], models).map { (name: $0, value: $1.path) }
-        let options = inference.given.isEmpty ? [] : [(name: "options", value: inference.given)]
+        let options = inference.given().isEmpty ? [] : [(name: "options", value: inference.given())]
         return Result(
             report: report, scores: scores,
             source: ScoreSource(

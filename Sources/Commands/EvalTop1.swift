@@ -19,7 +19,7 @@ extension Eval {
             throw ValidationError(
                 "--top1 scores class folders: --data and --split say which; leave options of masks out")
         }
-        if compare != nil || !inference.given.isEmpty {
+        if compare != nil || !inference.given().isEmpty {
             throw ValidationError("--compare, --size, --slide, --crop, --stride, --scales and --flip belong to --miou")
         }
         if set.data == nil {

@@ -13,7 +13,7 @@ enum FinetuneDefaults: RecipeDefaults {
     static let warmupEpochs = "5, but at most a tenth of the run; classification: a fifth of it"
     static let weightDecay = "0.05"
     static let clipGrad = "no limit"
-    static let ema = "none"
+    static let ema = "none; 0.999 is usual"
 }
 
 struct Finetune: Command {

@@ -79,11 +79,13 @@ struct InferenceArguments: ParsableArguments {
 
 extension InferenceArguments {
     /// The options that change results, as they were typed.
-    var given: String {
+    func given(tile: Bool = false) -> String {
         let numbers = [("size", size), ("crop", crop), ("stride", stride)].compactMap { name, value in
             value.map { "--\(name) \($0)" }
         }
-        let others = [slide ? "--slide" : nil, scales.map { "--scales \($0)" }, flip ? "--flip" : nil]
+        let others = [
+            slide ? "--slide" : nil, scales.map { "--scales \($0)" }, flip ? "--flip" : nil, tile ? "--tile" : nil,
+        ]
         return (numbers + others.compactMap { $0 }).joined(separator: " ")
     }
 }
@@ -176,7 +178,7 @@ struct Predict: Command {
         settings.inference = try inference.options
         (settings.tiles, settings.resumes) = (tile, resume)
         settings.shard = shard ?? Shard(environment: ProcessInfo.processInfo.environment)
-        let heading = try PredictionManifest(model: path, options: inference.given + (tile ? " --tile" : ""))
+        let heading = try PredictionManifest(model: path, options: inference.given(tile: tile))
         let run = PredictionRun(network, classes: description.classes, heading: heading, settings)
         let progress = ImageProgress(quiet: common.quiet)
         defer { progress.end() }

@@ -16,7 +16,7 @@ enum PretrainDefaults: RecipeDefaults {
     static let warmupEpochs = "10, but at most a tenth of the run"
     static let weightDecay = "0.05"
     static let clipGrad = "3; large models: 1"
-    static let ema = "none"
+    static let ema = "none; 0.999 is usual"
 }
 
 struct Pretrain: Command {

@@ -142,7 +142,7 @@ struct RecipeOptions<Defaults: RecipeDefaults>: ParsableArguments {
     var clipGrad: Double?
     @Option(
         help: ArgumentHelp(
-            "Decay of a moving average of the weights, such as 0.999 (default: \(Defaults.ema)).", valueName: "x"))
+            "Decay of a moving average of the weights (default: \(Defaults.ema)).", valueName: "x"))
     var ema: Double?
     @Option(help: ArgumentHelp("Seed of everything random: weights, order, augmentation (default: 0).", valueName: "n"))
     var seed: UInt64?

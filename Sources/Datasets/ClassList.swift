@@ -19,9 +19,10 @@ public enum ClassList {
         for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             let words = line.split(whereSeparator: \.isWhitespace).map(String.init)
             guard let first = words.first, !first.hasPrefix("#") else { continue }
-            let color = words.count > 3 ? words.suffix(3).compactMap(UInt8.init) : []
-            // A number at the end may belong to the name (`lane 2`); two are a colour that is not whole.
-            guard color.count == 3 || words.reversed().prefix(while: { Int($0) != nil }).count < 2 else {
+            let numbers = words.count > 3 ? words.suffix(3).compactMap(UInt8.init) : []
+            let color = numbers.count == 3 ? numbers : []
+            // One number may belong to the name (`lane 2`); more are a colour that is not right.
+            guard color.count == 3 || words.count(where: { Int($0.trimming(",;")) != nil }) < 2 else {
                 throw DatasetError(
                     .invalid, path: path,
                     reason: "line \(number + 1) `\(line)` is not `name R G B` with values 0 to 255")
@@ -43,6 +44,12 @@ public enum ClassList {
 
     private static func named(_ name: String, color: RGBColor?, _ index: Int) -> LabelClass {
         LabelClass(name: name, color: color ?? ColorMap.colors(index + 1)[index])
+    }
+}
+
+extension String {
+    fileprivate func trimming(_ characters: String) -> String {
+        trimmingCharacters(in: CharacterSet(charactersIn: characters))
     }
 }
 

@@ -85,7 +85,8 @@ public struct Pairing: Sendable {
         var result: [String: String] = [:]
         for path in paths.sorted() where endings.contains((path as NSString).pathExtension.lowercased()) {
             let stem = (path as NSString).deletingPathExtension
-            guard stem.hasSuffix(trailing), !(path as NSString).lastPathComponent.hasPrefix(".") else { continue }
+            let isHidden = path.split(separator: "/").contains { $0.hasPrefix(".") }
+            guard stem.hasSuffix(trailing), !isHidden else { continue }
             let key = String(stem.dropLast(trailing.count))
             if let other = result[key] {
                 throw DatasetError(

@@ -52,10 +52,10 @@ struct ClassCounts {
 public struct PredictionManifest: Codable, Equatable, Sendable {
     /// The model's file.
     public var model: String
-    /// Of its contents (`SHA256.fingerprint`).
-    public var modelFingerprint: String
-    /// What changes results beside the model, as it was typed: `--slide --flip`.
-    public var options: String
+    /// Of its contents (`SHA256.fingerprint`); the first manifests had none.
+    public var modelFingerprint: String?
+    /// What changes results beside the model, as it was typed: `--slide --flip`; the first manifests did not say.
+    public var options: String?
     /// In the order of the images.
     public var images: [PredictionRecord] = []
 
@@ -92,11 +92,28 @@ public struct PredictionManifest: Codable, Equatable, Sendable {
             .appendingPathComponent(".\(manifest.lastPathComponent).\(ending)")
     }
 
-    /// The manifest at `path`; nil where there is none, or no readable one.
-    static func read(_ path: String) -> PredictionManifest? {
-        FileManager.default.contents(atPath: path).flatMap {
-            try? JSONDecoder().decode(PredictionManifest.self, from: $0)
+    /// The paths of the manifests in a folder, whatever number of processes shared the work; of a run that was cut off
+    /// there may be the journal alone.
+    static func paths(in folder: String) -> [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        let manifests = names.compactMap { name -> String? in
+            var name = name
+            if name.hasPrefix("."), name.hasSuffix(".journal") { name = String(name.dropFirst().dropLast(8)) }
+            guard name.wholeMatch(of: /predictions(-[0-9]+-of-[0-9]+)?\.json/) != nil else { return nil }
+            return (folder as NSString).appendingPathComponent(name)
         }
+        return Set(manifests).sorted()
+    }
+
+    /// What is known of the run whose manifest is or will be at `path`; nil where it left nothing. Throws
+    /// ``PredictionError`` where what it left cannot be read.
+    static func earlier(_ path: String) throws(PredictionError) -> PredictionManifest? {
+        if let journal = PredictionJournal.read(PredictionJournal.path(path)) { return journal }
+        guard let data = FileManager.default.contents(atPath: path) else { return nil }
+        guard let manifest = try? JSONDecoder().decode(PredictionManifest.self, from: data) else {
+            throw .unreadable(manifest: path)
+        }
+        return manifest
     }
 
     /// Throws ``FileError``.

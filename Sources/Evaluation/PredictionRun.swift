@@ -56,7 +56,9 @@ public struct PredictionRun {
             throw PredictionError.busy(folder: settings.output)
         }
         defer { withExtendedLifetime(lock) {} }
-        let open = sort(images, writer, owners, try Earlier(settings, manifestPath, heading), records)
+        let earlier = try settings.resumes ? Earlier(settings.output, heading) : Earlier()
+        if !settings.resumes { forgetOthers(manifestPath) }
+        let open = sort(images, writer, owners, earlier, records)
         let folders = open.map { AtomicFile.parent(writer.path(images[$0].stem, .index)) }
         for folder in Set(folders + [settings.output]) { AtomicFile.removeAbandoned(in: folder) }
         let complete = records.all.filter { $0.status == .done }
@@ -133,6 +135,15 @@ public struct PredictionRun {
         }
     }
 
+    /// Removes manifests of runs that were shared among another number of processes: this one replaces their results.
+    private func forgetOthers(_ own: String) {
+        for path in PredictionManifest.paths(in: settings.output)
+        where path != own && settings.shard?.isBeside(path) != true {
+            unlink(path)
+            unlink(PredictionJournal.path(path))
+        }
+    }
+
     private func loader(_ paths: [String]) -> Prefetcher<Loaded> {
         Prefetcher(0..<paths.count, ahead: 3, threads: 1) {
             [size = network.size, options = settings.inference, keepsPhoto = settings.formats.contains(.overlay)] in
@@ -167,6 +178,11 @@ public struct PredictionRun {
     }
 }
 
+extension Shard {
+    /// Whether a manifest is that of a process which shares the work with this one.
+    fileprivate func isBeside(_ manifest: String) -> Bool { manifest.hasSuffix("-of-\(count).json") }
+}
+
 /// What earlier runs left in the output folder.
 private struct Earlier {
     /// Of complete images, by path.
@@ -175,17 +191,19 @@ private struct Earlier {
     /// count.
     var isKnown = false
 
-    /// Throws ``PredictionError``.
-    init(_ settings: PredictionSettings, _ manifestPath: String, _ heading: PredictionManifest) throws {
-        guard settings.resumes else { return }
-        let journal = PredictionJournal.read(PredictionJournal.path(manifestPath))
-        guard let manifest = journal ?? PredictionManifest.read(manifestPath) else { return }
-        guard manifest.goesWith(heading) else {
-            throw PredictionError.otherResults(folder: settings.output, manifest.model, options: manifest.options)
+    init() {}
+
+    /// All that lies in `folder`, of whatever number of processes. Throws ``PredictionError`` where it is of another model
+    /// or other options than `heading`.
+    init(_ folder: String, _ heading: PredictionManifest) throws(PredictionError) {
+        for path in PredictionManifest.paths(in: folder) {
+            guard let manifest = try PredictionManifest.earlier(path) else { continue }
+            guard manifest.goesWith(heading) else {
+                throw .otherResults(folder: folder, manifest.model, options: manifest.options ?? "")
+            }
+            for record in manifest.images where record.status == .done { records[record.path] = record }
+            isKnown = true
         }
-        let done = manifest.images.filter { $0.status == .done }
-        records = Dictionary(done.map { ($0.path, $0) }) { _, last in last }
-        isKnown = true
     }
 }
 
@@ -205,6 +223,8 @@ public enum PredictionError: ExitStatus, Equatable {
     case interrupted(signal: Int32, done: Int, of: Int)
     /// The folder holds the results of another model, or of other options.
     case otherResults(folder: String, String, options: String)
+    /// What an earlier run has noted cannot be read.
+    case unreadable(manifest: String)
     /// Another process writes there.
     case busy(folder: String)
 
@@ -212,6 +232,7 @@ public enum PredictionError: ExitStatus, Equatable {
         switch self {
         case .interrupted(let signal, _, _): 128 + signal
         case .otherResults, .busy: 64
+        case .unreadable: 65
         }
     }
 
@@ -221,6 +242,8 @@ public enum PredictionError: ExitStatus, Equatable {
         case .otherResults(let folder, let model, let options):
             "\(folder): holds the results of \(model) as it was then, \(options.isEmpty ? "no options" : options); "
                 + "resume with the same model and options, or choose another folder"
+        case .unreadable(let manifest):
+            "\(manifest): is no list of predictions, or a damaged one; remove it, or choose another folder"
         case .busy(let folder):
             "\(folder): another process is writing its results there; wait until it ends, choose another folder, or share "
                 + "the images with --shard"

@@ -12,15 +12,19 @@ final class Arena {
     private var free: RangeSet<Int>
     /// Offsets that hold no memory.
     private var clean: RangeSet<Int>
-    /// Bytes that hold memory: blocks, and free ones that were.
+    /// Bytes that hold memory: of blocks, and of what were blocks.
     private(set) var held = 0
+    /// Bytes of blocks.
+    private(set) var used = 0
 
-    /// Blocks are whole pages.
-    static let page = 4096
+    /// Blocks are whole pages of the system, so that giving one back touches no other.
+    static let page = max(4096, Int(sysconf(Int32(_SC_PAGESIZE))))
 
-    /// As many bytes as there is memory, or half of the addresses that `ulimit -v` leaves. Nil where addresses must be
+    /// As many bytes as there is memory, or half of the addresses that `ulimit -v` allows. Nil where addresses must be
     /// backed by memory (strict overcommit): there the system's own allocator serves.
     convenience init?() {
+        let overcommit = FileManager.default.contents(atPath: "/proc/sys/vm/overcommit_memory")
+        if overcommit?.first == UInt8(ascii: "2") { return nil }
         var limit = rlimit()
         let isLimited = getrlimit(resourceOfAddresses, &limit) == 0 && limit.rlim_cur < rlim_t(Int64.max)
         let memory = Int(clamping: ProcessInfo.processInfo.physicalMemory)
@@ -51,6 +55,7 @@ final class Arena {
         guard let best else { return nil }
         let block = best.lowerBound..<best.lowerBound + byteCount
         free.remove(contentsOf: block)
+        used += byteCount
         held += clean.count(in: block)
         clean.remove(contentsOf: block)
         if held > limit { release(held - limit) }
@@ -62,6 +67,7 @@ final class Arena {
         let start = block - base
         guard 0..<size ~= start else { return false }
         free.insert(contentsOf: start..<start + byteCount)
+        used -= byteCount
         return true
     }
 
@@ -70,7 +76,7 @@ final class Arena {
         var left = most / Arena.page * Arena.page
         for part in free.subtracting(clean).ranges.reversed() where left > 0 {
             let given = max(part.lowerBound, part.upperBound - left)..<part.upperBound
-            madvise(base + given.lowerBound, given.count, MADV_DONTNEED)
+            guard madvise(base + given.lowerBound, given.count, discard) == 0 else { return }
             clean.insert(contentsOf: given)
             held -= given.count
             left -= given.count
@@ -84,6 +90,8 @@ extension RangeSet<Int> {
 
 #if canImport(Darwin)
     private let resourceOfAddresses = RLIMIT_AS
+    private let discard = MADV_FREE
 #else
+    private let discard = MADV_DONTNEED
     private let resourceOfAddresses = __rlimit_resource_t(RLIMIT_AS.rawValue)
 #endif

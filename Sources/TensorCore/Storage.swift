@@ -50,7 +50,9 @@ public final class StoragePool: Sendable {
     public var peakBytes: Int { state.withLock { $0.peakBytes } }
     /// Bytes in live tensors, and those together with the unused memory beside them.
     public var usedBytes: Int { state.withLock { $0.usedBytes } }
-    public var heldBytes: Int { state.withLock { max($0.usedBytes, $0.arena?.held ?? 0) + $0.freeBytes } }
+    public var heldBytes: Int {
+        state.withLock { $0.usedBytes + $0.freeBytes + ($0.arena.map { $0.held - $0.used } ?? 0) }
+    }
     /// Bytes that live tensors of `peak` bytes at their most and the unused memory beside them can come to.
     public func mostHeld(peak: Int) -> Int { peak + StoragePool.slack }
     public func resetPeak() { state.withLock { $0.peakBytes = $0.usedBytes } }
@@ -106,6 +108,7 @@ public final class StoragePool: Sendable {
             guard byteCount < StoragePool.large else {
                 return state.arena?.give(block, byteCount) == true
             }
+            guard state.freeBytes + byteCount <= StoragePool.slack else { return false }
             state.free[byteCount, default: []].append(block)
             state.freeBytes += byteCount
             return true

@@ -85,8 +85,17 @@ import Testing
         try FileManager.default.moveItem(atPath: folder["model.h5"], toPath: folder["moved.h5"])
         try SmallModel.save(to: folder["model.h5"], seed: 4)
         try refuses(arguments)
+        try refuses(arguments + ["--shard", "1/2"])
         let moved = arguments.map { $0 == folder["model.h5"] ? folder["moved.h5"] : $0 }
         #expect(try Program(arguments: moved).status == 0)
+        // Another division of the work takes over what is done, and a new run what it does itself.
+        let shared = try Program(arguments: moved.filter { $0 != "-q" } + ["--shard", "1/1"])
+        #expect(shared.status == 0 && shared.errors.last?.contains("1 were complete") == true, "\(shared.errors)")
+        #expect(try Program(arguments: arguments.filter { $0 != "--resume" }).status == 0)
+        #expect(!FileManager.default.fileExists(atPath: folder["out/predictions-1-of-1.json"]))
+        try Data("{".utf8).write(to: URL(fileURLWithPath: folder["out/predictions.json"]))
+        let broken = try Program(arguments: arguments)
+        #expect(broken.status == 65 && broken.errors.first?.contains("predictions.json") == true, "\(broken.errors)")
     }
 
     private func finetune(_ folder: Scratch, _ run: String) -> [String] {

@@ -29,8 +29,8 @@ struct Program {
 
     /// Kills a command at random moments, each time going on from what the last one left.
     ///
-    /// A run that reaches its end before it is killed starts over, and from then on the moments come twice as early:
-    /// the kills hit on every machine, however fast it is.
+    /// A run that reaches its end before it is killed starts over, and from then on the moments come twice as early; after
+    /// each kill they come a little later. So the kills hit on every machine, and at every part of a run.
     /// - Parameters:
     ///   - times: how often it must be killed.
     ///   - seed: of the moments.
@@ -43,6 +43,7 @@ struct Program {
             let status = try killed(SIGKILL, arguments()) { _ in Thread.sleep(forTimeInterval: seconds) }
             if status == -SIGKILL {
                 kills += 1
+                longest *= 1.1
             } else {
                 try #require(status == 0)
                 try FileManager.default.removeItem(atPath: output)

@@ -13,7 +13,10 @@ import Testing
         #expect(classes.map(\.color) == [RGBColor(0, 0, 255), RGBColor(0, 255, 0)])
     }
 
-    @Test(arguments: ["sky 0 0 256\n", "sky 0 0\n", "sky 1 2 3\nsky 3 2 1\n", "# nothing\n"])
+    @Test(arguments: [
+        "sky 0 0 256\n", "sky 0 0\n", "sky 70, 130, 180\n", "sky 70 130 180 # blue\n", "x 1 2.5 3\n",
+        "sky 1 2 3\nsky 3 2 1\n", "# nothing\n",
+    ])
     func badClassListNamesItsFile(_ text: String) throws {
         let set = try GeneratedSet.folders(classes: text)
         let error = #expect(throws: DatasetError.self) { try SegmentationDataset(DatasetOptions([set.path])) }
@@ -21,10 +24,12 @@ import Testing
         #expect(error?.exitStatus == 65)
     }
 
-    @Test func aNumberMayEndAName() throws {
-        let set = try GeneratedSet.folders(classes: "lane 2\nlane 3 9 8 7\n")
+    @Test func aNumberMayBelongToAName() throws {
+        let set = try GeneratedSet.folders(
+            classes: "lane 2\nlane 3 9 8 7\nleft turn lane 2\nleft turn lane 3\narea 51 north gate\n")
         let classes = try SegmentationDataset(DatasetOptions([set.path])).classes
-        #expect(classes.map(\.name) == ["lane 2", "lane 3"])
+        #expect(
+            classes.map(\.name) == ["lane 2", "lane 3", "left turn lane 2", "left turn lane 3", "area 51 north gate"])
         #expect(classes[1].color == RGBColor(9, 8, 7))
     }
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Training
 
-@Suite struct MemoryForecastTests {
+@Suite(.serialized) struct MemoryForecastTests {
     /// A pass that makes `features` MiB an image on its way forward, and gives them up on its way back for `gradients` MiB.
     private final class Passes {
         var gradients: [Tensor] = []
@@ -26,7 +26,7 @@ import Testing
     }
 
     /// In a process of its own: other tests take memory as well.
-    @Test(arguments: [(1, 64), (16, 64), (16, 640)], [false, true])
+    @Test(arguments: [(1, 64), (16, 64), (16, 320)], [false, true])
     func isWhatTheRunTakes(_ sizes: (batch: Int, gradients: Int), _ keepsGradients: Bool) async {
         let (batch, gradients) = sizes
         await #expect(processExitsWith: .success) {
