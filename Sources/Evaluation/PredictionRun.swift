@@ -240,7 +240,7 @@ public enum PredictionError: ExitStatus, Equatable {
         switch self {
         case .interrupted(_, let done, let all): "interrupted after \(done) of \(all) images; --resume goes on"
         case .otherResults(let folder, let model, let options):
-            "\(folder): holds the results of \(model) as it was then, \(options.isEmpty ? "no options" : options); "
+            "\(folder): its results were made by \(model) as it was then, with \(options.isEmpty ? "no options" : options); "
                 + "resume with the same model and options, or choose another folder"
         case .unreadable(let manifest):
             "\(manifest): is no list of predictions, or a damaged one; remove it, or choose another folder"

@@ -79,7 +79,7 @@ import Testing
         func refuses(_ arguments: [String]) throws {
             let run = try Program(arguments: arguments)
             #expect(run.status == 64 && run.errors.count == 1, "\(run.errors)")
-            #expect(run.errors.first?.contains("model.h5 as it was then, --slide --flip") == true, "\(run.errors)")
+            #expect(run.errors.first?.contains("model.h5 as it was then, with --slide --flip") == true, "\(run.errors)")
         }
         try refuses(arguments.filter { $0 != "--flip" })
         try FileManager.default.moveItem(atPath: folder["model.h5"], toPath: folder["moved.h5"])
