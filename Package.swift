@@ -11,27 +11,40 @@ import PackageDescription
 
 let oneDNN: SwiftSetting = .define("OneDNN", .when(traits: ["OneDNN"]))
 
-/// A Swift target with its tests beside it.
-func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: [oneDNN])
+/// Modules bear names that no other package has: two of one name do not go into one program.
+func module(_ name: String) -> String {
+    name.hasPrefix("C") && name.dropFirst().first?.isUppercase == true ? "CBEiT" + name.dropFirst() : "BEiT" + name
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], fixtures: Bool = false) -> Target {
-    .testTarget(
-        name: name + "Tests", dependencies: [.byName(name: name)] + dependencies,
-        resources: fixtures ? [.copy("Fixtures")] : [], swiftSettings: [oneDNN])
+/// A Swift target in its folder of `Sources`; `dependencies` are rooms of ours.
+func room(_ name: String, _ dependencies: [String], products: [Target.Dependency] = []) -> Target {
+    .target(
+        name: module(name), dependencies: dependencies.map { .byName(name: module($0)) } + products,
+        path: "Sources/" + name, swiftSettings: [oneDNN])
 }
+
+/// A room's tests, which see the rooms that it imports as well.
+func tests(_ name: String, _ dependencies: [String], fixtures: Bool = false) -> Target {
+    .testTarget(
+        name: module(name) + "Tests", dependencies: ([name] + dependencies).map { .byName(name: module($0)) },
+        path: "Tests/" + name + "Tests", resources: fixtures ? [.copy("Fixtures")] : [], swiftSettings: [oneDNN])
+}
+
+/// A library of the system.
+func system(_ name: String, pkgConfig: String? = nil, apt: String, brew: String) -> Target {
+    .systemLibrary(
+        name: module(name), path: "Sources/" + name, pkgConfig: pkgConfig,
+        providers: [.apt([apt]), .brew([brew])])
+}
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
 let package = Package(
     name: "beit-seg",
     platforms: [.macOS(.v15)],
     products: [
-        .library(
-            name: "BEiTSeg",
-            targets: [
-                "Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "Checkpoints", "ImageIO", "Datasets",
-                "Training", "Evaluation",
-            ]),
+        .library(name: "BEiTSeg", targets: [module("Training")]),
         .executable(name: "beit-seg", targets: ["beit-seg"]),
     ],
     traits: [
@@ -43,54 +56,81 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
     ],
     targets: [
-        .systemLibrary(
-            name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
-        .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"]), .brew(["onednn"])]),
-        .systemLibrary(
-            name: "CHDF5", pkgConfig: hdf5PackageName, providers: [.apt(["libhdf5-dev"]), .brew(["hdf5"])]),
-        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
-        .systemLibrary(
-            name: "CJPEG", pkgConfig: jpegPackageName,
-            providers: [.apt(["libjpeg62-turbo-dev"]), .brew(["jpeg-turbo"])]),
+        system("COpenBLAS", pkgConfig: "openblas", apt: "libopenblas-dev", brew: "openblas"),
+        system("COneDNN", apt: "libdnnl-dev", brew: "onednn"),
+        system("CHDF5", pkgConfig: hdf5PackageName, apt: "libhdf5-dev", brew: "hdf5"),
+        system("CPNG", pkgConfig: "libpng", apt: "libpng-dev", brew: "libpng"),
+        system("CJPEG", pkgConfig: jpegPackageName, apt: "libjpeg62-turbo-dev", brew: "jpeg-turbo"),
 
-        .target(name: "CHDF5Shim", dependencies: ["CHDF5"]),
-        .target(name: "CImageShim", dependencies: ["CPNG", "CJPEG"]),
+        .target(name: module("CHDF5Shim"), dependencies: [.byName(name: module("CHDF5"))], path: "Sources/CHDF5Shim"),
         .target(
-            name: "COneDNNShim",
-            dependencies: [.target(name: "COneDNN", condition: .when(traits: ["OneDNN"]))],
+            name: module("CImageShim"),
+            dependencies: [.byName(name: module("CPNG")), .byName(name: module("CJPEG"))], path: "Sources/CImageShim"),
+        .target(
+            name: module("COneDNNShim"),
+            dependencies: [.target(name: module("COneDNN"), condition: .when(traits: ["OneDNN"]))],
+            path: "Sources/COneDNNShim",
             cSettings: [.define("BEITSEG_ONEDNN", .when(traits: ["OneDNN"]))],
             linkerSettings: [.linkedLibrary("dnnl", .when(traits: ["OneDNN"]))]),
-        .target(name: "CKernels", linkerSettings: [.linkedLibrary("m")]),
+        .target(name: module("CKernels"), path: "Sources/CKernels", linkerSettings: [.linkedLibrary("m")]),
 
         room("Files", []),
         room("TensorCore", []),
         room("Ops", ["TensorCore", "CKernels", "COpenBLAS", "COneDNNShim"]),
-        room("Layers", ["Ops"]),
-        room("Models", ["Layers"]),
+        room("Layers", ["TensorCore", "Ops"]),
+        room("Models", ["TensorCore", "Ops", "Layers"]),
         room("HDF5", ["Files", "CHDF5", "CHDF5Shim"]),
-        room("Checkpoints", ["Models", "HDF5"]),
+        room("Checkpoints", ["Files", "TensorCore", "Ops", "Layers", "Models", "HDF5"]),
         room("ImageIO", ["Files", "CImageShim"]),
-        room("Datasets", ["ImageIO", "TensorCore", "Files"]),
-        room("Training", ["Models", "Datasets", "Checkpoints", .product(name: "Logging", package: "swift-log")]),
-        room("Evaluation", ["Models", "Datasets", "Checkpoints"]),
+        room("Datasets", ["Files", "TensorCore", "ImageIO"]),
+        room("Metrics", ["TensorCore", "Checkpoints", "Datasets"]),
+        room("Prediction", ["Files", "TensorCore", "Ops", "Models", "HDF5", "Checkpoints", "ImageIO", "Datasets"]),
+        room(
+            "Scoring",
+            ["Files", "TensorCore", "Ops", "Models", "Checkpoints", "ImageIO", "Datasets", "Metrics", "Prediction"]),
+        room("Reports", ["Files", "Checkpoints", "ImageIO", "Datasets", "Metrics", "Scoring"]),
+        room(
+            "Training",
+            [
+                "Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "Checkpoints", "ImageIO", "Datasets",
+                "Metrics", "Prediction", "Scoring", "Reports",
+            ]),
         room(
             "Commands",
             [
-                "Training", "Evaluation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
-            ]),
-        .executableTarget(name: "beit-seg", dependencies: ["Commands"]),
+                "Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "Checkpoints", "ImageIO", "Datasets",
+                "Metrics", "Prediction", "Scoring", "Reports", "Training",
+            ], products: [argumentParser, logging]),
+        .executableTarget(name: "beit-seg", dependencies: [.byName(name: module("Commands"))]),
 
         tests("Files", []),
         tests("TensorCore", []),
-        tests("Ops", ["HDF5"], fixtures: true),
-        tests("Models", ["HDF5", "Checkpoints"], fixtures: true),
-        tests("HDF5", [], fixtures: true),
+        tests("Ops", ["TensorCore", "CKernels", "HDF5"], fixtures: true),
+        tests("Models", ["TensorCore", "Ops", "Layers", "HDF5", "Checkpoints"], fixtures: true),
+        tests("HDF5", ["Files"], fixtures: true),
         tests("ImageIO", ["Files"], fixtures: true),
-        tests("Checkpoints", ["HDF5"], fixtures: true),
-        tests("Datasets", ["ImageIO", "TensorCore", "Files"], fixtures: true),
-        tests("Training", ["HDF5", "ImageIO", "Files"], fixtures: true),
-        tests("Evaluation", []),
-        tests("Commands", ["HDF5"], fixtures: true),
+        tests("Checkpoints", ["Files", "TensorCore", "Ops", "Layers", "Models", "HDF5"], fixtures: true),
+        tests("Datasets", ["Files", "TensorCore", "ImageIO"], fixtures: true),
+        tests("Metrics", ["TensorCore", "Checkpoints", "Datasets"]),
+        tests("Prediction", ["Files", "TensorCore", "Checkpoints", "ImageIO", "Datasets"]),
+        tests(
+            "Scoring",
+            [
+                "Files", "TensorCore", "Ops", "Layers", "Models", "Checkpoints", "ImageIO", "Datasets", "Metrics",
+                "Prediction",
+            ]),
+        tests("Reports", ["Checkpoints", "ImageIO", "Datasets", "Metrics", "Scoring"]),
+        tests(
+            "Training",
+            [
+                "Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "Checkpoints", "ImageIO", "Datasets",
+                "Metrics", "Prediction", "Scoring", "Reports",
+            ], fixtures: true),
+        tests(
+            "Commands",
+            [
+                "Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "Checkpoints", "ImageIO", "Datasets",
+                "Metrics", "Prediction", "Scoring", "Reports", "Training",
+            ], fixtures: true),
     ]
 )

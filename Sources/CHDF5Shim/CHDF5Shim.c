@@ -1,4 +1,4 @@
-#include "CHDF5Shim.h"
+#include "CBEiTHDF5Shim.h"
 #include <stdio.h>
 
 hid_t beitseg_h5t_ieee_f32le(void) { return H5T_IEEE_F32LE; }

@@ -6,7 +6,7 @@
 #include <jpeglib.h>
 #include <jerror.h>
 
-#include "CImageShim.h"
+#include "CBEiTImageShim.h"
 
 /// A progressive file of many thousand empty scans takes hours; real ones have about ten.
 enum { maximum_scans = 100 };

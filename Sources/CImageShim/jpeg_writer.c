@@ -5,7 +5,7 @@
 
 #include <jpeglib.h>
 
-#include "CImageShim.h"
+#include "CBEiTImageShim.h"
 
 static_assert(beitseg_message_size >= JMSG_LENGTH_MAX, "messages of libjpeg do not fit");
 

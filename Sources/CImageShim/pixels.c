@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "CImageShim.h"
+#include "CBEiTImageShim.h"
 
 void beitseg_gather_rgb(
     const uint8_t *source, ptrdiff_t step_x, ptrdiff_t step_y, uint8_t *destination, size_t width, size_t height) {

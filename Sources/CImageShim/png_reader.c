@@ -2,7 +2,7 @@
 #include <setjmp.h>
 #include <stdlib.h>
 
-#include "CImageShim.h"
+#include "CBEiTImageShim.h"
 
 struct beitseg_png_reader {
     png_structp png;

@@ -1,4 +1,4 @@
-#include "CKernels.h"
+#include "CBEiTKernels.h"
 #include <stdatomic.h>
 
 extern const beitseg_kernel_table beitseg_baseline_table;

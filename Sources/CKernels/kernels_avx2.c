@@ -1,4 +1,4 @@
-#include "CKernels.h"
+#include "CBEiTKernels.h"
 #if defined(__x86_64__)
 #define LEVEL(name) beitseg_avx2_##name
 #define LANES 8

@@ -1,4 +1,4 @@
-#include "COneDNNShim.h"
+#include "CBEiTOneDNNShim.h"
 
 #ifndef BEITSEG_ONEDNN
 

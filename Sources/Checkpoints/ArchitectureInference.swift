@@ -1,4 +1,4 @@
-import Models
+import BEiTModels
 
 /// What names and shapes say of a model's architecture.
 struct ArchitectureInference {

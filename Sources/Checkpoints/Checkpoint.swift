@@ -1,18 +1,18 @@
-import Files
+import BEiTFiles
 import Foundation
-import HDF5
-import Layers
-import Models
-import TensorCore
+import BEiTHDF5
+import BEiTLayers
+import BEiTModels
+import BEiTTensorCore
 
 /// Everything that a training run needs to go on bit for bit: moments, step, generator, data position.
-public struct TrainingState: Sendable {
+package struct TrainingState: Sendable {
     /// Stored as float32 at `/training/` and the path.
-    public var tensors: [(path: String, tensor: Tensor)]
+    package var tensors: [(path: String, tensor: Tensor)]
     /// Whatever is no tensor; its meaning is the trainer's.
-    public var json: String
+    package var json: String
 
-    public init(tensors: [(path: String, tensor: Tensor)], json: String) {
+    package init(tensors: [(path: String, tensor: Tensor)], json: String) {
         (self.tensors, self.json) = (tensors, json)
     }
 }
@@ -20,11 +20,11 @@ public struct TrainingState: Sendable {
 /// beit-seg's own model files: HDF5 with the description in root attributes and a dataset per parameter below `/model`.
 ///
 /// Every function throws ``CheckpointError`` or `HDF5Error`.
-public enum Checkpoint {
+package enum Checkpoint {
     static let formatName = "beit-seg", formatVersion = 1
 
     /// What the file says of its model; the weights are not read.
-    public static func describe(_ path: String) throws -> ModelDescription {
+    package static func describe(_ path: String) throws -> ModelDescription {
         try describe(HDF5Reader(path))
     }
 
@@ -46,7 +46,7 @@ public enum Checkpoint {
     }
 
     /// The description, and name, shape and type of every parameter and of every tensor of the training state.
-    public static func contents(
+    package static func contents(
         _ path: String
     ) throws -> (description: ModelDescription, parameters: [DatasetInfo], training: [DatasetInfo]) {
         let reader = try HDF5Reader(path)
@@ -61,7 +61,7 @@ public enum Checkpoint {
     ///   - frozen: for inference only. Each weight is packed as it arrives, so that plain and packed copies of all
     ///     never exist at once. A frozen model cannot be saved.
     ///   - size: another input size, height and width in pixels: positions are resized to it (``PositionResizing``).
-    public static func load(
+    package static func load(
         _ path: String, task: ModelTask? = nil, frozen: Bool = true, size: [Int]? = nil
     ) throws -> (model: Model, description: ModelDescription) {
         let reader = try HDF5Reader(path)

@@ -1,8 +1,8 @@
-import Files
-import Models
+import BEiTFiles
+import BEiTModels
 
 /// What is wrong with one parameter of a file.
-public enum ParameterIssue: Equatable, Sendable {
+package enum ParameterIssue: Equatable, Sendable {
     case missing(String)
     case unexpected(String)
     case wrongShape(String, expected: [Int], found: [Int])
@@ -38,7 +38,7 @@ public enum ParameterIssue: Equatable, Sendable {
 
 extension ModelTask {
     /// The command that makes models of this kind, for remedies.
-    public var command: String {
+    package var command: String {
         switch self {
         case .segmentation: "finetune --task segmentation"
         case .classification: "finetune --task classification"
@@ -49,7 +49,7 @@ extension ModelTask {
 }
 
 /// Why a checkpoint cannot be used, beside what the file as HDF5 may suffer from.
-public enum CheckpointError: Error, Equatable, ExitStatus {
+package enum CheckpointError: Error, Equatable, ExitStatus {
     /// HDF5, but not beit-seg's.
     case foreign(file: String)
     case newerFormat(file: String, version: Int)
@@ -69,9 +69,9 @@ public enum CheckpointError: Error, Equatable, ExitStatus {
     /// What shall be visual tokens is none, or damaged.
     case notTokens(file: String, reason: String)
 
-    public var exitStatus: Int32 { if case .badSize = self { 64 } else { 65 } }
+    package var exitStatus: Int32 { if case .badSize = self { 64 } else { 65 } }
 
-    public var description: String {
+    package var description: String {
         switch self {
         case .badSize(let file, let size, let reason):
             "\(file): cannot take a size of \(size.map(String.init).joined(separator: "x")): \(reason)"

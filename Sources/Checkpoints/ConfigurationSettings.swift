@@ -1,10 +1,10 @@
-import Models
+import BEiTModels
 
 extension Settings {
     /// `configuration` with these parts changed.
     ///
     /// Throws ``ImportError/badSetting(_:reason:)`` where a value does not have the type of its part.
-    public func applied(to configuration: ModelConfiguration) throws -> ModelConfiguration {
+    package func applied(to configuration: ModelConfiguration) throws -> ModelConfiguration {
         var all = try Settings(configuration)
         all.merge(self)
         let sections = Set(all.values.keys.compactMap { $0.split(separator: ".").first.map(String.init) })

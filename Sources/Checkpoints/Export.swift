@@ -1,13 +1,13 @@
 import Foundation
-import HDF5
-import Layers
-import Models
+import BEiTHDF5
+import BEiTLayers
+import BEiTModels
 
 extension Checkpoint {
     /// Writes the bare weights under their official names, one dataset each at the top of the file.
     ///
     /// - Precondition: the model is not frozen.
-    public static func saveFlat(
+    package static func saveFlat(
         _ model: Model, as type: WeightType = .float32, compress: Bool = false, to path: String
     ) throws {
         let writer = try HDF5Writer(path)

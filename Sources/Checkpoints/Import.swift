@@ -1,21 +1,21 @@
-import Files
+import BEiTFiles
 import Foundation
-import HDF5
-import Layers
-import Models
+import BEiTHDF5
+import BEiTLayers
+import BEiTModels
 
 /// What became of the tensors of a foreign file.
-public struct ImportReport: Codable, Equatable, Sendable {
+package struct ImportReport: Codable, Equatable, Sendable {
     /// Parameters that took over their values.
-    public var used: [String] = []
+    package var used: [String] = []
     /// Of those, the ones with another element type than float32.
-    public var converted: [String] = []
+    package var converted: [String] = []
     /// Tensors of the file that the model has no place for.
-    public var leftOut: [String] = []
+    package var leftOut: [String] = []
     /// Of the used, the positions that were brought to another grid of patches.
-    public var resized: [String] = []
+    package var resized: [String] = []
     /// What no source told, and what was taken for it.
-    public var assumed: [String] = []
+    package var assumed: [String] = []
 
     enum CodingKeys: String, CodingKey {
         case used, converted, resized, assumed
@@ -24,8 +24,8 @@ public struct ImportReport: Codable, Equatable, Sendable {
 }
 
 /// Weights under official names, as flat HDF5 dumps of PyTorch state dicts hold them, or beit-seg's own.
-public struct ForeignModel {
-    public let files: [String]
+package struct ForeignModel {
+    package let files: [String]
     private let tensors: [StoredTensor]
     /// By the path of the parameter, where its name is known.
     private let refusals: [String: String]
@@ -41,7 +41,7 @@ public struct ForeignModel {
     /// - Parameter files: one, or the two halves of a tokenizer.
     ///
     /// Throws ``ImportError`` or `HDF5Error`.
-    public init(_ files: [String]) throws {
+    package init(_ files: [String]) throws {
         self.files = files
         var all: [StoredTensor] = [], placed: [String: StoredTensor] = [:], refusals: [String: String] = [:]
         var native: ModelDescription?
@@ -81,7 +81,7 @@ public struct ForeignModel {
     ///   - classes: nil for those that the files or their `config.json` name.
     ///   - size: another input size, height and width in pixels: positions are resized to it (``PositionResizing``).
     ///   - command: for the provenance.
-    public func load(
+    package func load(
         settings: Settings, classes: [ClassInfo]?, size: [Int]? = nil, command: String
     ) throws -> (model: Model, description: ModelDescription, report: ImportReport) {
         let file = files.joined(separator: ", ")
@@ -231,7 +231,7 @@ extension Settings {
 
 extension ForeignModel {
     /// What the weights look like, in one line.
-    public var summary: String {
+    package var summary: String {
         let kind =
             switch inference.sections.last {
             case "decoder": "a segmentation model"

@@ -1,8 +1,8 @@
-import Files
-import Models
+import BEiTFiles
+import BEiTModels
 
 /// Why weights of another program cannot be imported.
-public enum ImportError: Error, Equatable, ExitStatus {
+package enum ImportError: Error, Equatable, ExitStatus {
     case badSetting(String, reason: String)
     /// None of the names is one of BEiT's.
     case unknownNames(file: String, examples: [String])
@@ -15,14 +15,14 @@ public enum ImportError: Error, Equatable, ExitStatus {
     case badClasses(file: String, reason: String)
     case twice(name: String, files: [String])
 
-    public var exitStatus: Int32 {
+    package var exitStatus: Int32 {
         switch self {
         case .badSetting, .undetermined: 64
         default: 65
         }
     }
 
-    public var description: String {
+    package var description: String {
         switch self {
         case .badSetting(let text, let reason): "--set \(text): \(reason)"
         case .unknownNames(let file, let examples):

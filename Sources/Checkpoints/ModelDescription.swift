@@ -1,31 +1,31 @@
-import Models
+import BEiTModels
 
 /// A class of a segmentation or classification model; an element of the JSON `classes`.
-public struct ClassInfo: Codable, Equatable, Sendable {
-    public var name: String
+package struct ClassInfo: Codable, Equatable, Sendable {
+    package var name: String
     /// Red, green, blue.
-    public var color: [UInt8]
+    package var color: [UInt8]
 
-    public init(name: String, color: [UInt8]) { (self.name, self.color) = (name, color) }
+    package init(name: String, color: [UInt8]) { (self.name, self.color) = (name, color) }
 }
 
 /// How an image becomes the pixels of the model; the JSON `preprocessing`.
-public struct Preprocessing: Codable, Equatable, Sendable {
+package struct Preprocessing: Codable, Equatable, Sendable {
     /// Per channel, for pixels in 0…1: the model receives (pixel − mean) / std.
-    public var mean, std: [Float]
+    package var mean, std: [Float]
     /// Height and width in pixels.
-    public var size: [Int]
-    public var resize: String
+    package var size: [Int]
+    package var resize: String
 
     /// The authors' pre-training on ImageNet-22K: mean and deviation 0.5.
-    public init(
+    package init(
         mean: [Float] = [0.5, 0.5, 0.5], std: [Float] = [0.5, 0.5, 0.5], size: [Int], resize: String = "bilinear"
     ) {
         (self.mean, self.std, self.size, self.resize) = (mean, std, size, resize)
     }
 
     /// Of the dVAE: φ(x) = 0.8·x + 0.1 as (x − mean) / std. Its authors and BEiT's resize with Lanczos' filter.
-    public static func tokenizer(size: [Int]) -> Preprocessing {
+    package static func tokenizer(size: [Int]) -> Preprocessing {
         Preprocessing(
             mean: [-0.125, -0.125, -0.125], std: [1.25, 1.25, 1.25], size: size, resize: "lanczos")
     }
@@ -44,21 +44,21 @@ public struct Preprocessing: Codable, Equatable, Sendable {
 }
 
 /// Where a model comes from; the JSON `provenance`.
-public struct Provenance: Codable, Equatable, Sendable {
+package struct Provenance: Codable, Equatable, Sendable {
     /// Of beit-seg.
-    public var version: String
+    package var version: String
     /// The command that made the file, as it was typed.
-    public var command: String
-    public var seed: UInt64?
+    package var command: String
+    package var seed: UInt64?
     /// Folders and files that it learned from.
-    public var data: [String]?
+    package var data: [String]?
     /// SHA-256 of the file that it started from, in hexadecimal.
-    public var parentSHA256: String?
+    package var parentSHA256: String?
     /// The same of the tokenizer whose visual words a model predicts.
-    public var tokenizerSHA256: String?
-    public var metrics: [String: Double]?
+    package var tokenizerSHA256: String?
+    package var metrics: [String: Double]?
 
-    public init(
+    package init(
         version: String = beitSegVersion, command: String, seed: UInt64? = nil, data: [String]? = nil,
         parentSHA256: String? = nil, tokenizerSHA256: String? = nil, metrics: [String: Double]? = nil
     ) {
@@ -73,18 +73,18 @@ public struct Provenance: Codable, Equatable, Sendable {
     }
 }
 
-public let beitSegVersion = "0.1.0"
+package let beitSegVersion = "0.1.0"
 
 /// All that a checkpoint says of its model beside the weights.
-public struct ModelDescription: Sendable {
-    public var task: ModelTask
-    public var configuration: ModelConfiguration
+package struct ModelDescription: Sendable {
+    package var task: ModelTask
+    package var configuration: ModelConfiguration
     /// In the order of the logits; empty for models without classes.
-    public var classes: [ClassInfo]
-    public var preprocessing: Preprocessing
-    public var provenance: Provenance
+    package var classes: [ClassInfo]
+    package var preprocessing: Preprocessing
+    package var provenance: Provenance
 
-    public init(
+    package init(
         task: ModelTask, configuration: ModelConfiguration, classes: [ClassInfo], preprocessing: Preprocessing,
         provenance: Provenance
     ) {

@@ -1,9 +1,9 @@
-import Files
+import BEiTFiles
 import Foundation
 
 extension ClassInfo {
     /// Pascal VOC's color of class `index`: the bits of the index, spread over red, green and blue from the highest.
-    public static func standardColor(_ index: Int) -> [UInt8] {
+    package static func standardColor(_ index: Int) -> [UInt8] {
         var color: [UInt8] = [0, 0, 0]
         for bit in 0..<8 {
             for channel in 0..<3 where index >> (3 * bit + channel) & 1 == 1 { color[channel] |= 0x80 >> UInt8(bit) }
@@ -12,7 +12,7 @@ extension ClassInfo {
     }
 
     /// Classes whose names nobody has told.
-    public static func unnamed(_ count: Int) -> [ClassInfo] {
+    package static func unnamed(_ count: Int) -> [ClassInfo] {
         (0..<count).map { ClassInfo(name: "class \($0)", color: standardColor($0)) }
     }
 
@@ -20,7 +20,7 @@ extension ClassInfo {
     /// that begin with `#` do not count.
     ///
     /// Throws ``ImportError/badClasses(file:reason:)``, or `FileError` where the file cannot be read.
-    public static func list(_ file: String) throws -> [ClassInfo] {
+    package static func list(_ file: String) throws -> [ClassInfo] {
         guard let data = FileManager.default.contents(atPath: file) else { throw FileError.system(file, doing: "read") }
         guard let text = String(validating: data, as: UTF8.self) else {
             throw ImportError.badClasses(file: file, reason: "it is no text in UTF-8")

@@ -1,6 +1,6 @@
-import Layers
-import Models
-import TensorCore
+import BEiTLayers
+import BEiTModels
+import BEiTTensorCore
 
 /// Fills a model from a file, tensor by tensor, and gathers what does not fit.
 struct ParameterLoader {

@@ -1,10 +1,10 @@
 import Foundation
-import HDF5
-import Layers
-import TensorCore
+import BEiTHDF5
+import BEiTLayers
+import BEiTTensorCore
 
 /// The element type of weights in a file.
-public enum WeightType: String, Sendable, CaseIterable {
+package enum WeightType: String, Sendable, CaseIterable {
     case float32, float16
 
     var stored: StoredType { self == .float32 ? .float32 : .float16 }
@@ -14,7 +14,7 @@ extension Checkpoint {
     /// Writes a checkpoint, whole or not at all.
     ///
     /// - Precondition: the model is not frozen, and the description fits it.
-    public static func save(
+    package static func save(
         _ model: any Module, _ description: ModelDescription, training: TrainingState? = nil,
         as type: WeightType = .float32, compress: Bool = false, to path: String
     ) throws {
@@ -48,7 +48,7 @@ extension Checkpoint {
     private static let trainingJSON = "/training/state.json"
 
     /// The training state of a checkpoint; nil if it holds none.
-    public static func loadTraining(_ path: String) throws -> TrainingState? {
+    package static func loadTraining(_ path: String) throws -> TrainingState? {
         let reader = try HDF5Reader(path)
         let datasets = reader.datasets.filter { $0.path.hasPrefix("/training/") }
         guard !datasets.isEmpty else { return nil }

@@ -1,18 +1,18 @@
 import Foundation
-import Models
+import BEiTModels
 
 /// Parts of a configuration by name, such as `backbone.heads`: each value is a fragment of JSON.
 ///
 /// Imported models are described by several sources (shapes, a `config.json`, `--set`), the later one wins.
-public struct Settings: Equatable, Sendable {
+package struct Settings: Equatable, Sendable {
     private(set) var values: [String: String] = [:]
 
-    public init() {}
+    package init() {}
 
     /// From `name=value` texts. A value is a number, a word, `true`, `false`, a size `48x80` or a list `256,128`.
     ///
     /// Throws ``ImportError/badSetting(_:reason:)``.
-    public init(_ texts: [String]) throws {
+    package init(_ texts: [String]) throws {
         for text in texts {
             let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
             guard parts.count == 2, !parts[1].isEmpty else {

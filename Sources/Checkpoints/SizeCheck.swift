@@ -1,5 +1,5 @@
 import Foundation
-import Models
+import BEiTModels
 
 extension ModelConfiguration {
     /// Throws ``CheckpointError/impossibleSize(file:reason:)`` if a model of this configuration has far more

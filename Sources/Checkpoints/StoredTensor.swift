@@ -1,4 +1,4 @@
-import HDF5
+import BEiTHDF5
 
 /// A tensor in a file: what it says of itself, and the way to its values.
 struct StoredTensor {

@@ -1,37 +1,37 @@
-import Files
+import BEiTFiles
 import Foundation
-import HDF5
-import Models
+import BEiTHDF5
+import BEiTModels
 
 /// How the photos of a token cache became tokens; two caches with the same one agree.
-public struct TokenCacheDescription: Equatable, Sendable {
+package struct TokenCacheDescription: Equatable, Sendable {
     /// SHA-256 of the tokenizer's file, in hexadecimal.
-    public var tokenizerSHA256: String
+    package var tokenizerSHA256: String
     /// V: tokens are 0 ..< V.
-    public var vocabulary: Int
+    package var vocabulary: Int
     /// Height and width in pixels of what the tokenizer saw: the largest central part of the photo that has this shape,
     /// resized with the filter `resize`.
-    public var size: [Int]
-    public var resize: String
+    package var size: [Int]
+    package var resize: String
 
-    public init(tokenizerSHA256: String, vocabulary: Int, size: [Int], resize: String) {
+    package init(tokenizerSHA256: String, vocabulary: Int, size: [Int], resize: String) {
         (self.tokenizerSHA256, self.vocabulary, self.size, self.resize) = (tokenizerSHA256, vocabulary, size, resize)
     }
 }
 
 /// Visual tokens of many photos: HDF5 with `tokens` `[N, h, w]` int32 and `paths` `[N]`, the description in attributes.
-public enum TokenCache {
-    public static let formatName = "beit-seg-tokens"
+package enum TokenCache {
+    package static let formatName = "beit-seg-tokens"
     static let formatVersion = 1
 
     /// Writes a cache photo by photo; it appears with ``finish()``, whole or not at all.
-    public final class Writer {
+    package final class Writer {
         private let writer: HDF5Writer
         private let cells: Int
         private var paths: [String] = []
 
         /// - Parameter count: photos at most. Throws `HDF5Error`.
-        public init(_ file: String, _ description: TokenCacheDescription, grid: [Int], count: Int) throws {
+        package init(_ file: String, _ description: TokenCacheDescription, grid: [Int], count: Int) throws {
             writer = try HDF5Writer(file)
             cells = grid[0] * grid[1]
             try writer.setAttribute("format", TokenCache.formatName)
@@ -46,14 +46,14 @@ public enum TokenCache {
         }
 
         /// The tokens of the next photos, photo by photo and row by row.
-        public func append(_ tokens: [Int32], _ paths: [String]) throws {
+        package func append(_ tokens: [Int32], _ paths: [String]) throws {
             precondition(tokens.count == paths.count * cells, "\(tokens.count) tokens for \(paths.count) photos")
             let rows = self.paths.count..<self.paths.count + paths.count
             try tokens.withUnsafeBufferPointer { try writer.writeRows("/tokens", rows, ints: $0) }
             self.paths += paths
         }
 
-        public func finish() throws {
+        package func finish() throws {
             try writer.keepRows("/tokens", paths.count)
             try writer.write("/paths", strings: paths)
             try writer.commit()
@@ -61,18 +61,18 @@ public enum TokenCache {
     }
 
     /// A cache that has been written. Tokens stay in the file until they are asked for.
-    public final class Reader: Sendable {
-        public let description: TokenCacheDescription
-        public let paths: [String]
+    package final class Reader: Sendable {
+        package let description: TokenCacheDescription
+        package let paths: [String]
         /// Rows and columns of tokens.
-        public let grid: [Int]
+        package let grid: [Int]
         private let reader: HDF5Reader
 
         /// The reason against a file that does not even say it is one.
-        public static let isNone = "this is no token cache"
+        package static let isNone = "this is no token cache"
 
         /// Throws ``CheckpointError`` or `HDF5Error`.
-        public init(_ file: String) throws {
+        package init(_ file: String) throws {
             let reader = try HDF5Reader(file)
             guard try reader.attribute("format") == TokenCache.formatName else {
                 throw CheckpointError.notTokens(file: file, reason: Self.isNone)
@@ -97,7 +97,7 @@ public enum TokenCache {
         }
 
         /// The tokens of some photos, photo by photo and row by row. Throws where one is no word of the vocabulary.
-        public func tokens(_ photos: Range<Int>) throws -> [Int32] {
+        package func tokens(_ photos: Range<Int>) throws -> [Int32] {
             var tokens = [Int32](repeating: 0, count: photos.count * grid[0] * grid[1])
             try tokens.withUnsafeMutableBufferPointer { try reader.readInts("/tokens", rows: photos, into: $0) }
             guard tokens.allSatisfy({ (0..<description.vocabulary).contains(Int($0)) }) else {

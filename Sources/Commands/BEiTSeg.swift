@@ -1,10 +1,10 @@
 import ArgumentParser
-import Checkpoints
-import Files
+import BEiTCheckpoints
+import BEiTFiles
 import Foundation
 
 /// The program `beit-seg`.
-public struct BEiTSeg: ParsableCommand {
+package struct BEiTSeg: ParsableCommand {
     /// In the order of the help.
     private static let commands: [any ParsableCommand.Type] = [
         Predict.self,
@@ -21,7 +21,7 @@ public struct BEiTSeg: ParsableCommand {
         Benchmark.self,
     ]
 
-    public static let configuration = CommandConfiguration(
+    package static let configuration = CommandConfiguration(
         commandName: "beit-seg", abstract: "Semantic segmentation with BEiT.",
         discussion: HelpText.discussion(
             examples: "beit-seg predict photos/ -o masks/",
@@ -49,10 +49,10 @@ public struct BEiTSeg: ParsableCommand {
         return (text.hasSuffix(".") ? String(text.dropLast()) : text) + hint
     }
 
-    public init() {}
+    package init() {}
 
     /// Runs the command of this process and ends it with the status that says how it went.
-    public static func start() -> Never {
+    package static func start() -> Never {
         // A reader that goes away ends the printing, not a run of hours.
         signal(SIGPIPE, SIG_IGN)
         Foundation.exit(status(of: Array(CommandLine.arguments.dropFirst())))

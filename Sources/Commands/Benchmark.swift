@@ -1,8 +1,8 @@
 import ArgumentParser
 import Foundation
-import Models
-import Ops
-import Training
+import BEiTModels
+import BEiTOps
+import BEiTTraining
 
 struct Benchmark: Command {
     static let configuration = CommandConfiguration(

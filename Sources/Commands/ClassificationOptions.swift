@@ -1,9 +1,12 @@
 import ArgumentParser
-import Checkpoints
-import Datasets
-import Evaluation
-import Models
-import Training
+import BEiTCheckpoints
+import BEiTDatasets
+import BEiTMetrics
+import BEiTPrediction
+import BEiTReports
+import BEiTScoring
+import BEiTModels
+import BEiTTraining
 
 extension ClassifierConfiguration.Pooling: ExpressibleByArgument {}
 

@@ -1,5 +1,8 @@
 import ArgumentParser
-import Evaluation
+import BEiTMetrics
+import BEiTPrediction
+import BEiTReports
+import BEiTScoring
 import Foundation
 
 struct Classify: Command {

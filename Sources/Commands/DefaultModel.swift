@@ -1,4 +1,4 @@
-import Files
+import BEiTFiles
 import Foundation
 
 /// The model that ships with beit-seg, found from any working directory.

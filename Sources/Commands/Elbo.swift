@@ -1,7 +1,10 @@
 import ArgumentParser
-import Datasets
-import Evaluation
-import Files
+import BEiTDatasets
+import BEiTMetrics
+import BEiTPrediction
+import BEiTReports
+import BEiTScoring
+import BEiTFiles
 
 struct Elbo: Command {
     static let configuration = CommandConfiguration(

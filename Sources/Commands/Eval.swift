@@ -1,8 +1,11 @@
 import ArgumentParser
-import Checkpoints
-import Datasets
-import Evaluation
-import Files
+import BEiTCheckpoints
+import BEiTDatasets
+import BEiTMetrics
+import BEiTPrediction
+import BEiTReports
+import BEiTScoring
+import BEiTFiles
 import Foundation
 
 /// Which labelled images are scored.

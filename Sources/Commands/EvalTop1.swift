@@ -1,6 +1,9 @@
 import ArgumentParser
-import Datasets
-import Evaluation
+import BEiTDatasets
+import BEiTMetrics
+import BEiTPrediction
+import BEiTReports
+import BEiTScoring
 import Foundation
 
 extension LabelledSetOptions {

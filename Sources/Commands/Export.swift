@@ -1,8 +1,8 @@
 import ArgumentParser
-import Checkpoints
-import Files
+import BEiTCheckpoints
+import BEiTFiles
 import Foundation
-import Layers
+import BEiTLayers
 
 struct Export: Command {
     enum Layout: String, CaseIterable, ExpressibleByArgument {

@@ -1,9 +1,9 @@
 import ArgumentParser
-import Checkpoints
-import Datasets
-import Models
-import TensorCore
-import Training
+import BEiTCheckpoints
+import BEiTDatasets
+import BEiTModels
+import BEiTTensorCore
+import BEiTTraining
 
 enum FinetuneDefaults: RecipeDefaults {
     static let epochs = "100"

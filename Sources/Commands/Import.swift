@@ -1,5 +1,5 @@
 import ArgumentParser
-import Checkpoints
+import BEiTCheckpoints
 import Foundation
 
 struct Import: Command {

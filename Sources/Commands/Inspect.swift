@@ -1,9 +1,9 @@
 import ArgumentParser
-import Checkpoints
-import Files
+import BEiTCheckpoints
+import BEiTFiles
 import Foundation
-import HDF5
-import Models
+import BEiTHDF5
+import BEiTModels
 
 struct Inspect: Command {
     static let configuration = CommandConfiguration(

@@ -1,10 +1,10 @@
 import ArgumentParser
-import Checkpoints
-import Files
-import HDF5
-import Models
-import Ops
-import TensorCore
+import BEiTCheckpoints
+import BEiTFiles
+import BEiTHDF5
+import BEiTModels
+import BEiTOps
+import BEiTTensorCore
 
 struct Logits: Command {
     static let configuration = CommandConfiguration(

@@ -1,10 +1,13 @@
 import ArgumentParser
-import Checkpoints
-import Evaluation
-import Files
+import BEiTCheckpoints
+import BEiTMetrics
+import BEiTPrediction
+import BEiTReports
+import BEiTScoring
+import BEiTFiles
 import Foundation
-import ImageIO
-import Models
+import BEiTImageIO
+import BEiTModels
 
 /// How photos are shown to a segmentation model; `predict` and `eval` share it.
 struct InferenceArguments: ParsableArguments {

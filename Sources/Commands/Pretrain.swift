@@ -1,8 +1,8 @@
 import ArgumentParser
-import Checkpoints
-import Datasets
-import Models
-import Training
+import BEiTCheckpoints
+import BEiTDatasets
+import BEiTModels
+import BEiTTraining
 
 extension MaskGenerator.Kind: ExpressibleByArgument {}
 extension MIMConfiguration.PixelTarget: ExpressibleByArgument {}

@@ -1,4 +1,4 @@
-import Files
+import BEiTFiles
 import Foundation
 
 /// The labelled photos that ship with beit-seg, found from any working directory.

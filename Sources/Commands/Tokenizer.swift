@@ -1,7 +1,10 @@
 import ArgumentParser
-import Checkpoints
-import Evaluation
-import Files
+import BEiTCheckpoints
+import BEiTMetrics
+import BEiTPrediction
+import BEiTReports
+import BEiTScoring
+import BEiTFiles
 
 struct Tokenizer: ParsableCommand {
     static let configuration = CommandConfiguration(

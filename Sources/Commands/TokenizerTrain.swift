@@ -1,7 +1,7 @@
 import ArgumentParser
-import Checkpoints
-import Datasets
-import Training
+import BEiTCheckpoints
+import BEiTDatasets
+import BEiTTraining
 
 extension TokenizerPreset: ExpressibleByArgument {}
 

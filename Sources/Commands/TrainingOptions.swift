@@ -1,7 +1,7 @@
 import ArgumentParser
-import Datasets
-import Models
-import Training
+import BEiTDatasets
+import BEiTModels
+import BEiTTraining
 
 extension Preset: ExpressibleByArgument {}
 

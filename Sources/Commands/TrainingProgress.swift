@@ -1,5 +1,5 @@
 import Foundation
-import Training
+import BEiTTraining
 
 /// Shows a run on standard error.
 final class TrainingProgress {

@@ -1,6 +1,6 @@
-import Checkpoints
-import HDF5
-import Ops
+import BEiTCheckpoints
+import BEiTHDF5
+import BEiTOps
 
 /// What `--version` prints.
 enum Version {

@@ -1,35 +1,35 @@
 import Foundation
-import ImageIO
-import TensorCore
+import BEiTImageIO
+import BEiTTensorCore
 
 /// Random changes that leave the labels true: a crop of random place, size and shape, a mirror image, other colours.
-public struct Augmentation: Codable, Equatable, Sendable {
+package struct Augmentation: Codable, Equatable, Sendable {
     /// How a part of the photo is chosen.
-    public enum Crop: String, Codable, CaseIterable, Sendable {
+    package enum Crop: String, Codable, CaseIterable, Sendable {
         /// A part of random area and shape fills the network's input (torchvision's RandomResizedCrop).
         case resized
         /// The photo at a random size; a part of the network's size (mmsegmentation; see ``ScaleCrop``).
         case scale
     }
     /// Nil for ``Crop/resized``, as in checkpoints from before there was a choice.
-    public var crop: Crop?
+    package var crop: Crop?
     /// For ``Crop/scale``; nil for its defaults.
-    public var scaleCrop: ScaleCrop?
+    package var scaleCrop: ScaleCrop?
     /// In place of the colour jitter.
-    public var photometric: PhotometricDistortion?
+    package var photometric: PhotometricDistortion?
     /// The crop's share of the photo's area.
-    public var area: [Float] = [0.25, 1]
+    package var area: [Float] = [0.25, 1]
     /// The crop's width ÷ height, before it is resized; drawn log-uniformly.
-    public var aspect: [Float] = [3.0 / 4, 4.0 / 3]
+    package var aspect: [Float] = [3.0 / 4, 4.0 / 3]
     /// Probability of a mirror image.
-    public var flip: Float = 0.5
+    package var flip: Float = 0.5
     /// Brightness, contrast and saturation change by a factor within 1 ± this, in random order.
-    public var colorJitter: Float = 0.4
+    package var colorJitter: Float = 0.4
 
-    public init() {}
+    package init() {}
 
     /// What makes the ranges impossible, in one sentence; nil if nothing does.
-    public var problem: String? {
+    package var problem: String? {
         func isRange(_ x: [Float]) -> Bool { x.count == 2 && x[0] > 0 && x[0] <= x[1] && x[1].isFinite }
         if !isRange(area) || area[1] > 1 {
             return "--crop-area is \(area.first ?? .nan), and must be above 0 and at most \(area.last ?? .nan)"
@@ -42,7 +42,7 @@ public struct Augmentation: Codable, Equatable, Sendable {
 
     /// Photo and mask, changed together, of `height` × `width` pixels (with ``Crop/scale`` at most): the photo resized
     /// bilinearly, the mask by its nearest pixels.
-    public func callAsFunction(
+    package func callAsFunction(
         _ image: RGBImage, _ mask: IndexMask, height: Int, width: Int, _ generator: inout Philox
     ) -> (image: RGBImage, mask: IndexMask) {
         var (image, mask) = cropped(image, mask, height: height, width: width, &generator)

@@ -1,18 +1,18 @@
 import Foundation
-import TensorCore
+import BEiTTensorCore
 
 /// Mixup (Zhang et al., arXiv:1710.09412) and CutMix (Yun et al., arXiv:1905.04899): each image of a batch with the one
 /// that stands opposite, and their targets in the same proportion. As timm's `Mixup` in mode `batch`.
-public struct BatchMixing: Codable, Equatable, Sendable {
+package struct BatchMixing: Codable, Equatable, Sendable {
     /// Parameters of the beta distributions that the proportions are drawn from; 0 for never.
-    public var mixup: Float = 0.8
-    public var cutmix: Float = 1
+    package var mixup: Float = 0.8
+    package var cutmix: Float = 1
     /// How often it is CutMix, where both are on.
-    public static let switchProbability: Float = 0.5
+    package static let switchProbability: Float = 0.5
 
-    public init(mixup: Float = 0.8, cutmix: Float = 1) { (self.mixup, self.cutmix) = (mixup, cutmix) }
+    package init(mixup: Float = 0.8, cutmix: Float = 1) { (self.mixup, self.cutmix) = (mixup, cutmix) }
 
-    public var isOff: Bool { mixup == 0 && cutmix == 0 }
+    package var isOff: Bool { mixup == 0 && cutmix == 0 }
 
     /// Mixes pixels `[B, 3, H, W]` and targets `[B, K]` in place.
     func callAsFunction(_ pixels: Tensor, _ targets: Tensor, _ generator: inout Philox) {

@@ -1,14 +1,14 @@
-import Files
+import BEiTFiles
 import Foundation
-import ImageIO
+import BEiTImageIO
 import Synchronization
-import TensorCore
+import BEiTTensorCore
 
 /// A photo and its class.
-public struct ClassifiedImage: Equatable, Sendable {
-    public var path: String
+package struct ClassifiedImage: Equatable, Sendable {
+    package var path: String
     /// An index of ``ClassFolders/classes``.
-    public var label: Int
+    package var label: Int
 }
 
 /// Photos in class folders, `train/CLASS/…` and `val/CLASS/…` (ImageNet's form): the class of a photo is the name of the
@@ -16,11 +16,11 @@ public struct ClassifiedImage: Equatable, Sendable {
 ///
 /// Classes are in the byte order of their names, as torchvision's `ImageFolder` has them. Several data sets give the union
 /// of their classes, by name.
-public struct ClassFolders: Sendable {
-    public let classes: [String]
+package struct ClassFolders: Sendable {
+    package let classes: [String]
     private let images: [DatasetSplit: [ClassifiedImage]]
     /// One line for each photo that cannot be read; it is left out.
-    public let unreadable: [String]
+    package let unreadable: [String]
     /// What is odd but no obstacle, for people.
     private let warnings: [String]
     private let folders: [String]
@@ -29,7 +29,7 @@ public struct ClassFolders: Sendable {
     ///
     /// - Throws: ``DatasetError`` for a layout that is no such one, a split of `splits` that is missing, an empty class, or
     ///   too much that is unreadable.
-    public init(_ folders: [String], _ splits: [DatasetSplit]) throws {
+    package init(_ folders: [String], _ splits: [DatasetSplit]) throws {
         precondition(!folders.isEmpty, "no data folder")
         self.folders = folders
         var found: [(split: DatasetSplit, photos: [FoundPhoto])] = []
@@ -54,20 +54,20 @@ public struct ClassFolders: Sendable {
     }
 
     /// In a fixed order: by data folder, and by name within one.
-    public func images(_ split: DatasetSplit) -> [ClassifiedImage] { images[split] ?? [] }
+    package func images(_ split: DatasetSplit) -> [ClassifiedImage] { images[split] ?? [] }
 
     /// Changes when the photos to learn from or their order do, but not with the place of the data folders.
-    public var fingerprint: UInt64 {
+    package var fingerprint: UInt64 {
         images(.train).map { "\($0.label)/" + ($0.path as NSString).lastPathComponent }.fingerprint
     }
 
     /// Photos of each class in a split.
-    public func counts(_ split: DatasetSplit) -> [Int] {
+    package func counts(_ split: DatasetSplit) -> [Int] {
         images(split).reduce(into: [Int](repeating: 0, count: classes.count)) { $0[$1.label] += 1 }
     }
 
     /// Throws ``DatasetError`` for what cannot be learned from: a single class, classes without a photo to learn from.
-    public func checkForTraining() throws(DatasetError) {
+    package func checkForTraining() throws(DatasetError) {
         let path = folders.joined(separator: ", ")
         let counts = counts(.train)
         let unknown = classes.indices.filter { counts[$0] == 0 }.map { classes[$0] }
@@ -87,7 +87,7 @@ public struct ClassFolders: Sendable {
     }
 
     /// The findings for people to read.
-    public var lines: [String] {
+    package var lines: [String] {
         let most = 20
         let summaries = DatasetSplit.allCases.filter { !images($0).isEmpty }.map { split in
             let counts = counts(split)

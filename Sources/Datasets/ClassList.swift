@@ -1,19 +1,19 @@
 import Foundation
-import ImageIO
+import BEiTImageIO
 
 /// A class that pixels are labelled with, and the colour it is shown in.
-public struct LabelClass: Equatable, Sendable {
-    public var name: String
-    public var color: RGBColor
+package struct LabelClass: Equatable, Sendable {
+    package var name: String
+    package var color: RGBColor
 
-    public init(name: String, color: RGBColor) { (self.name, self.color) = (name, color) }
+    package init(name: String, color: RGBColor) { (self.name, self.color) = (name, color) }
 }
 
 /// The classes of a data set, in the order of their indices.
-public enum ClassList {
+package enum ClassList {
     /// Reads `classes.txt`: a line `name R G B` for each class; the colour may be left out, a name may contain spaces,
     /// and empty lines and lines that begin with `#` do not count. Throws ``DatasetError``.
-    public static func read(_ path: String) throws -> [LabelClass] {
+    package static func read(_ path: String) throws -> [LabelClass] {
         let text = try readText(path, of: "class list")
         var result: [LabelClass] = []
         for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {

@@ -1,37 +1,37 @@
-import ImageIO
-import TensorCore
+import BEiTImageIO
+import BEiTTensorCore
 
 /// Photos of one size with the distribution over classes that each shall get.
-public struct ClassificationBatch: Sendable {
+package struct ClassificationBatch: Sendable {
     /// `[B, 3, H, W]`, normalised.
-    public var pixels: Tensor
+    package var pixels: Tensor
     /// `[B, K]`; each row adds up to 1.
-    public var targets: Tensor
+    package var targets: Tensor
     /// The class of each photo before any mixing.
-    public var labels: [Int]
+    package var labels: [Int]
     /// The files, to name them in an error.
-    public var images: [String]
+    package var images: [String]
 }
 
 /// How training photos and their targets are changed (BEiT's fine-tuning recipe).
-public struct ClassificationAugmentation: Codable, Equatable, Sendable {
+package struct ClassificationAugmentation: Codable, Equatable, Sendable {
     /// Crop, mirror image and, without RandAugment, colours.
-    public var crop: Augmentation
+    package var crop: Augmentation
     /// Nil for none; it then takes the place of the colour jitter.
-    public var randAugment: RandAugment? = RandAugment()
+    package var randAugment: RandAugment? = RandAugment()
     /// Of a rectangle becoming noise.
-    public var erasing: Float = 0.25
-    public var mixing = BatchMixing()
+    package var erasing: Float = 0.25
+    package var mixing = BatchMixing()
     /// What the target takes from the true class and gives to all evenly.
-    public var labelSmoothing: Float = 0.1
+    package var labelSmoothing: Float = 0.1
 
-    public init() {
+    package init() {
         crop = Augmentation()
         crop.area = [0.08, 1]
     }
 
     /// What makes it impossible, in one sentence; nil if nothing does.
-    public var problem: String? {
+    package var problem: String? {
         if let problem = crop.problem { return problem }
         let shares = [("random-erasing", erasing), ("label-smoothing", labelSmoothing)]
         for (name, value) in shares where !(0...1 ~= value) { return "--\(name) is \(value), and must be from 0 to 1" }
@@ -55,8 +55,8 @@ public struct ClassificationAugmentation: Codable, Equatable, Sendable {
 /// Makes batches of class folders' photos, at the size of the network.
 ///
 /// A photo whose header was in order may turn out damaged in the middle of a run; the next one then takes its place.
-public struct ClassificationBatches: Sendable {
-    public let images: [ClassifiedImage]
+package struct ClassificationBatches: Sendable {
+    package let images: [ClassifiedImage]
     /// K.
     private let classes: Int
     /// Height and width in pixels.
@@ -69,7 +69,7 @@ public struct ClassificationBatches: Sendable {
     /// - Parameters:
     ///   - mean: of the normalisation, for pixels in 0…1.
     ///   - warn: hears of each damaged photo once, on any thread.
-    public init(
+    package init(
         _ images: [ClassifiedImage], classes: Int, size: [Int], mean: [Float], std: [Float],
         warn: @escaping @Sendable (String) -> Void
     ) {
@@ -83,7 +83,7 @@ public struct ClassificationBatches: Sendable {
     /// For learning: augmented, each photo by its place in the run, and mixed, each batch by that of its first photo.
     ///
     /// Throws ``DatasetError`` where too many photos are damaged.
-    public func training(
+    package func training(
         _ members: [(image: Int, place: Int)], seed: UInt64, _ augmentation: ClassificationAugmentation
     ) throws -> ClassificationBatch {
         var generators = members.map { RandomStream.augmentation.generator(seed: seed, $0.place) }
@@ -104,7 +104,7 @@ public struct ClassificationBatches: Sendable {
 
     /// For validation: the middle of each photo.
     /// - Parameter share: see ``RGBImage/centerCropped(height:width:share:filter:)``.
-    public func validation(_ range: Range<Int>, share: Double) throws -> ClassificationBatch {
+    package func validation(_ range: Range<Int>, share: Double) throws -> ClassificationBatch {
         try batch(Array(range)) { _, photo in
             photo.centerCropped(height: size[0], width: size[1], share: share, filter: .bicubic)
         }
@@ -138,4 +138,4 @@ public struct ClassificationBatches: Sendable {
 }
 
 /// How much of a test photo the network sees: BEiT's 224 of 256 pixels, and all of it from 384 on.
-public func standardCropShare(size: [Int]) -> Double { (size.min() ?? 0) >= 384 ? 1 : 0.875 }
+package func standardCropShare(size: [Int]) -> Double { (size.min() ?? 0) >= 384 ? 1 : 0.875 }

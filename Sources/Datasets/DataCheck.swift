@@ -1,33 +1,33 @@
-import Files
+import BEiTFiles
 import Foundation
-import ImageIO
+import BEiTImageIO
 import Synchronization
-import TensorCore
+import BEiTTensorCore
 
 /// What a look at every photo and mask finds, before hours of training rest on them.
-public struct DataCheck: Sendable {
+package struct DataCheck: Sendable {
     /// A split's findings.
-    public struct Split: Sendable {
-        public var images = 0
+    package struct Split: Sendable {
+        package var images = 0
         /// Photos without a mask, and masks without a photo.
-        public var warnings: [String] = []
+        package var warnings: [String] = []
         /// Pixels of each class, and void ones.
-        public var pixels: [Int]
-        public var void = 0
+        package var pixels: [Int]
+        package var void = 0
         /// One line for each pair that cannot be used.
-        public var errors: [String] = []
+        package var errors: [String] = []
         /// Masks that were read: all of them, or an even sample of a large set.
-        public var checked = 0
+        package var checked = 0
     }
 
-    public private(set) var splits: [(name: DatasetSplit, findings: Split)] = []
+    package private(set) var splits: [(name: DatasetSplit, findings: Split)] = []
     private let dataset: SegmentationDataset
 
     /// Masks read in a split, at most; larger sets are sampled evenly.
     static let limit = 5000
 
     /// Reads the masks and the photos' headers. Throws ``DatasetError`` if there is nothing to train on.
-    public init(_ dataset: SegmentationDataset) throws {
+    package init(_ dataset: SegmentationDataset) throws {
         self.dataset = dataset
         for split in DatasetSplit.allCases {
             let found = try dataset.images(split)
@@ -73,10 +73,10 @@ public struct DataCheck: Sendable {
     }
 
     /// Pixels of each class in the training split.
-    public var trainingPixels: [Int] { splits.first { $0.name == .train }?.findings.pixels ?? [] }
+    package var trainingPixels: [Int] { splits.first { $0.name == .train }?.findings.pixels ?? [] }
 
     /// The findings for people to read.
-    public var lines: [String] {
+    package var lines: [String] {
         dataset.mapping.map { "data: \($0)" }
             + splits.flatMap { name, split -> [String] in
                 let all = max(1, split.pixels.reduce(split.void, +))
@@ -96,7 +96,7 @@ public struct DataCheck: Sendable {
     }
 
     /// Throws ``DatasetError`` with the first pair that cannot be used.
-    public func verdict() throws {
+    package func verdict() throws {
         let errors = splits.flatMap(\.findings.errors)
         guard let first = errors.first else { return }
         let more = errors.count > 1 ? " (and \(errors.count - 1) more)" : ""

@@ -1,7 +1,7 @@
 import Foundation
 
 /// How a data set for segmentation lies in its folder.
-public enum DatasetLayout: String, CaseIterable, Codable, Sendable {
+package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
     /// `images/{train,val}`, `masks/{train,val}`, `classes.txt`
     case folders
     /// `images/{training,validation}`, `annotations/{training,validation}`; label 0 is void
@@ -14,7 +14,7 @@ public enum DatasetLayout: String, CaseIterable, Codable, Sendable {
     case camvid
 
     /// The layout whose folders are there. Throws ``DatasetError``.
-    public static func detect(_ folder: String) throws -> DatasetLayout {
+    package static func detect(_ folder: String) throws -> DatasetLayout {
         let files = FileManager.default
         guard files.fileExists(atPath: folder) else {
             throw DatasetError(.missing, path: folder, reason: "there is no such data folder")
@@ -88,7 +88,7 @@ public enum DatasetLayout: String, CaseIterable, Codable, Sendable {
 }
 
 /// Which part of a data set.
-public enum DatasetSplit: String, CaseIterable, Codable, Sendable { case train, val }
+package enum DatasetSplit: String, CaseIterable, Codable, Sendable { case train, val }
 
 extension String {
     /// A path below this folder.

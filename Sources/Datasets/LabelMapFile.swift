@@ -1,4 +1,4 @@
-import ImageIO
+import BEiTImageIO
 
 /// The contents of `--label-map FILE`: a line `VALUE CLASS` for each value of the masks, CLASS the name of a class, or
 /// `void`. A line `VALUE CLASS R G B` makes a class of that colour, for a class that is in no data set's list.

@@ -1,27 +1,27 @@
 import Foundation
-import TensorCore
+import BEiTTensorCore
 
 /// Draws which patches of an image are hidden (BEiT, arXiv:2106.08254, Algorithm 1; in detail the authors'
 /// `masking_generator.py`, which draws the log of the aspect and never exceeds the count).
-public struct MaskGenerator: Codable, Equatable, Sendable {
-    public enum Kind: String, Codable, CaseIterable, Sendable {
+package struct MaskGenerator: Codable, Equatable, Sendable {
+    package enum Kind: String, Codable, CaseIterable, Sendable {
         /// Rectangles until the count is reached.
         case blockwise
         /// Patches independent of each other.
         case random
     }
-    public var kind: Kind
+    package var kind: Kind
     /// The grid of patches.
-    public var rows, columns: Int
+    package var rows, columns: Int
     /// Hidden patches: so many if random; at most so many, and seldom much less, if blockwise.
-    public var count: Int
+    package var count: Int
     /// The smallest area that is drawn for a block, in patches.
-    public var minimum: Int
+    package var minimum: Int
     /// A block's height ÷ width; drawn log-uniformly.
-    public var aspect: [Double]
+    package var aspect: [Double]
 
     /// - Parameter count: nil for 75 of 196, in proportion.
-    public init(_ kind: Kind = .blockwise, rows: Int, columns: Int, count: Int? = nil) {
+    package init(_ kind: Kind = .blockwise, rows: Int, columns: Int, count: Int? = nil) {
         (self.kind, self.rows, self.columns) = (kind, rows, columns)
         self.count = count ?? max(1, Int((Double(rows * columns) * 75 / 196).rounded()))
         // 16 as the authors have it, but less where all blocks together are smaller than a few of that.
@@ -30,7 +30,7 @@ public struct MaskGenerator: Codable, Equatable, Sendable {
     }
 
     /// What makes it impossible, in one sentence; nil if nothing does.
-    public var problem: String? {
+    package var problem: String? {
         guard (1...rows * columns).contains(count) else {
             return "--mask-patches is \(count), and must be 1 to \(rows * columns), the patches of an image"
         }
@@ -38,7 +38,7 @@ public struct MaskGenerator: Codable, Equatable, Sendable {
     }
 
     /// `rows · columns` flags, row-major, true where the patch is hidden: at least one.
-    public func callAsFunction(_ generator: inout Philox) -> [Bool] {
+    package func callAsFunction(_ generator: inout Philox) -> [Bool] {
         var isMasked = [Bool](repeating: false, count: rows * columns)
         switch kind {
         case .random:

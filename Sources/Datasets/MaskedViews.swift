@@ -1,33 +1,33 @@
-import ImageIO
-import TensorCore
+import BEiTImageIO
+import BEiTTensorCore
 
 /// Photos in two views of the same crop, with a mask over the first.
-public struct MaskedBatch: Sendable {
+package struct MaskedBatch: Sendable {
     /// For the transformer: `[B, 3, H, W]`, normalised.
-    public var pixels: Tensor
+    package var pixels: Tensor
     /// For the tokenizer; none where it has nothing to look at.
-    public var tokenViews: [RGBImage] = []
+    package var tokenViews: [RGBImage] = []
     /// B·N flags, true where the patch is hidden.
-    public var mask: [Bool] = []
+    package var mask: [Bool] = []
     /// The files of the photos.
-    public var images: [String] = []
+    package var images: [String] = []
     /// The visual tokens, B·N in all, where they are known beforehand.
-    public var tokens: [Int32] = []
+    package var tokens: [Int32] = []
 }
 
 /// Makes the batches of masked image modeling (the authors' `datasets.py`, `transforms.py`): colours changed, a mirror
 /// image every other time, a random crop; the crop at the transformer's size (bicubic) and at the tokenizer's (Lanczos).
-public struct MaskedViews: Sendable {
+package struct MaskedViews: Sendable {
     /// What the tokenizer sees.
-    public struct TokenView: Sendable {
+    package struct TokenView: Sendable {
         /// Height and width in pixels.
         var size: [Int]
         var filter: ResizeFilter
 
-        public init(size: [Int], filter: ResizeFilter) { (self.size, self.filter) = (size, filter) }
+        package init(size: [Int], filter: ResizeFilter) { (self.size, self.filter) = (size, filter) }
     }
 
-    public var paths: [String] { photos.paths }
+    package var paths: [String] { photos.paths }
     private let photos: PhotoLoader
     /// Height and width in pixels of the transformer's view.
     private let size: [Int]
@@ -41,7 +41,7 @@ public struct MaskedViews: Sendable {
     /// - Parameters:
     ///   - augmentation: of training photos; nil to show the central part of each, as it is.
     ///   - warn: hears of each damaged photo once, on any thread.
-    public init(
+    package init(
         _ paths: [String], size: [Int], tokenView: TokenView?, scaling: PixelScaling, masking: MaskGenerator,
         augmentation: Augmentation?, seed: UInt64, warn: @escaping @Sendable (String) -> Void
     ) {
@@ -51,19 +51,19 @@ public struct MaskedViews: Sendable {
     }
 
     /// The authors' augmentation: crops of 8 % to all of the area.
-    public static var augmentation: Augmentation {
+    package static var augmentation: Augmentation {
         var result = Augmentation()
         result.area = [0.08, 1]
         return result
     }
 
     /// For learning: each photo by its place in the run. Throws ``DatasetError`` where too many photos are damaged.
-    public func training(_ members: [(image: Int, place: Int)]) throws -> MaskedBatch {
+    package func training(_ members: [(image: Int, place: Int)]) throws -> MaskedBatch {
         try batch(members, augmentation)
     }
 
     /// For validation: the central part of each photo, and a mask that is always the same.
-    public func validation(_ range: Range<Int>) throws -> MaskedBatch {
+    package func validation(_ range: Range<Int>) throws -> MaskedBatch {
         // Their places lie beyond those of any run.
         try batch(range.map { ($0, 1 << 48 + $0) }, nil)
     }

@@ -1,27 +1,27 @@
-import Files
+import BEiTFiles
 import Foundation
 
 /// A photo and its mask.
-public struct LabelledImage: Equatable, Sendable {
-    public var image, mask: String
+package struct LabelledImage: Equatable, Sendable {
+    package var image, mask: String
     /// The data set it belongs to, and so the map of its labels.
-    public var source: Int
+    package var source: Int
 
-    public init(image: String, mask: String, source: Int = 0) {
+    package init(image: String, mask: String, source: Int = 0) {
         (self.image, self.mask, self.source) = (image, mask, source)
     }
 }
 
 /// What two folders hold together.
-public struct PairedFiles: Equatable, Sendable {
+package struct PairedFiles: Equatable, Sendable {
     /// In the order of their names.
-    public var pairs: [LabelledImage] = []
+    package var pairs: [LabelledImage] = []
     /// Photos (or listed names) that lack their mask or photo.
-    public var incomplete: [String] = []
+    package var incomplete: [String] = []
     /// Masks that no photo belongs to; not looked for where a list says what belongs to the split.
-    public var spareMasks: [String] = []
+    package var spareMasks: [String] = []
 
-    public init(pairs: [LabelledImage] = [], incomplete: [String] = []) {
+    package init(pairs: [LabelledImage] = [], incomplete: [String] = []) {
         (self.pairs, self.incomplete) = (pairs, incomplete)
     }
 
@@ -32,7 +32,7 @@ public struct PairedFiles: Equatable, Sendable {
     }
 
     /// What is left out, for people.
-    public var warnings: [String] {
+    package var warnings: [String] {
         [(incomplete, "photo", "a mask"), (spareMasks, "mask", "a photo")].compactMap { paths, noun, other in
             paths.first.map { "\(paths.count.counted(noun)) without \(other) left out, the first is \($0)" }
         }
@@ -42,19 +42,20 @@ public struct PairedFiles: Equatable, Sendable {
 /// Two folders whose files belong together by name.
 ///
 /// A photo `a/b.jpg` and a mask `a/b.png` are a pair; with endings, `a/b<imageEnding>.jpg` and `a/b<maskEnding>.png`.
-public struct Pairing: Sendable {
-    public var images, masks: String
-    public var imageEnding = "", maskEnding = ""
+package struct Pairing: Sendable {
+    package var images, masks: String
+    package var imageEnding = "", maskEnding = ""
     /// A text file of the stems that belong to the split, one a line.
-    public var list: String?
+    package var list: String?
 
-    public init(images: String, masks: String, imageEnding: String = "", maskEnding: String = "", list: String? = nil) {
+    package init(images: String, masks: String, imageEnding: String = "", maskEnding: String = "", list: String? = nil)
+    {
         (self.images, self.masks, self.imageEnding, self.maskEnding) = (images, masks, imageEnding, maskEnding)
         self.list = list
     }
 
     /// Throws ``DatasetError`` if a folder is missing.
-    public func files(source: Int = 0) throws -> PairedFiles {
+    package func files(source: Int = 0) throws -> PairedFiles {
         let photos = try stems(images, endings: ["jpg", "jpeg", "png"], trailing: imageEnding)
         let labels = try stems(masks, endings: ["png"], trailing: maskEnding)
         let listed = try listed()

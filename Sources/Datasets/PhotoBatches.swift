@@ -1,17 +1,17 @@
-import ImageIO
-import TensorCore
+import BEiTImageIO
+import BEiTTensorCore
 
 /// Photos of one size, ready for a network.
-public struct PhotoBatch: Sendable {
+package struct PhotoBatch: Sendable {
     /// `[B, H, W, 3]`, normalised.
-    public var pixels: Tensor
+    package var pixels: Tensor
     /// The files, to name them in an error.
-    public var images: [String]
+    package var images: [String]
 }
 
 /// Makes batches of photos without labels, at the size of the network.
-public struct PhotoBatches: Sendable {
-    public var paths: [String] { photos.paths }
+package struct PhotoBatches: Sendable {
+    package var paths: [String] { photos.paths }
     private let photos: PhotoLoader
     /// Height and width in pixels.
     private let size: [Int]
@@ -19,7 +19,7 @@ public struct PhotoBatches: Sendable {
     private let filter: ResizeFilter
 
     /// - Parameter warn: hears of each damaged photo once, on any thread.
-    public init(
+    package init(
         _ paths: [String], size: [Int], scaling: PixelScaling, filter: ResizeFilter,
         warn: @escaping @Sendable (String) -> Void
     ) {
@@ -30,7 +30,7 @@ public struct PhotoBatches: Sendable {
     /// For learning: a random part of each photo, by the photo's place in the run.
     ///
     /// Throws ``DatasetError`` where too many photos are damaged.
-    public func training(
+    package func training(
         _ members: [(image: Int, place: Int)], seed: UInt64, _ augmentation: Augmentation
     ) throws -> PhotoBatch {
         // A part's side is seldom less than half of the photo's.
@@ -42,7 +42,7 @@ public struct PhotoBatches: Sendable {
     }
 
     /// For validation: the central part.
-    public func validation(_ images: [Int]) throws -> PhotoBatch {
+    package func validation(_ images: [Int]) throws -> PhotoBatch {
         try batch(images) { $1.central(height: size[0], width: size[1], filter: filter) }
     }
 

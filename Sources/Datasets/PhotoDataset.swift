@@ -1,19 +1,19 @@
-import Files
+import BEiTFiles
 import Foundation
-import ImageIO
+import BEiTImageIO
 import Synchronization
-import TensorCore
+import BEiTTensorCore
 
 /// Photos without labels to learn from: where they are, and how many are held out.
-public struct PhotoOptions: Codable, Equatable, Sendable {
-    public var folders: [String]
+package struct PhotoOptions: Codable, Equatable, Sendable {
+    package var folders: [String]
     /// The share of a folder's photos that is held out for validation, where it has no `val` of its own.
-    public var validationShare = 0.05
+    package var validationShare = 0.05
 
-    public init(_ folders: [String]) { self.folders = folders }
+    package init(_ folders: [String]) { self.folders = folders }
 
     /// What makes them impossible, in one sentence; nil if nothing does.
-    public var problem: String? {
+    package var problem: String? {
         0..<1 ~= validationShare ? nil : "--validation is \(validationShare), and must be from 0 to below 1"
     }
 }
@@ -23,13 +23,13 @@ public struct PhotoOptions: Codable, Equatable, Sendable {
 /// Held out is what lies in a folder `val` or `validation`; where a data folder has none, a share that a hash of each
 /// name chooses, so that a photo stays where it is when others come or go. Of a data set for segmentation the photos
 /// count, its masks do not.
-public struct PhotoDataset: Sendable {
+package struct PhotoDataset: Sendable {
     /// Paths, in the order of the data folders and by name within one.
-    public private(set) var training: [String] = [], validation: [String] = []
+    package private(set) var training: [String] = [], validation: [String] = []
     /// One line for each photo that cannot be read; training goes on without them.
-    public private(set) var unreadable: [String] = []
+    package private(set) var unreadable: [String] = []
     /// Changes when the photos to learn from or their order do, but not with the place of the data folders.
-    public private(set) var fingerprint: UInt64 = 0
+    package private(set) var fingerprint: UInt64 = 0
     /// What the listing decided, for people.
     private var notes: [String] = []
 
@@ -45,7 +45,7 @@ public struct PhotoDataset: Sendable {
     /// - Parameter output: the folder of the run, whose pictures are none to learn from.
     /// - Throws: `FileError` for a folder that is missing or without photos; ``DatasetError`` where there is nothing to
     ///   learn from, or too much is unreadable.
-    public init(_ options: PhotoOptions, excluding output: String? = nil) throws {
+    package init(_ options: PhotoOptions, excluding output: String? = nil) throws {
         var (photos, seen): ([Photo], Set<String>) = ([], [])
         for folder in options.folders {
             let found = try list(folder, excluding: output, share: options.validationShare)
@@ -122,7 +122,7 @@ public struct PhotoDataset: Sendable {
     ///
     /// - Parameter what: what is not there, for people.
     /// - Throws: ``DatasetError`` if they are more than a few.
-    public mutating func keep(_ isKept: (String) -> Bool, lacking what: String) throws(DatasetError) {
+    package mutating func keep(_ isKept: (String) -> Bool, lacking what: String) throws(DatasetError) {
         let all = training + validation, lost = all.filter { !isKept($0) }
         guard let first = lost.first else { return }
         guard lost.count <= max(1, all.count / PhotoDataset.tolerance), lost.count < all.count else {
@@ -136,7 +136,7 @@ public struct PhotoDataset: Sendable {
     }
 
     /// The findings for people to read.
-    public var lines: [String] {
+    package var lines: [String] {
         let most = 20
         return notes.map { "data: \($0)" }
             + ["data: \(training.count.counted("photo")) to learn from, \(validation.count) held out for validation"]

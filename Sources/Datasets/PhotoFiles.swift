@@ -1,15 +1,15 @@
-import Files
+import BEiTFiles
 import Foundation
 
 /// The photos below a folder, by the endings of their names.
-public enum PhotoFiles {
-    public static let endings: Set<String> = ["jpg", "jpeg", "png"]
+package enum PhotoFiles {
+    package static let endings: Set<String> = ["jpg", "jpeg", "png"]
 
     /// Paths relative to `folder`, sorted; hidden files and the folder `excluding` are left out. Links are followed, but
     /// not into a folder that they lie in.
     ///
     /// Throws ``FileError`` for a path that is no folder, or a folder without photos.
-    public static func below(_ folder: String, excluding output: String? = nil) throws(FileError) -> [String] {
+    package static func below(_ folder: String, excluding output: String? = nil) throws(FileError) -> [String] {
         guard isFolder(folder) else {
             let exists = FileManager.default.fileExists(atPath: folder)
             throw FileError.system(folder, doing: "list the folder", code: exists ? ENOTDIR : ENOENT)
@@ -45,7 +45,7 @@ public enum PhotoFiles {
         return String(cString: resolved)
     }
 
-    public static func isFolder(_ path: String) -> Bool {
+    package static func isFolder(_ path: String) -> Bool {
         var isFolder: ObjCBool = false
         return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
     }

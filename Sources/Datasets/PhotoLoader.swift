@@ -1,4 +1,4 @@
-import ImageIO
+import BEiTImageIO
 import Synchronization
 
 /// Decodes the photos of a list, on any thread.

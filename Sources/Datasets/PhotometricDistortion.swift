@@ -1,18 +1,18 @@
-import ImageIO
-import TensorCore
+import BEiTImageIO
+import BEiTTensorCore
 
 /// mmsegmentation's `PhotoMetricDistortion` (`mmseg/datasets/transforms/transforms.py`): brightness, contrast,
 /// saturation and hue, each every other time; contrast before or after the two others. On 8-bit values, clipped and
 /// without their fractions after each change.
-public struct PhotometricDistortion: Codable, Equatable, Sendable {
+package struct PhotometricDistortion: Codable, Equatable, Sendable {
     /// What is added to every channel is within ± this.
-    public var brightness: Float = 32
-    public var contrast: [Float] = [0.5, 1.5]
-    public var saturation: [Float] = [0.5, 1.5]
+    package var brightness: Float = 32
+    package var contrast: [Float] = [0.5, 1.5]
+    package var saturation: [Float] = [0.5, 1.5]
     /// In units of two degrees.
-    public var hue = 18
+    package var hue = 18
 
-    public init() {}
+    package init() {}
 
     /// One draw of the changes; nil leaves as it is.
     struct Change: Equatable {
@@ -22,7 +22,7 @@ public struct PhotometricDistortion: Codable, Equatable, Sendable {
         var contrastFirst = true
     }
 
-    public func callAsFunction(_ image: inout RGBImage, _ generator: inout Philox) {
+    package func callAsFunction(_ image: inout RGBImage, _ generator: inout Philox) {
         draw(&generator).apply(to: &image)
     }
 

@@ -1,13 +1,13 @@
-import ImageIO
-import TensorCore
+import BEiTImageIO
+import BEiTTensorCore
 
 /// From 8-bit pixels to what a network takes: (v/255 − mean) / std per channel, channels first.
-public struct PixelScaling: Sendable {
+package struct PixelScaling: Sendable {
     /// The result for each channel and each of the 256 values.
     private let table: [Float]
 
     /// - Parameters: three numbers each, for pixels in 0…1.
-    public init(mean: [Float], std: [Float]) {
+    package init(mean: [Float], std: [Float]) {
         precondition(mean.count == 3 && std.count == 3, "\(mean), \(std)")
         table = (0..<3).flatMap { c in (0..<256).map { (Float($0) / 255 - mean[c]) / std[c] } }
     }
@@ -16,7 +16,7 @@ public struct PixelScaling: Sendable {
     /// colour.
     ///
     /// - Precondition: the image is not larger.
-    public func write(_ image: RGBImage, to planes: UnsafeMutablePointer<Float>, height: Int, width: Int) {
+    package func write(_ image: RGBImage, to planes: UnsafeMutablePointer<Float>, height: Int, width: Int) {
         precondition(image.width <= width && image.height <= height, "\(image) for \(width) × \(height)")
         if image.width < width || image.height < height { planes.update(repeating: 0, count: 3 * height * width) }
         image.pixels.withUnsafeBufferPointer { pixels in
@@ -32,12 +32,12 @@ public struct PixelScaling: Sendable {
     }
 
     /// Writes `image` as planes `[3, H, W]`.
-    public func write(_ image: RGBImage, to planes: UnsafeMutablePointer<Float>) {
+    package func write(_ image: RGBImage, to planes: UnsafeMutablePointer<Float>) {
         write(image, to: planes, height: image.height, width: image.width)
     }
 
     /// Writes `image` as pixels `[H, W, 3]`.
-    public func write(_ image: RGBImage, toPixels values: UnsafeMutablePointer<Float>) {
+    package func write(_ image: RGBImage, toPixels values: UnsafeMutablePointer<Float>) {
         image.pixels.withUnsafeBufferPointer { pixels in
             table.withUnsafeBufferPointer { table in
                 for i in pixels.indices { values[i] = table[i % 3 * 256 + Int(pixels[i])] }
@@ -48,7 +48,7 @@ public struct PixelScaling: Sendable {
 
 extension RGBImage {
     /// The picture number `index` of `pictures` `[B, H, W, 3]`, whose values are within 0…1.
-    public init(_ pictures: Tensor, _ index: Int) {
+    package init(_ pictures: Tensor, _ index: Int) {
         let (height, width) = (pictures.shape[1], pictures.shape[2])
         let values = pictures.rows(index..<index + 1).buffer
         self.init(width: width, height: height, pixels: values.map { $0.isNaN ? 0 : UInt8((255 * $0).rounded()) })

@@ -4,13 +4,13 @@ import Foundation
 ///
 /// Decoding and augmenting overlap with the network's arithmetic; an item is a function of its number alone, so neither
 /// the number of threads nor their timing changes what is taken.
-public final class Prefetcher<Item: Sendable>: Sendable {
+package final class Prefetcher<Item: Sendable>: Sendable {
     private let queue: Queue<Item>
 
     /// - Parameters:
     ///   - range: the numbers of the items.
     ///   - ahead: items that are made but not taken, at most.
-    public init(
+    package init(
         _ range: Range<Int>, ahead: Int, threads: Int, make: @escaping @Sendable (Int) throws -> Item
     ) {
         let queue = Queue<Item>(range, ahead: max(1, ahead))
@@ -28,7 +28,7 @@ public final class Prefetcher<Item: Sendable>: Sendable {
     deinit { queue.close() }
 
     /// The next item; nil after the last. Throws what its making threw.
-    public func next() throws -> Item? { try queue.take()?.get() }
+    package func next() throws -> Item? { try queue.take()?.get() }
 }
 
 private final class Queue<Item: Sendable>: @unchecked Sendable {

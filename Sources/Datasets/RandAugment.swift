@@ -1,22 +1,22 @@
 import Foundation
-import ImageIO
-import TensorCore
+import BEiTImageIO
+import BEiTTensorCore
 
 /// RandAugment (Cubuk et al., arXiv:1909.13719): a few operations drawn at random, all of about one strength.
 ///
 /// The operations, their ranges and the noise of the strength are those of timm's `rand-m9-mstd0.5-inc1`, BEiT's recipe.
-public struct RandAugment: Codable, Equatable, Sendable {
+package struct RandAugment: Codable, Equatable, Sendable {
     /// Operations of an image; each is carried out every other time.
-    public var operations = 2
+    package var operations = 2
     /// The mean strength, 0 to 10.
-    public var magnitude: Float = 9
+    package var magnitude: Float = 9
     /// The strength's standard deviation.
-    public var deviation: Float = 0.5
+    package var deviation: Float = 0.5
 
-    public init() {}
+    package init() {}
 
     /// `m9-n2` or `m9-n2-mstd0.5`, in any order; nil for what is not of this form.
-    public init?(_ text: String) {
+    package init?(_ text: String) {
         for part in text.split(separator: "-", omittingEmptySubsequences: false) {
             if let value = RandAugment.number(part, "mstd"), value >= 0, value <= 10 {
                 deviation = value
@@ -34,10 +34,10 @@ public struct RandAugment: Codable, Equatable, Sendable {
         part.hasPrefix(prefix) ? Float(part.dropFirst(prefix.count)) : nil
     }
 
-    public var name: String { "m\(magnitude.plain)-n\(operations)-mstd\(deviation.plain)" }
+    package var name: String { "m\(magnitude.plain)-n\(operations)-mstd\(deviation.plain)" }
 
     /// - Parameter fill: what appears where the image is moved away.
-    public func callAsFunction(_ image: RGBImage, fill: RGBColor, _ generator: inout Philox) -> RGBImage {
+    package func callAsFunction(_ image: RGBImage, fill: RGBColor, _ generator: inout Philox) -> RGBImage {
         var image = image
         for _ in 0..<operations {
             let operation = Operation.allCases[generator.integer(below: Operation.allCases.count)]

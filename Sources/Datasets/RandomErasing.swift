@@ -1,15 +1,15 @@
 import Foundation
-import TensorCore
+import BEiTTensorCore
 
 /// Random erasing (Zhong et al., arXiv:1708.04896): a rectangle of an image becomes noise.
 ///
 /// As timm's `RandomErasing` in mode `pixel`: a normal number for each normalised value, 2 % to a third of the area,
 /// aspect 0.3 to 1/0.3, ten tries to find a rectangle that is smaller than the image.
-public struct RandomErasing: Codable, Equatable, Sendable {
+package struct RandomErasing: Codable, Equatable, Sendable {
     /// Of an image being changed at all.
-    public var probability: Float
+    package var probability: Float
 
-    public init(probability: Float) { self.probability = probability }
+    package init(probability: Float) { self.probability = probability }
 
     static let area: Range<Float> = 0.02..<1 / 3
     static let leastAspect: Float = 0.3

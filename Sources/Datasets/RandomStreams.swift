@@ -1,15 +1,15 @@
-import TensorCore
+import BEiTTensorCore
 
 /// The random streams of a training run, all from one seed: a draw depends on what it is for and on its place in the
 /// run, never on threads or on what was drawn before. A run that is resumed therefore needs no generator's state.
-public enum RandomStream: UInt64, Sendable {
+package enum RandomStream: UInt64, Sendable {
     case order = 1
     case augmentation, network
     /// Which images of a batch are mixed, and how.
     case mixing = 16
 
     /// The generator of item `index`: an epoch, an image's place in the run, a step.
-    public func generator(seed: UInt64, _ index: Int) -> Philox {
+    package func generator(seed: UInt64, _ index: Int) -> Philox {
         // The initial weights are drawn from the streams below 1 << 56.
         Philox(seed: seed, stream: rawValue << 56 | UInt64(index))
     }
@@ -17,22 +17,22 @@ public enum RandomStream: UInt64, Sendable {
 
 /// The order in which the images of a data set are shown: epoch after epoch, each in an order of its own, without gaps
 /// between them. Workers take turns batch by batch.
-public struct Sampler: Sendable {
-    public let seed: UInt64
+package struct Sampler: Sendable {
+    package let seed: UInt64
     /// Images in an epoch.
-    public let count: Int
+    package let count: Int
     /// Images in a batch.
-    public let batch: Int
+    package let batch: Int
     /// This worker among `workers`.
-    public let rank, workers: Int
+    package let rank, workers: Int
 
-    public init(seed: UInt64, count: Int, batch: Int, rank: Int = 0, of workers: Int = 1) {
+    package init(seed: UInt64, count: Int, batch: Int, rank: Int = 0, of workers: Int = 1) {
         precondition(count > 0 && batch > 0 && (0..<workers).contains(rank), "no images, or no batch")
         (self.seed, self.count, self.batch, self.rank, self.workers) = (seed, count, batch, rank, workers)
     }
 
     /// The images of this worker's batch number `index`, and their places in the run.
-    public func batch(_ index: Int) -> [(image: Int, place: Int)] {
+    package func batch(_ index: Int) -> [(image: Int, place: Int)] {
         let first = (index * workers + rank) * batch
         var orders: [Int: [Int]] = [:]
         return (first..<first + batch).map { place in

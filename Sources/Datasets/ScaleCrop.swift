@@ -1,19 +1,19 @@
 import Foundation
-import ImageIO
-import TensorCore
+import BEiTImageIO
+import BEiTTensorCore
 
 /// A photo at a random size and a random part of it, as mmsegmentation trains: `RandomResize` with `keep_ratio`, then
 /// `RandomCrop` with `cat_max_ratio` (BEiT's `semantic_segmentation/configs`).
 ///
 /// The base size has the network's shorter side as its short side, and the long side may be four times as long: 512 ×
 /// 2048 pixels for a network of 512 × 512.
-public struct ScaleCrop: Codable, Equatable, Sendable {
+package struct ScaleCrop: Codable, Equatable, Sendable {
     /// The photo's size in units of the base size.
-    public var scale: [Float] = [0.5, 2]
+    package var scale: [Float] = [0.5, 2]
     /// A part that one class fills to this share, or alone, is drawn again, ten times at most; 1 for any part.
-    public var largestShare: Float = 0.75
+    package var largestShare: Float = 0.75
 
-    public init() {}
+    package init() {}
 
     /// What makes the ranges impossible, in one sentence; nil if nothing does.
     var problem: String? {

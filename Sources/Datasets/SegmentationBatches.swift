@@ -1,30 +1,30 @@
-import ImageIO
-import TensorCore
+import BEiTImageIO
+import BEiTTensorCore
 
 /// Photos and labels of one size, ready for a network.
-public struct SegmentationBatch: Sendable {
+package struct SegmentationBatch: Sendable {
     /// `[B, 3, H, W]`, normalised.
-    public var pixels: Tensor
+    package var pixels: Tensor
     /// B·H·W class indices, row-major; ``LabelMap/void`` where none counts.
-    public var labels: [Int32]
+    package var labels: [Int32]
     /// The photos, to name them in an error.
-    public var images: [String]
+    package var images: [String]
 }
 
 /// Makes batches of a data set's images, at the size of the network.
-public struct SegmentationBatches: Sendable {
-    public let dataset: SegmentationDataset
-    public let images: [LabelledImage]
+package struct SegmentationBatches: Sendable {
+    package let dataset: SegmentationDataset
+    package let images: [LabelledImage]
     /// Height and width in pixels.
-    public let size: [Int]
-    public let scaling: PixelScaling
+    package let size: [Int]
+    package let scaling: PixelScaling
 
-    public init(_ dataset: SegmentationDataset, _ images: [LabelledImage], size: [Int], scaling: PixelScaling) {
+    package init(_ dataset: SegmentationDataset, _ images: [LabelledImage], size: [Int], scaling: PixelScaling) {
         (self.dataset, self.images, self.size, self.scaling) = (dataset, images, size, scaling)
     }
 
     /// For learning: augmented, each image by its place in the run. Throws ``ImageError`` or ``DatasetError``.
-    public func training(
+    package func training(
         _ members: [(image: Int, place: Int)], seed: UInt64, _ augmentation: Augmentation
     ) throws -> SegmentationBatch {
         try batch(members.map { images[$0.image] }) { index, image, mask in
@@ -34,7 +34,7 @@ public struct SegmentationBatches: Sendable {
     }
 
     /// For validation: the whole photo, whatever its shape, resized to the network's size.
-    public func validation(_ range: Range<Int>) throws -> SegmentationBatch {
+    package func validation(_ range: Range<Int>) throws -> SegmentationBatch {
         try batch(Array(images[range])) { _, image, mask in
             (
                 image.resized(width: size[1], height: size[0], filter: .bilinear),

@@ -1,24 +1,24 @@
 import Foundation
-import ImageIO
+import BEiTImageIO
 
 /// Where labelled photos are and how their masks are read.
-public struct DatasetOptions: Codable, Equatable, Sendable {
+package struct DatasetOptions: Codable, Equatable, Sendable {
     /// Folders; each is one data set.
-    public var folders: [String]
+    package var folders: [String]
     /// Nil: found by the folders that are there.
-    public var layout: DatasetLayout?
+    package var layout: DatasetLayout?
     /// The value of pixels that do not count.
-    public var ignoreIndex = 255
+    package var ignoreIndex = 255
     /// Value 0 is void, and n is class n − 1. ADE20K's layout does so by itself.
-    public var reducesZeroLabel = false
+    package var reducesZeroLabel = false
     /// Files of lines `VALUE CLASS`, in place of the layouts' own meaning of the values: none, one for all folders, or
     /// one for each (nil: the layout's meaning).
-    public var labelMaps: [String?] = []
+    package var labelMaps: [String?] = []
 
-    public init(_ folders: [String]) { self.folders = folders }
+    package init(_ folders: [String]) { self.folders = folders }
 
     /// As checkpoints have it; the first ones knew a single `labelMap` for all folders.
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         enum Former: String, CodingKey { case labelMap }
         let values = try decoder.container(keyedBy: CodingKeys.self)
         folders = try values.decode([String].self, forKey: .folders)
@@ -31,7 +31,7 @@ public struct DatasetOptions: Codable, Equatable, Sendable {
     }
 
     /// What makes the options impossible, in one sentence; nil if nothing does.
-    public var problem: String? {
+    package var problem: String? {
         guard labelMaps.count > 1, labelMaps.count != folders.count else { return nil }
         return
             "--label-map has \(labelMaps.count) files for \(folders.count) data sets; give one for all, or one for each "
@@ -47,18 +47,18 @@ public struct DatasetOptions: Codable, Equatable, Sendable {
 /// Several sets give the union of their classes, by name, in the order of first appearance; of a set with a label map,
 /// the classes that its map names. Labels are taken as they are: what one set calls background stays background, even
 /// where another set has a class for it, unless a label map says otherwise.
-public struct SegmentationDataset: Sendable {
-    public let classes: [LabelClass]
+package struct SegmentationDataset: Sendable {
+    package let classes: [LabelClass]
     /// One for each data set.
-    public let maps: [LabelMap]
+    package let maps: [LabelMap]
     private let pairings: [[DatasetSplit: Pairing]]
     /// How the classes and label values came about, a line a data set.
-    public let mapping: [String]
+    package let mapping: [String]
 
     /// Reads layouts, class lists and label maps, but no image. Throws ``DatasetError``.
     ///
     /// - Precondition: there is a folder, and the options have no problem.
-    public init(_ options: DatasetOptions) throws {
+    package init(_ options: DatasetOptions) throws {
         precondition(!options.folders.isEmpty, "no data folder")
         precondition(options.problem == nil, options.problem ?? "")
         let sets = try options.folders.enumerated().map { index, folder in
@@ -85,7 +85,7 @@ public struct SegmentationDataset: Sendable {
 
     /// The photos and masks of a split in a fixed order. A data set may lack `val`, not `train`.
     /// Throws ``DatasetError``.
-    public func images(_ split: DatasetSplit) throws -> PairedFiles {
+    package func images(_ split: DatasetSplit) throws -> PairedFiles {
         var result = PairedFiles()
         for (source, pairing) in pairings.enumerated() {
             guard let pairing = pairing[split], split == .train || pairing.exists else { continue }
@@ -101,7 +101,7 @@ public struct SegmentationDataset: Sendable {
 
     /// A photo and the class of each of its pixels (``LabelMap/void`` where none counts).
     /// Throws ``ImageError`` or ``DatasetError``.
-    public func load(_ pair: LabelledImage) throws -> (image: RGBImage, mask: IndexMask) {
+    package func load(_ pair: LabelledImage) throws -> (image: RGBImage, mask: IndexMask) {
         let image = try decodeImage(pair.image)
         let mask = try loadMask(pair)
         guard (image.width, image.height) == (mask.width, mask.height) else {
@@ -111,7 +111,7 @@ public struct SegmentationDataset: Sendable {
     }
 
     /// The mask alone, as ``load(_:)`` gives it.
-    public func loadMask(_ pair: LabelledImage) throws -> IndexMask {
+    package func loadMask(_ pair: LabelledImage) throws -> IndexMask {
         let mask = try decodeMask(pair.mask)
         do {
             return IndexMask(

@@ -5,32 +5,32 @@ import Synchronization
 private let unfinished = Mutex<Set<String>>([])
 
 /// What went wrong with a file: which one, why, and what to do about it.
-public struct FileError: Error, Equatable, CustomStringConvertible {
-    public enum Kind: Equatable, Sendable {
+package struct FileError: Error, Equatable, CustomStringConvertible {
+    package enum Kind: Equatable, Sendable {
         /// The path does not exist (exit status 66).
         case missing
         /// Reading or writing failed: permissions, a full disk (exit status 74).
         case inputOutput
     }
-    public var kind: Kind
-    public var path: String
-    public var reason: String
+    package var kind: Kind
+    package var path: String
+    package var reason: String
 
-    public init(_ kind: Kind, path: String, reason: String) {
+    package init(_ kind: Kind, path: String, reason: String) {
         (self.kind, self.path, self.reason) = (kind, path, reason)
     }
 
-    public var description: String { "\(path): \(reason)" }
+    package var description: String { "\(path): \(reason)" }
 
     /// The error for a failed system call on `path`, from `errno`.
-    public static func system(_ path: String, doing action: String, code: Int32 = errno) -> FileError {
+    package static func system(_ path: String, doing action: String, code: Int32 = errno) -> FileError {
         FileError(
             code == ENOENT ? .missing : .inputOutput, path: path,
             reason: "cannot \(action): \(systemReason(code))")
     }
 
     /// What the system says about an error number, and what to do.
-    public static func systemReason(_ code: Int32) -> String {
+    package static func systemReason(_ code: Int32) -> String {
         let remedy: [Int32: String] = [
             ENOENT: "see whether the path is spelled right", EACCES: "change its permissions, or run as another user",
             EPERM: "change its permissions, or run as another user", ENOSPC: "make room on the disk",
@@ -46,13 +46,13 @@ public struct FileError: Error, Equatable, CustomStringConvertible {
 ///
 /// The one way in which beit-seg writes files; writers that open a path by themselves (HDF5) write to
 /// ``temporaryPath``.
-public final class AtomicFile {
-    public let path: String
-    public let temporaryPath: String
+package final class AtomicFile {
+    package let path: String
+    package let temporaryPath: String
     private var committed = false
 
     /// Creates the parent folders. Throws ``FileError``.
-    public init(_ path: String) throws(FileError) {
+    package init(_ path: String) throws(FileError) {
         try Self.requireWritable(path)
         self.path = path
         let folder = Self.parent(path)
@@ -67,7 +67,7 @@ public final class AtomicFile {
 
     /// Sees whether `path` could be written, and changes nothing: for a look before the work that the file is to hold.
     /// Throws ``FileError``.
-    public static func requireWritable(_ path: String) throws(FileError) {
+    package static func requireWritable(_ path: String) throws(FileError) {
         if isFolder(path) == true {
             throw FileError(.inputOutput, path: path, reason: "it is a folder, not a file")
         }
@@ -92,7 +92,7 @@ public final class AtomicFile {
 
     /// The folder that holds `path`, "." for a bare name. (`deletingLastPathComponent` of swift-corelibs-foundation traps
     /// on a name of one letter.)
-    public static func parent(_ path: String) -> String {
+    package static func parent(_ path: String) -> String {
         var rest = path[...]
         while rest.count > 1, rest.last == "/" { rest.removeLast() }
         guard let slash = rest.lastIndex(of: "/") else { return "." }
@@ -111,7 +111,7 @@ public final class AtomicFile {
 
     /// Removes the temporary files in `folder` that processes of this machine left behind when they were killed.
     /// - Parameter isOnlyUser: whether no other process writes there (``LockedFile``): then those of any machine go.
-    public static func removeAbandoned(in folder: String, isOnlyUser: Bool = false) {
+    package static func removeAbandoned(in folder: String, isOnlyUser: Bool = false) {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.isEmpty ? "." : folder)) ?? []
         for name in names where name.hasPrefix(".") && name.hasSuffix(".partial") {
             let path = (folder as NSString).appendingPathComponent(name)
@@ -131,7 +131,7 @@ public final class AtomicFile {
     }
 
     /// Flushes the temporary file to disk and gives it its final name.
-    public func commit() throws(FileError) {
+    package func commit() throws(FileError) {
         let descriptor = open(temporaryPath, O_RDONLY)
         guard descriptor >= 0 else { throw FileError.system(path, doing: "write") }
         let flushed = fsync(descriptor) == 0
@@ -143,7 +143,7 @@ public final class AtomicFile {
     }
 
     /// Writes `bytes` to `path`, whole or not at all.
-    public static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws {
+    package static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws {
         let file = try AtomicFile(path)
         let descriptor = open(file.temporaryPath, O_WRONLY | O_CREAT | O_EXCL, 0o644)
         guard descriptor >= 0 else { throw FileError.system(path, doing: "create") }
@@ -163,12 +163,12 @@ public final class AtomicFile {
     }
 
     /// Writes `text` as UTF-8 to `path`, whole or not at all.
-    public static func write(_ text: String, to path: String) throws {
+    package static func write(_ text: String, to path: String) throws {
         try write(Array(text.utf8), to: path)
     }
 
     /// Writes `bytes` to `path`, whole or not at all.
-    public static func write(_ bytes: [UInt8], to path: String) throws {
+    package static func write(_ bytes: [UInt8], to path: String) throws {
         try bytes.withUnsafeBytes { buffer in try write(buffer, to: path) }
     }
 }

@@ -1,4 +1,4 @@
 extension Int {
     /// The number with a noun: `1 photo`, `2 photos`.
-    public func counted(_ noun: String) -> String { "\(self) \(noun)\(self == 1 ? "" : "s")" }
+    package func counted(_ noun: String) -> String { "\(self) \(noun)\(self == 1 ? "" : "s")" }
 }

@@ -1,10 +1,10 @@
 /// An error that reaches the user: its `description` is one line that says what, which file, why and what to do, and the
 /// program ends with its status.
-public protocol ExitStatus: Error, CustomStringConvertible {
+package protocol ExitStatus: Error, CustomStringConvertible {
     /// 65 bad data, 66 a path that does not exist, 74 reading or writing failed, 64 wrong usage.
     var exitStatus: Int32 { get }
 }
 
 extension FileError: ExitStatus {
-    public var exitStatus: Int32 { kind == .missing ? 66 : 74 }
+    package var exitStatus: Int32 { kind == .missing ? 66 : 74 }
 }

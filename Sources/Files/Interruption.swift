@@ -10,17 +10,17 @@ private let received = Atomic<Int32>(0)
 /// The threads that compute do not run a handler: with one, runs crashed or computed NaN now and then inside oneDNN when
 /// a signal came (its generated code seems to keep data below the stack pointer). They block the signals, and a thread of
 /// its own takes them.
-public enum Interruption {
+package enum Interruption {
     private static let taker: Void = startTaker()
 
     /// The signal that came, or nil.
-    public static var signal: Int32? {
+    package static var signal: Int32? {
         let value = received.load(ordering: .relaxed)
         return value == 0 ? nil : value
     }
 
     /// Calls `body` with the signals noted instead of obeyed.
-    public static func noting<Result>(_ body: () throws -> Result) rethrows -> Result {
+    package static func noting<Result>(_ body: () throws -> Result) rethrows -> Result {
         received.store(0, ordering: .relaxed)  // also initialises it, which a handler must not
         var (signals, before) = (watched, sigset_t())
         pthread_sigmask(SIG_BLOCK, &signals, &before)

@@ -4,12 +4,12 @@ import Foundation
 ///
 /// The lock is the kernel's and goes with the process: one that was killed holds nothing, and the next takes its file
 /// over. Who ends in order removes it. A file system without locks keeps nobody out.
-public final class LockedFile: Sendable {
+package final class LockedFile: Sendable {
     private let path: String
     private let descriptor: Int32
 
     /// Makes the file and its folders. Nil where another process holds it. Throws ``FileError``.
-    public init?(_ path: String) throws(FileError) {
+    package init?(_ path: String) throws(FileError) {
         try makeFolder(AtomicFile.parent(path))
         while true {
             let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)

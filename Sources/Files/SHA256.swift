@@ -1,9 +1,9 @@
 import Foundation
 
 /// SHA-256 (FIPS 180-4), to name a file by its content.
-public enum SHA256 {
+package enum SHA256 {
     /// The digest of a file in hexadecimal. Throws ``FileError``.
-    public static func hexDigest(ofFile path: String) throws -> String {
+    package static func hexDigest(ofFile path: String) throws -> String {
         guard let file = FileHandle(forReadingAtPath: path) else { throw FileError.system(path, doing: "open") }
         var state = State()
         do {
@@ -17,7 +17,7 @@ public enum SHA256 {
     /// A digest of a file's size and of 256 blocks of 4 KiB spread evenly over it: it tells two models apart in
     /// milliseconds, where the digest of gigabytes takes seconds. Changes between the blocks go unseen. Throws
     /// ``FileError``.
-    public static func fingerprint(ofFile path: String) throws -> String {
+    package static func fingerprint(ofFile path: String) throws -> String {
         let (blocks, width) = (256, 4096)
         guard let file = FileHandle(forReadingAtPath: path) else { throw FileError.system(path, doing: "open") }
         var state = State()
@@ -35,7 +35,7 @@ public enum SHA256 {
         return state.finish()
     }
 
-    public static func hexDigest(_ bytes: [UInt8]) -> String {
+    package static func hexDigest(_ bytes: [UInt8]) -> String {
         var state = State()
         state.update(bytes)
         return state.finish()

@@ -1,9 +1,9 @@
-import CHDF5
-import CHDF5Shim
+import CBEiTHDF5
+import CBEiTHDF5Shim
 
 extension HDF5Reader {
     /// The text of an attribute of the group or dataset `path`; nil if it has none of this name.
-    public func attribute(_ name: String, at path: String = "/") throws -> String? {
+    package func attribute(_ name: String, at path: String = "/") throws -> String? {
         try withAttribute(name, at: path) { attribute in
             let type = try attribute.type()
             guard H5Tget_class(type.id) == H5T_STRING else { throw attribute.wrongType("text") }
@@ -16,7 +16,7 @@ extension HDF5Reader {
     }
 
     /// The integer of an attribute of the group or dataset `path`; nil if it has none of this name.
-    public func integerAttribute(_ name: String, at path: String = "/") throws -> Int? {
+    package func integerAttribute(_ name: String, at path: String = "/") throws -> Int? {
         try withAttribute(name, at: path) { attribute in
             let type = try attribute.type()
             guard H5Tget_class(type.id) == H5T_INTEGER else { throw attribute.wrongType("an integer") }
@@ -27,7 +27,7 @@ extension HDF5Reader {
     }
 
     /// The number of an attribute of the group or dataset `path`; nil if it has none of this name.
-    public func floatAttribute(_ name: String, at path: String = "/") throws -> Double? {
+    package func floatAttribute(_ name: String, at path: String = "/") throws -> Double? {
         try withAttribute(name, at: path) { attribute in
             let type = try attribute.type()
             guard [H5T_INTEGER, H5T_FLOAT].contains(H5Tget_class(type.id)) else {

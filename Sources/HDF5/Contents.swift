@@ -1,13 +1,13 @@
-import CHDF5
-import CHDF5Shim
+import CBEiTHDF5
+import CBEiTHDF5Shim
 
 /// What a dataset says of itself.
-public struct DatasetInfo: Equatable, Sendable {
+package struct DatasetInfo: Equatable, Sendable {
     /// From the root, `/model/a/b`.
-    public let path: String
+    package let path: String
     /// Empty for a single value.
-    public let shape: [Int]
-    public let elementType: ElementType
+    package let shape: [Int]
+    package let elementType: ElementType
 }
 
 /// Everything that hard links lead to, found by a walk that ends whatever the file says: it keeps its own stack, enters

@@ -1,9 +1,9 @@
-import CHDF5
-import CHDF5Shim
+import CBEiTHDF5
+import CBEiTHDF5Shim
 
 extension DatasetInfo {
     /// The number of elements; nil if that is more than can be counted.
-    public var count: Int? {
+    package var count: Int? {
         var count = 1
         for size in shape {
             let (product, overflow) = count.multipliedReportingOverflow(by: size)

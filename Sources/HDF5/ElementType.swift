@@ -1,22 +1,22 @@
-import CHDF5
-import CHDF5Shim
+import CBEiTHDF5
+import CBEiTHDF5Shim
 
 /// The type of a dataset's elements, of either byte order.
-public enum ElementType: Equatable, Sendable, CustomStringConvertible {
+package enum ElementType: Equatable, Sendable, CustomStringConvertible {
     case float16, float32, float64
     case int8, int16, int32, int64
     case uint8, uint16, uint32, uint64
     /// Text, compounds, references, variable-length rows, ...: with libhdf5's word for it.
     case other(String)
 
-    public var isFloat: Bool { [.float16, .float32, .float64].contains(self) }
+    package var isFloat: Bool { [.float16, .float32, .float64].contains(self) }
 
-    public var isInteger: Bool {
+    package var isInteger: Bool {
         if case .other = self { return false }
         return !isFloat
     }
 
-    public var description: String {
+    package var description: String {
         switch self {
         case .float16: "float16"
         case .float32: "float32"

@@ -1,7 +1,7 @@
-import Files
+import BEiTFiles
 
 extension HDF5Error: ExitStatus {
-    public var exitStatus: Int32 {
+    package var exitStatus: Int32 {
         switch self {
         case .notFound: 66
         case .cannotOpen, .cannotWrite: 74

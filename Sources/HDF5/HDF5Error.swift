@@ -1,5 +1,5 @@
 /// What went wrong with an HDF5 file: which file, what in it, why, and what to do.
-public enum HDF5Error: Error, Equatable, CustomStringConvertible {
+package enum HDF5Error: Error, Equatable, CustomStringConvertible {
     /// The path does not exist (exit status 66).
     case notFound(file: String)
     /// It is there but cannot be opened: a folder, no permission (exit status 74).
@@ -20,7 +20,7 @@ public enum HDF5Error: Error, Equatable, CustomStringConvertible {
     /// Writing failed: a full disk, no permission, a name that is taken (exit status 74).
     case cannotWrite(file: String, reason: String)
 
-    public var description: String {
+    package var description: String {
         switch self {
         case .notFound(let file):
             "\(file): there is no such file; see whether the path is spelled right"

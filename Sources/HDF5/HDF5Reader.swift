@@ -1,24 +1,24 @@
-import CHDF5
-import CHDF5Shim
-import Files
+import CBEiTHDF5
+import CBEiTHDF5Shim
+import BEiTFiles
 import Foundation
 
 /// An HDF5 file open for reading, of any origin: nothing in it is trusted. Values come out in row-major order.
 ///
 /// Every function throws ``HDF5Error``. Paths start at the root: `/model/a/b`.
-public final class HDF5Reader: Sendable {
-    public let file: String
+package final class HDF5Reader: Sendable {
+    package let file: String
     /// Every dataset that can be asked for, sorted by path. One with two names (hard links) is there twice.
-    public let datasets: [DatasetInfo]
+    package let datasets: [DatasetInfo]
     /// What is in the file but will not be read, with the reason: links other than hard links, values that lie in
     /// other files, objects that are damaged.
-    public let refusals: [String: String]
+    package let refusals: [String: String]
 
     let root: Handle
     private let contents: Contents
     private let fileSize: Int
 
-    public init(_ file: String) throws {
+    package init(_ file: String) throws {
         self.file = file
         fileSize = try sizeOfRegularFile(file)
         (root, contents) = try Library.locked {
@@ -38,9 +38,9 @@ public final class HDF5Reader: Sendable {
     }
 
     /// Whether `path` is a dataset that can be asked for.
-    public func contains(_ path: String) -> Bool { (try? info(path)) != nil }
+    package func contains(_ path: String) -> Bool { (try? info(path)) != nil }
 
-    public func info(_ path: String) throws -> DatasetInfo {
+    package func info(_ path: String) throws -> DatasetInfo {
         guard case .dataset(let info) = try entry(path) else { throw HDF5Error.noDataset(file: file, path: path) }
         return info
     }
@@ -66,37 +66,37 @@ public final class HDF5Reader: Sendable {
     /// axis), converted to Float. `buffer` takes all of them, no more, no less.
     ///
     /// Native float32 goes straight from the file into `buffer`.
-    public func readFloats(
+    package func readFloats(
         _ path: String, rows: Range<Int>? = nil, into buffer: UnsafeMutableBufferPointer<Float>
     ) throws {
         try read(path, rows: rows, into: buffer)
     }
 
     /// Reads integers of any width; those of 64 unsigned bits past Int64 become its largest value.
-    public func readInts(
+    package func readInts(
         _ path: String, rows: Range<Int>? = nil, into buffer: UnsafeMutableBufferPointer<Int64>
     ) throws {
         try read(path, rows: rows, into: buffer)
     }
 
     /// Reads integers of at most 32 bits.
-    public func readInts(
+    package func readInts(
         _ path: String, rows: Range<Int>? = nil, into buffer: UnsafeMutableBufferPointer<Int32>
     ) throws {
         try read(path, rows: rows, into: buffer)
     }
 
     /// Reads a whole dataset of floating-point numbers.
-    public func readFloats(_ path: String) throws -> (shape: [Int], values: [Float]) { try readAll(path) }
+    package func readFloats(_ path: String) throws -> (shape: [Int], values: [Float]) { try readAll(path) }
 
     /// Reads a whole dataset of integers or booleans.
-    public func readInts(_ path: String) throws -> (shape: [Int], values: [Int64]) { try readAll(path) }
+    package func readInts(_ path: String) throws -> (shape: [Int], values: [Int64]) { try readAll(path) }
 
     /// Reads a whole dataset of uint8.
-    public func readBytes(_ path: String) throws -> (shape: [Int], values: [UInt8]) { try readAll(path) }
+    package func readBytes(_ path: String) throws -> (shape: [Int], values: [UInt8]) { try readAll(path) }
 
     /// Reads a whole list of texts in UTF-8 that have one length in the file and are filled up with zeros.
-    public func readStrings(_ path: String) throws -> [String] {
+    package func readStrings(_ path: String) throws -> [String] {
         try Library.locked {
             let info = try info(path), failure = failure(info)
             let dataset = try Handle(H5Dopen2(root.id, path, hid_t(H5P_DEFAULT)), H5Dclose, orThrow: failure)

@@ -1,10 +1,10 @@
-import CHDF5
-import CHDF5Shim
-import Files
+import CBEiTHDF5
+import CBEiTHDF5Shim
+import BEiTFiles
 import Foundation
 
 /// The types that beit-seg stores; little-endian on disk.
-public enum StoredType: Sendable {
+package enum StoredType: Sendable {
     case float16, float32, int32, int64, uint8
 }
 
@@ -13,14 +13,14 @@ public enum StoredType: Sendable {
 /// The same calls give the same bytes: no time of writing is kept. Datasets carry HDF5's Fletcher-32 checksum, which
 /// needs chunks; a single value and an empty array have none. Readable by any libhdf5 since 1.8. Every function throws
 /// ``HDF5Error/cannotWrite(file:reason:)``. Groups on the way to a path are made as needed.
-public final class HDF5Writer {
-    public let file: String
+package final class HDF5Writer {
+    package let file: String
     private let output: AtomicFile
     private var root: hid_t
     /// Open until the commit, so that rows written one by one meet in libhdf5's chunk cache.
     private var streams: [String: Target] = [:]
 
-    public init(_ file: String) throws {
+    package init(_ file: String) throws {
         self.file = file
         let failure = { HDF5Error.cannotWrite(file: file, reason: $0) }
         do { output = try AtomicFile(file) } catch { throw failure(error.reason) }
@@ -46,7 +46,7 @@ public final class HDF5Writer {
     }
 
     /// Finishes the file, flushes it to disk and gives it its name. Nothing may be written afterwards.
-    public func commit() throws {
+    package func commit() throws {
         try Library.locked {
             try check(H5Fflush(root, H5F_SCOPE_GLOBAL))
             streams = [:]
@@ -60,7 +60,7 @@ public final class HDF5Writer {
 
     /// Float16 rounds to the nearest, ties to even.
     /// - Precondition: `floats` are as many as `shape` says; `format` is `.float32` or `.float16`.
-    public func write(
+    package func write(
         _ path: String, shape: [Int], floats: UnsafeBufferPointer<Float>, as format: StoredType = .float32,
         compress: Bool = false
     ) throws {
@@ -69,7 +69,7 @@ public final class HDF5Writer {
     }
 
     /// - Precondition: as above.
-    public func write(
+    package func write(
         _ path: String, shape: [Int], floats: [Float], as format: StoredType = .float32, compress: Bool = false
     ) throws {
         try floats.withUnsafeBufferPointer {
@@ -78,28 +78,28 @@ public final class HDF5Writer {
     }
 
     /// - Precondition: `ints` are as many as `shape` says.
-    public func write(_ path: String, shape: [Int], ints: [Int64], compress: Bool = false) throws {
+    package func write(_ path: String, shape: [Int], ints: [Int64], compress: Bool = false) throws {
         try ints.withUnsafeBufferPointer {
             try write(path, shape: shape, values: $0, as: .int64, compress: compress)
         }
     }
 
     /// - Precondition: `ints` are as many as `shape` says.
-    public func write(_ path: String, shape: [Int], ints: [Int32], compress: Bool = false) throws {
+    package func write(_ path: String, shape: [Int], ints: [Int32], compress: Bool = false) throws {
         try ints.withUnsafeBufferPointer {
             try write(path, shape: shape, values: $0, as: .int32, compress: compress)
         }
     }
 
     /// - Precondition: `bytes` are as many as `shape` says.
-    public func write(_ path: String, shape: [Int], bytes: [UInt8], compress: Bool = false) throws {
+    package func write(_ path: String, shape: [Int], bytes: [UInt8], compress: Bool = false) throws {
         try bytes.withUnsafeBufferPointer {
             try write(path, shape: shape, values: $0, as: .uint8, compress: compress)
         }
     }
 
     /// Texts in UTF-8, each in as many bytes as the longest, filled up with zeros.
-    public func write(_ path: String, strings: [String]) throws {
+    package func write(_ path: String, strings: [String]) throws {
         let width = max(1, strings.reduce(0) { max($0, $1.utf8.count) })
         var bytes = [UInt8](repeating: 0, count: width * strings.count)
         for (row, text) in strings.enumerated() {
@@ -129,7 +129,7 @@ public final class HDF5Writer {
 
     /// Makes a dataset to be filled by `writeRows` or `writeBox`; what is never written is zero.
     /// - Parameter chunk: the shape of the pieces in which it is stored, best that in which it will be written.
-    public func create(
+    package func create(
         _ path: String, shape: [Int], as format: StoredType, chunk: [Int]? = nil, compress: Bool = false
     ) throws {
         try Library.locked {
@@ -138,7 +138,7 @@ public final class HDF5Writer {
     }
 
     /// Writes a part of a dataset that ``create(_:shape:as:chunk:compress:)`` made: a range along each axis.
-    public func writeBox(_ path: String, _ box: [Range<Int>], floats: [Float]) throws {
+    package func writeBox(_ path: String, _ box: [Range<Int>], floats: [Float]) throws {
         guard let target = streams[path] else { preconditionFailure("a part of \(path), which was not created") }
         try floats.withUnsafeBufferPointer { values in
             try Library.locked {
@@ -149,12 +149,12 @@ public final class HDF5Writer {
     }
 
     /// Writes rows (indices of the first axis) of a dataset that ``create(_:shape:as:chunk:compress:)`` made, of floats.
-    public func writeRows(_ path: String, _ rows: Range<Int>, floats: UnsafeBufferPointer<Float>) throws {
+    package func writeRows(_ path: String, _ rows: Range<Int>, floats: UnsafeBufferPointer<Float>) throws {
         try writeRows(path, rows, values: floats)
     }
 
     /// Writes rows (indices of the first axis) of a dataset that ``create(_:shape:as:chunk:compress:)`` made, of integers.
-    public func writeRows(_ path: String, _ rows: Range<Int>, ints: UnsafeBufferPointer<Int32>) throws {
+    package func writeRows(_ path: String, _ rows: Range<Int>, ints: UnsafeBufferPointer<Int32>) throws {
         try writeRows(path, rows, values: ints)
     }
 
@@ -166,7 +166,7 @@ public final class HDF5Writer {
     }
 
     /// Gives up the rows from `count` on of a dataset of several values that ``create(_:shape:as:compress:)`` made.
-    public func keepRows(_ path: String, _ count: Int) throws {
+    package func keepRows(_ path: String, _ count: Int) throws {
         guard let target = streams[path] else { preconditionFailure("rows of \(path), which was not created") }
         let sizes = ([count] + target.shape.dropFirst()).map { hsize_t($0) }
         try Library.locked { try check(H5Dset_extent(target.dataset.id, sizes)) }
@@ -175,7 +175,7 @@ public final class HDF5Writer {
     // MARK: Attributes
 
     /// Sets an attribute of the group or dataset `path` to text of any length, in place of one of this name.
-    public func setAttribute(_ name: String, _ value: String, at path: String = "/") throws {
+    package func setAttribute(_ name: String, _ value: String, at path: String = "/") throws {
         try Library.locked {
             let type = try handle(H5Tcopy(beitseg_h5t_c_s1()), H5Tclose)
             try check(H5Tset_size(type.id, beitseg_h5t_variable()))
@@ -187,7 +187,7 @@ public final class HDF5Writer {
     }
 
     /// Sets an attribute of the group or dataset `path`, in place of one of this name.
-    public func setAttribute(_ name: String, _ value: Int, at path: String = "/") throws {
+    package func setAttribute(_ name: String, _ value: Int, at path: String = "/") throws {
         try Library.locked {
             try withUnsafePointer(to: Int64(value)) {
                 try setAttribute(name, at: path, type: beitseg_h5t_std_i64le(), memory: Int64.native, $0)
@@ -196,7 +196,7 @@ public final class HDF5Writer {
     }
 
     /// Sets an attribute of the group or dataset `path`, in place of one of this name.
-    public func setAttribute(_ name: String, _ value: Double, at path: String = "/") throws {
+    package func setAttribute(_ name: String, _ value: Double, at path: String = "/") throws {
         try Library.locked {
             try withUnsafePointer(to: value) {
                 let memory = beitseg_h5t_native_double()

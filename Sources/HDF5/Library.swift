@@ -1,5 +1,5 @@
-import CHDF5
-import CHDF5Shim
+import CBEiTHDF5
+import CBEiTHDF5Shim
 import Foundation
 
 /// libhdf5 itself: one caller at a time (not every build of it locks), errors thrown instead of printed.

@@ -1,7 +1,7 @@
 import Foundation
 
 /// What holds weights elsewhere, told by the first bytes of a file.
-public enum OtherFormat: Sendable {
+package enum OtherFormat: Sendable {
     case zip, pickle, safetensors
 
     var description: String {

@@ -1,4 +1,4 @@
-import CHDF5
+import CBEiTHDF5
 
 /// The part of a dataset that one read or write moves: everything, or a range along each axis.
 struct RowSelection {

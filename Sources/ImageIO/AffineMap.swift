@@ -1,15 +1,15 @@
 import Foundation
 
 /// Where a pixel of a new image comes from: (a·x + b·y + c, d·x + e·y + f), from pixel centres, in pixels.
-public struct AffineMap: Equatable, Sendable {
-    public var a, b, c, d, e, f: Double
+package struct AffineMap: Equatable, Sendable {
+    package var a, b, c, d, e, f: Double
 
-    public init(_ a: Double, _ b: Double, _ c: Double, _ d: Double, _ e: Double, _ f: Double) {
+    package init(_ a: Double, _ b: Double, _ c: Double, _ d: Double, _ e: Double, _ f: Double) {
         (self.a, self.b, self.c, self.d, self.e, self.f) = (a, b, c, d, e, f)
     }
 
     /// Counter-clockwise by `degrees` about the middle of an image, as Pillow's `Image.rotate`.
-    public static func rotation(degrees: Double, width: Int, height: Int) -> AffineMap {
+    package static func rotation(degrees: Double, width: Int, height: Int) -> AffineMap {
         let angle = -degrees * .pi / 180
         func rounded(_ value: Double) -> Double { (value * 1e15).rounded() / 1e15 }
         let (x, y) = (Double(width) / 2, Double(height) / 2)
@@ -26,7 +26,7 @@ extension RGBImage {
     ///
     /// Pillow's `Image.transform` with `AFFINE` and `BICUBIC` (`src/libImaging/Geometry.c`): Keys' cubic with a = −1 over
     /// 4 × 4 pixels, those of the border repeated, without a fraction in the end.
-    public func transformed(_ transform: AffineMap, fill: RGBColor) -> RGBImage {
+    package func transformed(_ transform: AffineMap, fill: RGBColor) -> RGBImage {
         let colors = [fill.red, fill.green, fill.blue]
         var result = self
         for y in 0..<height {

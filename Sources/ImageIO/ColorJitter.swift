@@ -3,10 +3,10 @@
 
 extension RGBImage {
     /// Blends with black.
-    public mutating func adjustBrightness(_ factor: Float) { blend(from: 0, factor) }
+    package mutating func adjustBrightness(_ factor: Float) { blend(from: 0, factor) }
 
     /// Blends with the image's mean luminance.
-    public mutating func adjustContrast(_ factor: Float) {
+    package mutating func adjustContrast(_ factor: Float) {
         guard !pixels.isEmpty else { return }
         var sum = 0
         for i in stride(from: 0, to: pixels.count, by: 3) {
@@ -16,7 +16,7 @@ extension RGBImage {
     }
 
     /// Blends with the image's luminance, pixel by pixel.
-    public mutating func adjustSaturation(_ factor: Float) {
+    package mutating func adjustSaturation(_ factor: Float) {
         pixels.withUnsafeMutableBufferPointer { pixels in
             for i in stride(from: 0, to: pixels.count, by: 3) {
                 let grey = luminance(pixels[i], pixels[i + 1], pixels[i + 2])

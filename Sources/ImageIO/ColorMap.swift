@@ -1,8 +1,8 @@
 /// Distinct colours for classes: PASCAL VOC's colour map, whose first colour is black.
-public enum ColorMap {
+package enum ColorMap {
     /// The first `count` colours. Source: `VOClabelcolormap.m` of the VOC development kit: the bits of the class index
     /// are dealt out in turn to red, green and blue, highest first.
-    public static func colors(_ count: Int) -> [RGBColor] {
+    package static func colors(_ count: Int) -> [RGBColor] {
         (0..<count).map { index in
             var color = RGBColor(0, 0, 0)
             for step in 0..<8 {
@@ -18,7 +18,7 @@ public enum ColorMap {
 
 extension IndexMask {
     /// The mask in its own colours: `palette`, the mask's, or ``ColorMap``'s where they do not reach.
-    public func colored(_ palette: [RGBColor]? = nil) -> RGBImage {
+    package func colored(_ palette: [RGBColor]? = nil) -> RGBImage {
         let table = colorTable(palette)
         let pixels = [UInt8](unsafeUninitializedCapacity: 3 * values.count) { pixels, count in
             for (i, value) in values.enumerated() {
@@ -41,7 +41,7 @@ extension RGBImage {
     /// The photo with `colors` laid over it: `(1 - opacity) · photo + opacity · colour`, rounded.
     ///
     /// - Precondition: both have the same size, and `opacity` is in 0...1.
-    public func overlaid(with colors: RGBImage, opacity: Double = 0.5) -> RGBImage {
+    package func overlaid(with colors: RGBImage, opacity: Double = 0.5) -> RGBImage {
         precondition(colors.width == width && colors.height == height, "the overlay has another size than the photo")
         precondition((0...1).contains(opacity), "opacity \(opacity) is not in 0...1")
         let weight = Int(opacity * 256 + 0.5)

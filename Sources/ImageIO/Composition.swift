@@ -3,7 +3,7 @@ extension RGBImage {
     /// divided by `share`, then cropped to the size (torchvision's `Resize` and `CenterCrop`).
     ///
     /// - Precondition: `share` is above 0 and at most 1.
-    public func centerCropped(height: Int, width: Int, share: Double, filter: ResizeFilter) -> RGBImage {
+    package func centerCropped(height: Int, width: Int, share: Double, filter: ResizeFilter) -> RGBImage {
         precondition(share > 0 && share <= 1, "a share of \(share)")
         let (wide, high) = (Int(Double(width) / share), Int(Double(height) / share))
         // The side that is the shorter one, measured by what is wanted, is met exactly.
@@ -17,7 +17,7 @@ extension RGBImage {
 
     /// The largest central part that has the shape `width` : `height`, resized to that size. Of a square size: the short
     /// side becomes the size, and the middle of the long one is kept.
-    public func central(height: Int, width: Int, filter: ResizeFilter) -> RGBImage {
+    package func central(height: Int, width: Int, filter: ResizeFilter) -> RGBImage {
         let (w, h) = (Double(self.width), Double(self.height))
         let scale = min(w / Double(width), h / Double(height))
         let (boxWidth, boxHeight) = (min(w, scale * Double(width)), min(h, scale * Double(height)))
@@ -29,7 +29,7 @@ extension RGBImage {
     /// Pictures of one size in rows of `columns`, with white lines of `gap` pixels between them.
     ///
     /// - Precondition: there is a picture, and all have its size.
-    public static func sheet(_ pictures: [RGBImage], columns: Int, gap: Int = 2) -> RGBImage {
+    package static func sheet(_ pictures: [RGBImage], columns: Int, gap: Int = 2) -> RGBImage {
         guard let first = pictures.first else { preconditionFailure("a sheet without pictures") }
         precondition(pictures.allSatisfy { $0.width == first.width && $0.height == first.height })
         let columns = min(columns, pictures.count), rows = (pictures.count + columns - 1) / columns

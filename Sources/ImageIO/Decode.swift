@@ -1,15 +1,15 @@
-import CImageShim
+import CBEiTImageShim
 
 /// What an image is, known without decoding its pixels.
-public struct ImageHeader: Sendable, Equatable {
-    public enum Format: Sendable { case png, jpeg }
+package struct ImageHeader: Sendable, Equatable {
+    package enum Format: Sendable { case png, jpeg }
     /// Pixels, after the image is turned upright.
-    public var width, height: Int
-    public var format: Format
+    package var width, height: Int
+    package var format: Format
 }
 
 /// The size and format of an image, from its first bytes. Throws ``FileError`` or ``ImageError``.
-public func imageHeader(_ path: String) throws -> ImageHeader {
+package func imageHeader(_ path: String) throws -> ImageHeader {
     let source = try openImage(path)
     let turned = Orientation(exif: source.exif).exchangesSides
     return ImageHeader(
@@ -25,7 +25,7 @@ public func imageHeader(_ path: String) throws -> ImageHeader {
 /// - Parameter shortSide: A size in pixels that suffices. A JPEG is then decoded at 1/2, 1/4 or 1/8 of its size where
 ///   its short side stays at least that long, several times faster; other images keep their size.
 /// - Throws: ``FileError`` or ``ImageError``.
-public func decodeImage(
+package func decodeImage(
     _ path: String, limits: ImageLimits = ImageLimits(), shrinkingTo shortSide: Int? = nil
 ) throws -> RGBImage {
     let source = try openImage(path)
@@ -36,18 +36,18 @@ public func decodeImage(
 }
 
 /// Reads an image strip by strip, for images larger than memory.
-public final class ImageRows {
+package final class ImageRows {
     /// Pixels of the rows delivered.
-    public let width, height: Int
+    package let width, height: Int
     /// Rows not yet read.
-    public private(set) var remaining: Int
+    package private(set) var remaining: Int
     private let source: any RowSource
 
     /// An image whose rows do not arrive one after another (an interlaced PNG, a progressive JPEG, an image that must be
     /// turned upright) is decoded as a whole, within `limits`.
     ///
     /// Throws ``FileError`` or ``ImageError``; ``ImageError/Reason/notInRows(_:)`` for such an image beyond the limits.
-    public convenience init(_ path: String, limits: ImageLimits = ImageLimits()) throws {
+    package convenience init(_ path: String, limits: ImageLimits = ImageLimits()) throws {
         let source = try openImage(path)
         let turned = Orientation(exif: source.exif) != .upright
         guard let obstacle = source.obstacle ?? (turned ? "its Exif data turn it; save it upright" : nil) else {
@@ -70,7 +70,7 @@ public final class ImageRows {
     /// The next `count` rows, `3 · width` bytes each, from top to bottom.
     ///
     /// - Precondition: so many remain.
-    public func read(_ count: Int) throws -> [UInt8] {
+    package func read(_ count: Int) throws -> [UInt8] {
         precondition((0...remaining).contains(count), "\(count) rows wanted, \(remaining) remain")
         remaining -= count
         return try [UInt8](unsafeUninitializedCapacity: 3 * width * count) { buffer, filled in
@@ -106,7 +106,7 @@ private final class DecodedRows: RowSource {
 ///
 /// - Throws: ``FileError`` or ``ImageError``; ``ImageError/Reason/notAMask(_:)`` for JPEGs and for PNGs with colours or
 ///   alpha.
-public func decodeMask(_ path: String, limits: ImageLimits = ImageLimits()) throws -> IndexMask {
+package func decodeMask(_ path: String, limits: ImageLimits = ImageLimits()) throws -> IndexMask {
     guard let source = try openImage(path) as? PNGReader else {
         throw ImageError(path: path, .notAMask("it is a JPEG, which does not keep exact values"))
     }

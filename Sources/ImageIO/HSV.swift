@@ -2,10 +2,10 @@
 // PhotoMetricDistortion calls.
 
 /// A colour as hue (0…179, two degrees each), saturation and value (0…255).
-public struct HSVColor: Equatable, Sendable {
-    public var hue, saturation, value: UInt8
+package struct HSVColor: Equatable, Sendable {
+    package var hue, saturation, value: UInt8
 
-    public init(hue: UInt8, saturation: UInt8, value: UInt8) {
+    package init(hue: UInt8, saturation: UInt8, value: UInt8) {
         (self.hue, self.saturation, self.value) = (hue, saturation, value)
     }
 
@@ -52,7 +52,7 @@ private let quotients: [(Int32, Int32)] =
 
 extension RGBImage {
     /// Each pixel as hue, saturation and value.
-    public var hsv: [HSVColor] {
+    package var hsv: [HSVColor] {
         var result: [HSVColor] = []
         result.reserveCapacity(width * height)
         quotients.withUnsafeBufferPointer { tables in
@@ -64,7 +64,7 @@ extension RGBImage {
     }
 
     /// Changes each pixel's hue, saturation and value.
-    public mutating func changeHSV(_ change: (inout HSVColor) -> Void) {
+    package mutating func changeHSV(_ change: (inout HSVColor) -> Void) {
         pixels.withUnsafeMutableBufferPointer { pixels in
             quotients.withUnsafeBufferPointer { tables in
                 for i in stride(from: 0, to: pixels.count, by: 3) {
@@ -78,7 +78,7 @@ extension RGBImage {
 
     /// Every channel of every pixel becomes what `table` has for it.
     /// - Precondition: the table has 256 values.
-    public mutating func map(_ table: [UInt8]) {
+    package mutating func map(_ table: [UInt8]) {
         precondition(table.count == 256, "a table of \(table.count) values")
         pixels.withUnsafeMutableBufferPointer { pixels in
             table.withUnsafeBufferPointer { table in

@@ -1,9 +1,9 @@
-import Files
+import BEiTFiles
 
 /// An image that cannot be used, named with the reason and a remedy. Trouble with the file itself (missing, unreadable,
 /// a full disk) is a ``FileError``.
-public struct ImageError: Error, Equatable, CustomStringConvertible {
-    public enum Reason: Equatable, Sendable {
+package struct ImageError: Error, Equatable, CustomStringConvertible {
+    package enum Reason: Equatable, Sendable {
         /// Neither a PNG nor a JPEG.
         case unknownFormat
         /// Damaged, or a variant of its format that cannot be decoded; the text says what is wrong.
@@ -15,14 +15,14 @@ public struct ImageError: Error, Equatable, CustomStringConvertible {
         /// Too large to be decoded as a whole, and its rows do not arrive one after another.
         case notInRows(String)
     }
-    public var path: String
-    public var reason: Reason
+    package var path: String
+    package var reason: Reason
 
-    public init(path: String, _ reason: Reason) {
+    package init(path: String, _ reason: Reason) {
         (self.path, self.reason) = (path, reason)
     }
 
-    public var description: String {
+    package var description: String {
         switch reason {
         case .unknownFormat: "\(path): it is neither a PNG nor a JPEG; convert it to one of them"
         case .undecodable(let why): "\(path): cannot decode: \(why); replace the file or leave it out"
@@ -37,11 +37,11 @@ public struct ImageError: Error, Equatable, CustomStringConvertible {
 }
 
 /// What may be decoded at once. Checked against the header, before memory is reserved.
-public struct ImageLimits: Sendable {
+package struct ImageLimits: Sendable {
     /// Width times height. The default, Pillow's own, takes 512 MiB as RGB.
-    public var maximumPixels = 178_956_970
+    package var maximumPixels = 178_956_970
 
-    public init(maximumPixels: Int = 178_956_970) { self.maximumPixels = maximumPixels }
+    package init(maximumPixels: Int = 178_956_970) { self.maximumPixels = maximumPixels }
 
     func check(width: Int, height: Int, path: String) throws(ImageError) {
         guard !allow(width: width, height: height) else { return }

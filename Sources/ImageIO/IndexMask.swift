@@ -1,13 +1,13 @@
 /// A class index per pixel.
-public struct IndexMask: Sendable, Equatable {
-    public let width, height: Int
+package struct IndexMask: Sendable, Equatable {
+    package let width, height: Int
     /// Rows from top to bottom: `width · height` indices.
-    public var values: [UInt16]
+    package var values: [UInt16]
     /// The colour of each index, where the mask has a palette. Indices beyond it (255 for "ignore") are allowed.
-    public var palette: [RGBColor]?
+    package var palette: [RGBColor]?
 
     /// - Precondition: there are `width · height` values.
-    public init(width: Int, height: Int, values: [UInt16], palette: [RGBColor]? = nil) {
+    package init(width: Int, height: Int, values: [UInt16], palette: [RGBColor]? = nil) {
         precondition(values.count == width * height, "\(values.count) values for \(width) × \(height) pixels")
         (self.width, self.height, self.values, self.palette) = (width, height, values, palette)
     }
@@ -15,7 +15,7 @@ public struct IndexMask: Sendable, Equatable {
     /// The part of `width` × `height` pixels whose top left corner is at (`x`, `y`).
     ///
     /// - Precondition: it lies inside the mask.
-    public func cropped(x: Int, y: Int, width: Int, height: Int) -> IndexMask {
+    package func cropped(x: Int, y: Int, width: Int, height: Int) -> IndexMask {
         precondition(x >= 0 && y >= 0 && x + width <= self.width && y + height <= self.height, "crop outside the mask")
         var part: [UInt16] = []
         part.reserveCapacity(width * height)
@@ -24,7 +24,7 @@ public struct IndexMask: Sendable, Equatable {
     }
 
     /// The mirror image, left and right exchanged.
-    public func flippedHorizontally() -> IndexMask {
+    package func flippedHorizontally() -> IndexMask {
         var mirrored = self
         mirrored.values.withUnsafeMutableBufferPointer { values in
             for row in 0..<height { values[row * width..<(row + 1) * width].reverse() }

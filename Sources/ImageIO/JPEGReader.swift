@@ -1,4 +1,4 @@
-import CImageShim
+import CBEiTImageShim
 
 /// Decodes a JPEG through libjpeg. Damaged or missing data is an error, where libjpeg itself would fill in grey.
 final class JPEGReader: RowSource {

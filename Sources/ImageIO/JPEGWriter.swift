@@ -1,11 +1,11 @@
-import CImageShim
-import Files
+import CBEiTImageShim
+import BEiTFiles
 
 /// `image` as the bytes of a JPEG file. Colours are not subsampled, so that the edges of masks stay sharp.
 ///
 /// - Parameter quality: 1 (smallest) to 100.
 /// - Throws: ``FileError`` where libjpeg refuses: a side of more than 65,500 pixels, or no memory.
-public func encodeJPEG(_ image: RGBImage, quality: Int = 85) throws -> [UInt8] {
+package func encodeJPEG(_ image: RGBImage, quality: Int = 85) throws -> [UInt8] {
     precondition((1...100).contains(quality), "quality \(quality) is not in 1...100")
     return try writtenBytes("JPEG") { stream in
         var message = [CChar](repeating: 0, count: Int(beitseg_message_size))

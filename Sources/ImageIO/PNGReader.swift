@@ -1,4 +1,4 @@
-import CImageShim
+import CBEiTImageShim
 
 /// Decodes a PNG through libpng.
 final class PNGReader: RowSource {

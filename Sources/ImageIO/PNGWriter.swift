@@ -1,9 +1,9 @@
-import CImageShim
-import Files
+import CBEiTImageShim
+import BEiTFiles
 import Foundation
 
 /// What a PNG's pixels are.
-public enum PNGKind: Sendable, Equatable {
+package enum PNGKind: Sendable, Equatable {
     case rgb
     case grey8
     case grey16
@@ -20,7 +20,7 @@ public enum PNGKind: Sendable, Equatable {
 }
 
 /// Writes a PNG strip by strip; the file appears under its name at ``finish()``, whole or not at all.
-public final class PNGWriter {
+package final class PNGWriter {
     private let file: AtomicFile
     private let encoder: PNGEncoder
     private let stream: UnsafeMutablePointer<FILE>
@@ -28,7 +28,7 @@ public final class PNGWriter {
 
     /// - Parameter compression: 0 (none) to 9 (smallest); 1 is several times faster than zlib's default, 6.
     /// - Throws: ``FileError``.
-    public init(_ path: String, width: Int, height: Int, kind: PNGKind, compression: Int = 1) throws {
+    package init(_ path: String, width: Int, height: Int, kind: PNGKind, compression: Int = 1) throws {
         file = try AtomicFile(path)
         guard let stream = fopen(file.temporaryPath, "wxb") else { throw FileError.system(path, doing: "create") }
         self.stream = stream
@@ -44,10 +44,10 @@ public final class PNGWriter {
     deinit { if isOpen { fclose(stream) } }
 
     /// Appends whole rows: a byte a sample, native-endian `UInt16` for ``PNGKind/grey16``.
-    public func write(rows: UnsafeRawBufferPointer) throws { try encoder.write(rows) }
+    package func write(rows: UnsafeRawBufferPointer) throws { try encoder.write(rows) }
 
     /// Completes the file. All rows must have been written. Throws ``FileError``.
-    public func finish() throws {
+    package func finish() throws {
         try encoder.end()
         isOpen = false
         guard fclose(stream) == 0 else { throw FileError.system(file.path, doing: "write") }
@@ -56,7 +56,7 @@ public final class PNGWriter {
 }
 
 /// Writes `image` as an RGB PNG. Throws ``FileError``.
-public func writePNG(_ image: RGBImage, to path: String, compression: Int = 1) throws {
+package func writePNG(_ image: RGBImage, to path: String, compression: Int = 1) throws {
     try image.pixels.withUnsafeBytes { rows in
         try writePNG(rows, width: image.width, height: image.height, kind: .rgb, to: path, compression: compression)
     }
@@ -65,7 +65,7 @@ public func writePNG(_ image: RGBImage, to path: String, compression: Int = 1) t
 /// Writes `mask` so that ``decodeMask(_:limits:)`` gives back its values. Up to 256 classes: as a palette PNG where it
 /// has a palette (completed by ``ColorMap`` for indices beyond it), else as 8-bit grey. More classes: as 16-bit grey.
 /// Throws ``FileError``.
-public func writePNG(_ mask: IndexMask, to path: String, compression: Int = 1) throws {
+package func writePNG(_ mask: IndexMask, to path: String, compression: Int = 1) throws {
     let classes = max(Int(mask.values.max() ?? 0) + 1, mask.palette?.count ?? 0)
     if classes > 256 {
         return try mask.values.withUnsafeBytes { rows in
@@ -80,14 +80,14 @@ public func writePNG(_ mask: IndexMask, to path: String, compression: Int = 1) t
 }
 
 /// Writes rows of 8-bit grey. Throws ``FileError``.
-public func writePNG(grey: [UInt8], width: Int, height: Int, to path: String, compression: Int = 1) throws {
+package func writePNG(grey: [UInt8], width: Int, height: Int, to path: String, compression: Int = 1) throws {
     try grey.withUnsafeBytes { rows in
         try writePNG(rows, width: width, height: height, kind: .grey8, to: path, compression: compression)
     }
 }
 
 /// `image` as the bytes of an RGB PNG file.
-public func encodePNG(_ image: RGBImage, compression: Int = 6) throws -> [UInt8] {
+package func encodePNG(_ image: RGBImage, compression: Int = 6) throws -> [UInt8] {
     try writtenBytes("PNG") { stream in
         let encoder = try PNGEncoder(
             stream, name: "PNG", width: image.width, height: image.height, kind: .rgb, compression: compression)

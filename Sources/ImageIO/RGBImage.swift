@@ -1,29 +1,29 @@
-import CImageShim
+import CBEiTImageShim
 
 /// A picture of 8-bit RGB pixels.
-public struct RGBImage: Sendable, Equatable, CustomStringConvertible {
-    public let width, height: Int
+package struct RGBImage: Sendable, Equatable, CustomStringConvertible {
+    package let width, height: Int
     /// Rows from top to bottom, `R G B` per pixel: `3 · width · height` bytes.
-    public var pixels: [UInt8]
+    package var pixels: [UInt8]
 
     /// - Precondition: `pixels` has `3 · width · height` bytes.
-    public init(width: Int, height: Int, pixels: [UInt8]) {
+    package init(width: Int, height: Int, pixels: [UInt8]) {
         precondition(pixels.count == 3 * width * height, "\(pixels.count) bytes for \(width) × \(height) RGB pixels")
         (self.width, self.height, self.pixels) = (width, height, pixels)
     }
 
-    public var description: String { "RGB image of \(width) × \(height) pixels" }
+    package var description: String { "RGB image of \(width) × \(height) pixels" }
 
     /// The part of `width` × `height` pixels whose top left corner is at (`x`, `y`).
     ///
     /// - Precondition: it lies inside the image.
-    public func cropped(x: Int, y: Int, width: Int, height: Int) -> RGBImage {
+    package func cropped(x: Int, y: Int, width: Int, height: Int) -> RGBImage {
         precondition(x >= 0 && y >= 0 && x + width <= self.width && y + height <= self.height, "crop outside the image")
         return gathered(from: y * self.width + x, stepX: 1, stepY: self.width, width: width, height: height)
     }
 
     /// The mirror image, left and right exchanged.
-    public func flippedHorizontally() -> RGBImage {
+    package func flippedHorizontally() -> RGBImage {
         gathered(from: width - 1, stepX: -1, stepY: width, width: width, height: height)
     }
 
@@ -42,10 +42,10 @@ public struct RGBImage: Sendable, Equatable, CustomStringConvertible {
 }
 
 /// An opaque colour.
-public struct RGBColor: Sendable, Hashable {
-    public var red, green, blue: UInt8
+package struct RGBColor: Sendable, Hashable {
+    package var red, green, blue: UInt8
 
-    public init(_ red: UInt8, _ green: UInt8, _ blue: UInt8) {
+    package init(_ red: UInt8, _ green: UInt8, _ blue: UInt8) {
         (self.red, self.green, self.blue) = (red, green, blue)
     }
 }

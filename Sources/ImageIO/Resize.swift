@@ -1,16 +1,16 @@
-import CImageShim
+import CBEiTImageShim
 import Foundation
 
 /// How a resized pixel is made of its neighbours.
-public enum ResizeFilter: String, Sendable, CaseIterable {
+package enum ResizeFilter: String, Sendable, CaseIterable {
     case nearest, bilinear, bicubic, lanczos
 }
 
 /// A part of an image, in pixels and fractions of them, from the top left corner.
-public struct Rectangle: Sendable, Equatable {
-    public var x, y, width, height: Double
+package struct Rectangle: Sendable, Equatable {
+    package var x, y, width, height: Double
 
-    public init(x: Double, y: Double, width: Double, height: Double) {
+    package init(x: Double, y: Double, width: Double, height: Double) {
         (self.x, self.y, self.width, self.height) = (x, y, width, height)
     }
 }
@@ -23,7 +23,7 @@ extension RGBImage {
     /// where the vertical one does now, those versions differ by a level or, at hard edges, by more.
     ///
     /// - Precondition: `width` and `height` are positive, and `box` is a non-empty part of the image.
-    public func resized(width: Int, height: Int, filter: ResizeFilter, box: Rectangle? = nil) -> RGBImage {
+    package func resized(width: Int, height: Int, filter: ResizeFilter, box: Rectangle? = nil) -> RGBImage {
         let (columns, rows) = spans(box, in: (self.width, self.height), to: (width, height))
         guard let kernel = Kernel(filter) else { return pickingNearest(columns, rows) }
         let across = Taps(columns, kernel)
@@ -98,7 +98,7 @@ extension RGBImage {
 extension IndexMask {
     /// The mask, or the part `box` of it, at another size, each pixel the nearest old one: where
     /// ``RGBImage/resized(width:height:filter:box:)`` with ``ResizeFilter/nearest`` takes it.
-    public func resized(width: Int, height: Int, box: Rectangle? = nil) -> IndexMask {
+    package func resized(width: Int, height: Int, box: Rectangle? = nil) -> IndexMask {
         let (columns, rows) = spans(box, in: (self.width, self.height), to: (width, height))
         let (xs, ys) = (columns.nearest(), rows.nearest())
         let result = [UInt16](unsafeUninitializedCapacity: width * height) { result, count in

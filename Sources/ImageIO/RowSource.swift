@@ -1,5 +1,5 @@
-import CImageShim
-import Files
+import CBEiTImageShim
+import BEiTFiles
 import Foundation
 
 /// A decoder that delivers rows from top to bottom.

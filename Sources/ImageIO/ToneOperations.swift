@@ -3,7 +3,7 @@
 
 extension RGBImage {
     /// Stretches each channel until it reaches from 0 to 255.
-    public mutating func autoContrast() {
+    package mutating func autoContrast() {
         mapChannels { counts in
             guard let low = counts.firstIndex(where: { $0 > 0 }), let high = counts.lastIndex(where: { $0 > 0 }),
                 low < high
@@ -15,7 +15,7 @@ extension RGBImage {
     }
 
     /// Makes the values of each channel equally frequent.
-    public mutating func equalize() {
+    package mutating func equalize() {
         mapChannels { counts in
             guard let last = counts.last(where: { $0 > 0 }) else { return nil }
             let step = (counts.reduce(0, +) - last) / 255
@@ -29,23 +29,23 @@ extension RGBImage {
     }
 
     /// The negative.
-    public mutating func invert() { map { 255 - $0 } }
+    package mutating func invert() { map { 255 - $0 } }
 
     /// Keeps the highest `bits` (0 to 8) of each value.
-    public mutating func posterize(bits: Int) {
+    package mutating func posterize(bits: Int) {
         precondition(0...8 ~= bits, "\(bits) bits")
         let mask = UInt8(truncatingIfNeeded: 0xFF << (8 - bits))
         map { $0 & mask }
     }
 
     /// Turns values from `threshold` (0 to 256) on into their negative.
-    public mutating func solarize(threshold: Int) { map { Int($0) < threshold ? $0 : 255 - $0 } }
+    package mutating func solarize(threshold: Int) { map { Int($0) < threshold ? $0 : 255 - $0 } }
 
     /// Adds `amount` to the values below 128 (timm's `solarize_add`).
-    public mutating func solarize(adding amount: Int) { map { $0 < 128 ? UInt8(min(255, Int($0) + amount)) : $0 } }
+    package mutating func solarize(adding amount: Int) { map { $0 < 128 ? UInt8(min(255, Int($0) + amount)) : $0 } }
 
     /// Blends with the image smoothed: a factor of 1 changes nothing, 0 smooths, more than 1 sharpens.
-    public mutating func adjustSharpness(_ factor: Float) {
+    package mutating func adjustSharpness(_ factor: Float) {
         let smooth = smoothed()
         for i in pixels.indices { pixels[i] = blended(from: smooth.pixels[i], to: pixels[i], factor) }
     }

@@ -1,19 +1,19 @@
-import Ops
-import TensorCore
+import BEiTOps
+import BEiTTensorCore
 
 /// A convolution on channels-last maps `[B, H, W, C]`.
-public final class Conv2d: Module {
+package final class Conv2d: Module {
     /// `[out, in, k, k]`
-    public let weight: Parameter
+    package let weight: Parameter
     /// `[out]`
-    public let bias: Parameter
-    public let stride, padding: Int
+    package let bias: Parameter
+    package let stride, padding: Int
     private let names: (weight: String, bias: String)
 
     /// - Parameters:
     ///   - weight: the first values; uniform by default, as PyTorch does.
     ///   - names: in the file (DALL-E's dVAE has `w` and `b`).
-    public init(
+    package init(
         _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1, padding: Int = 0, weight: Tensor? = nil,
         bias: Tensor? = nil, names: (weight: String, bias: String) = ("weight", "bias"), _ initializer: Initializer
     ) {
@@ -23,57 +23,57 @@ public final class Conv2d: Module {
         (self.stride, self.padding, self.names) = (stride, padding, names)
     }
 
-    public var members: [Member] { [.parameter(names.weight, weight), .parameter(names.bias, bias)] }
+    package var members: [Member] { [.parameter(names.weight, weight), .parameter(names.bias, bias)] }
 
-    public func freeze() {
+    package func freeze() {
         weight.freezeConvolution()
         bias.freeze()
     }
 
-    public func callAsFunction(_ x: Variable, _ tape: Tape) -> Variable {
+    package func callAsFunction(_ x: Variable, _ tape: Tape) -> Variable {
         tape.conv2d(x, weight: weight, bias: bias, stride: stride, padding: padding)
     }
 }
 
 /// A transposed convolution without bias on channels-last maps `[B, H, W, C]`.
-public final class ConvTranspose2d: Module {
+package final class ConvTranspose2d: Module {
     /// `[in, out, k, k]`
-    public let weight: Parameter
-    public let stride, padding: Int
+    package let weight: Parameter
+    package let stride, padding: Int
 
-    public init(
+    package init(
         _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int, padding: Int, _ initializer: Initializer
     ) {
         weight = Parameter(initializer.uniform([inputs, outputs, kernel, kernel], fanIn: outputs * kernel * kernel))
         (self.stride, self.padding) = (stride, padding)
     }
 
-    public var members: [Member] { [.parameter("weight", weight)] }
+    package var members: [Member] { [.parameter("weight", weight)] }
 
-    public func freeze() { weight.freezeTransposedConvolution(stride: stride) }
+    package func freeze() { weight.freezeTransposedConvolution(stride: stride) }
 
-    public func callAsFunction(_ x: Variable, _ tape: Tape) -> Variable {
+    package func callAsFunction(_ x: Variable, _ tape: Tape) -> Variable {
         tape.convTranspose2d(x, weight: weight, bias: nil, stride: stride, padding: padding)
     }
 }
 
 /// Group norm on channels-last maps, eps 1e-5, optionally followed by GELU in the same pass.
-public final class GroupNorm: Module {
+package final class GroupNorm: Module {
     /// `[C]`
-    public let weight, bias: Parameter
-    public let groups: Int
+    package let weight, bias: Parameter
+    package let groups: Int
 
-    public init(_ channels: Int, groups: Int, _ initializer: Initializer) {
+    package init(_ channels: Int, groups: Int, _ initializer: Initializer) {
         precondition(groups > 0 && channels % groups == 0, "\(channels) channels in \(groups) groups")
         weight = Parameter(initializer.ones([channels]), decays: false)
         bias = Parameter(initializer.zeros([channels]), decays: false)
         self.groups = groups
     }
 
-    public var members: [Member] { [.parameter("weight", weight), .parameter("bias", bias)] }
+    package var members: [Member] { [.parameter("weight", weight), .parameter("bias", bias)] }
 
     /// The caller needs x no more.
-    public func callAsFunction(_ x: Variable, gelu: Bool, _ tape: Tape) -> Variable {
+    package func callAsFunction(_ x: Variable, gelu: Bool, _ tape: Tape) -> Variable {
         tape.groupNorm(x, groups: groups, weight: weight, bias: bias, eps: 1e-5, gelu: gelu, consumesInput: true)
     }
 }

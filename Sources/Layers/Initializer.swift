@@ -1,49 +1,49 @@
-import Ops
-import TensorCore
+import BEiTOps
+import BEiTTensorCore
 
 /// Makes the first values of parameters, or, for a model that is about to be loaded, leaves them unset.
-public final class Initializer {
+package final class Initializer {
     /// How the authors truncate and what they set themselves (reference: `modeling_pretrain.py`,
     /// `modeling_finetune.py`).
-    public enum Style: Sendable {
+    package enum Style: Sendable {
         /// Truncated normals cut at one standard deviation, also for the patch projection.
         case pretraining
         /// Truncated normals cut at ±2 (practically never); convolutions keep the uniform default.
         case finetuning
     }
 
-    public let style: Style
+    package let style: Style
     private let seed: UInt64?
     private var drawn: UInt64 = 0
 
-    public init(seed: UInt64, style: Style) { (self.seed, self.style) = (seed, style) }
+    package init(seed: UInt64, style: Style) { (self.seed, self.style) = (seed, style) }
 
     private init() { (seed, style) = (nil, .finetuning) }
 
     /// Values come from a file: nothing is drawn, and memory is not touched.
-    public static var unset: Initializer { Initializer() }
+    package static var unset: Initializer { Initializer() }
 
-    public func zeros(_ shape: [Int]) -> Tensor { constant(0, shape) }
-    public func ones(_ shape: [Int]) -> Tensor { constant(1, shape) }
+    package func zeros(_ shape: [Int]) -> Tensor { constant(0, shape) }
+    package func ones(_ shape: [Int]) -> Tensor { constant(1, shape) }
 
-    public func constant(_ value: Float, _ shape: [Int]) -> Tensor {
+    package func constant(_ value: Float, _ shape: [Int]) -> Tensor {
         seed == nil ? Tensor(uninitialized: shape) : Tensor(repeating: value, shape)
     }
 
     /// Normal of deviation 0.02, truncated as the style says; times `scale`.
-    public func truncatedNormal(_ shape: [Int], scale: Float = 1) -> Tensor {
+    package func truncatedNormal(_ shape: [Int], scale: Float = 1) -> Tensor {
         normal(shape, deviation: scale * 0.02, limit: scale * (style == .pretraining ? 0.02 : 2))
     }
 
     /// Normal of the given deviation, cut at ±`limit`.
-    public func normal(_ shape: [Int], deviation: Float, limit: Float = .infinity) -> Tensor {
+    package func normal(_ shape: [Int], deviation: Float, limit: Float = .infinity) -> Tensor {
         fill(shape) {
             Noise.fillNormal($2, count: $3, seed: $0, stream: $1, deviation: deviation, limit: limit)
         }
     }
 
     /// Uniform within ±1/√fanIn: the default of PyTorch's convolutions (Kaiming uniform, a = √5).
-    public func uniform(_ shape: [Int], fanIn: Int) -> Tensor {
+    package func uniform(_ shape: [Int], fanIn: Int) -> Tensor {
         let bound = 1 / Float(max(1, fanIn)).squareRoot()
         return fill(shape) { seed, stream, values, count in
             Noise.fillUniform(values, count: count, seed: seed, stream: stream)

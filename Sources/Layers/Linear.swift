@@ -1,53 +1,54 @@
-import Ops
-import TensorCore
+import BEiTOps
+import BEiTTensorCore
 
 /// y = x·Wᵀ + b.
-public final class Linear: Module {
+package final class Linear: Module {
     /// `[outputs, inputs]`, or a kernel `[outputs, ...]` of as many elements.
-    public let weight: Parameter
+    package let weight: Parameter
     /// `[outputs]`
-    public let bias: Parameter
+    package let bias: Parameter
 
     /// - Parameter scale: multiplies the first weights.
-    public convenience init(_ inputs: Int, _ outputs: Int, scale: Float = 1, _ initializer: Initializer) {
+    package convenience init(_ inputs: Int, _ outputs: Int, scale: Float = 1, _ initializer: Initializer) {
         self.init(
             weight: initializer.truncatedNormal([outputs, inputs], scale: scale), bias: initializer.zeros([outputs]))
     }
 
     /// - Parameter weight: `[outputs, ...]`; the axes behind the first are the inputs.
-    public init(weight: Tensor, bias: Tensor) {
+    package init(weight: Tensor, bias: Tensor) {
         self.weight = Parameter(weight)
         self.bias = Parameter(bias, decays: false)
     }
 
-    public var members: [Member] { [.parameter("weight", weight), .parameter("bias", bias)] }
+    package var members: [Member] { [.parameter("weight", weight), .parameter("bias", bias)] }
 
-    public func freeze() {
+    package func freeze() {
         weight.freezePacked()
         bias.freeze()
     }
 
     /// x `[..., inputs]` → `[..., outputs]`.
-    public func callAsFunction(_ x: Variable, _ tape: Tape, _ epilogue: LinearEpilogue = LinearEpilogue()) -> Variable {
+    package func callAsFunction(_ x: Variable, _ tape: Tape, _ epilogue: LinearEpilogue = LinearEpilogue()) -> Variable
+    {
         tape.linear(x, weight: weight, bias: bias, epilogue: epilogue)
     }
 }
 
 /// Layer norm over the last axis.
-public final class LayerNorm: Module {
+package final class LayerNorm: Module {
     /// `[D]`
-    public let weight, bias: Parameter
-    public let eps: Float
+    package let weight, bias: Parameter
+    package let eps: Float
 
-    public init(_ width: Int, eps: Float, _ initializer: Initializer) {
+    package init(_ width: Int, eps: Float, _ initializer: Initializer) {
         weight = Parameter(initializer.ones([width]), decays: false)
         bias = Parameter(initializer.zeros([width]), decays: false)
         self.eps = eps
     }
 
-    public var members: [Member] { [.parameter("weight", weight), .parameter("bias", bias)] }
+    package var members: [Member] { [.parameter("weight", weight), .parameter("bias", bias)] }
 
-    public func callAsFunction(_ x: Variable, _ tape: Tape) -> Variable {
+    package func callAsFunction(_ x: Variable, _ tape: Tape) -> Variable {
         tape.layerNorm(x, weight: weight, bias: bias, eps: eps)
     }
 }

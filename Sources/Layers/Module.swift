@@ -1,8 +1,8 @@
-import Ops
-import TensorCore
+import BEiTOps
+import BEiTTensorCore
 
 /// A part of a model: its parameters and the parts that it is made of.
-public protocol Module: AnyObject {
+package protocol Module: AnyObject {
     /// In the order of the file; the names are those of the file format.
     var members: [Member] { get }
 
@@ -11,7 +11,7 @@ public protocol Module: AnyObject {
 }
 
 /// A named member of a module.
-public enum Member {
+package enum Member {
     case parameter(String, Parameter)
     /// Learned by no gradient, but part of the file: running statistics.
     case buffer(String, Tensor)
@@ -19,22 +19,22 @@ public enum Member {
     case module(String, any Module, layer: Int? = nil)
 
     /// Numbered modules, `name/0`, `name/1`, …
-    public static func list(_ name: String, _ modules: [any Module], layer: (Int) -> Int? = { _ in nil }) -> [Member] {
+    package static func list(_ name: String, _ modules: [any Module], layer: (Int) -> Int? = { _ in nil }) -> [Member] {
         modules.enumerated().map { .module("\(name)/\($0)", $1, layer: layer($0)) }
     }
 }
 
 /// A parameter with its place in the model.
-public struct NamedParameter {
+package struct NamedParameter {
     /// The name in a checkpoint below `/model/`, such as `backbone/blocks/0/attn/qkv/weight`.
-    public let path: String
-    public let parameter: Parameter
+    package let path: String
+    package let parameter: Parameter
     /// 0 for the embeddings, i + 1 for block i; nil for everything behind the last block.
-    public let layer: Int?
+    package let layer: Int?
 }
 
 extension Module {
-    public func freeze() {
+    package func freeze() {
         for member in members {
             switch member {
             case .parameter(_, let parameter): parameter.freeze()
@@ -45,12 +45,12 @@ extension Module {
     }
 
     /// Every parameter, in file order.
-    public var parameters: [NamedParameter] { collectParameters("", nil) }
+    package var parameters: [NamedParameter] { collectParameters("", nil) }
 
     /// Every buffer with its path, in file order.
-    public var buffers: [(path: String, tensor: Tensor)] { collectBuffers("") }
+    package var buffers: [(path: String, tensor: Tensor)] { collectBuffers("") }
 
-    public var parameterCount: Int { parameters.reduce(0) { $0 + $1.parameter.fullShape.elementCount } }
+    package var parameterCount: Int { parameters.reduce(0) { $0 + $1.parameter.fullShape.elementCount } }
 
     private func collectParameters(_ prefix: String, _ layer: Int?) -> [NamedParameter] {
         members.flatMap { member -> [NamedParameter] in

@@ -1,10 +1,10 @@
-import Layers
-import Ops
-import TensorCore
+import BEiTLayers
+import BEiTOps
+import BEiTTensorCore
 
 /// The BEiT vision transformer (Bao et al., arXiv:2106.08254 §2.1–2.2; the authors' `beit/modeling_finetune.py`).
-public final class Backbone: Module {
-    public let configuration: BackboneConfiguration
+package final class Backbone: Module {
+    package let configuration: BackboneConfiguration
     /// `[1, 1, D]`
     let clsToken: Parameter
     /// `[1, 1, D]`, in models of masked image modeling.
@@ -18,10 +18,10 @@ public final class Backbone: Module {
     let blocks: [Block]
     let norm: LayerNorm?
     /// Gradient checkpointing: keep only the blocks' inputs while training, and compute the rest twice.
-    public var checkpointsBlocks = false
+    package var checkpointsBlocks = false
 
     /// - Precondition: the configuration has no problem.
-    public init(_ configuration: BackboneConfiguration, masked: Bool, _ initializer: Initializer) {
+    package init(_ configuration: BackboneConfiguration, masked: Bool, _ initializer: Initializer) {
         self.configuration = configuration
         let width = configuration.width
         let token = { Parameter(initializer.truncatedNormal([1, 1, width]), decays: $0) }
@@ -39,7 +39,7 @@ public final class Backbone: Module {
         norm = configuration.finalNorm ? LayerNorm(width, eps: configuration.normEps, initializer) : nil
     }
 
-    public var members: [Member] {
+    package var members: [Member] {
         let embeddings: [(String, Parameter?)] = [
             ("cls_token", clsToken), ("mask_token", maskToken), ("pos_embed", positions),
         ]
@@ -54,7 +54,7 @@ public final class Backbone: Module {
     ///   - mask: B·N flags, true where the mask token replaces the patch.
     ///   - trace: receives the tokens `[B, N + 1, D]` after the embedding (0) and after each block i (i + 1).
     /// - Returns: the tokens after the last block and the final norm, `[B, N + 1, D]`, cls token first.
-    public func callAsFunction(
+    package func callAsFunction(
         _ pixels: Variable, mask: [Bool]? = nil, _ tape: Tape, trace: ((Int, Variable) -> Void)? = nil
     ) -> Variable {
         precondition(

@@ -1,8 +1,8 @@
 import Foundation
 
 /// The shape of a BEiT backbone; the JSON of a checkpoint's `config.backbone`.
-public struct BackboneConfiguration: Codable, Equatable, Sendable {
-    public enum Position: String, Codable, CaseIterable, Sendable {
+package struct BackboneConfiguration: Codable, Equatable, Sendable {
+    package enum Position: String, Codable, CaseIterable, Sendable {
         /// A learned vector per token, cls included.
         case absolute
         /// A table of relative position biases in each block.
@@ -13,26 +13,26 @@ public struct BackboneConfiguration: Codable, Equatable, Sendable {
     }
 
     /// D, the width of a token.
-    public var width = 768
+    package var width = 768
     /// L, the number of blocks.
-    public var depth = 12
-    public var heads = 12
+    package var depth = 12
+    package var heads = 12
     /// Width of the MLP's hidden layer ÷ D.
-    public var mlpRatio = 4.0
+    package var mlpRatio = 4.0
     /// P, the side of a patch in pixels.
-    public var patchSize = 16
+    package var patchSize = 16
     /// Height and width in pixels; multiples of the patch size.
-    public var imageSize = [224, 224]
-    public var position = Position.relative
+    package var imageSize = [224, 224]
+    package var position = Position.relative
     /// First value of γ; 0 for a model without layer scale.
-    public var layerScale: Float = 0.1
+    package var layerScale: Float = 0.1
     /// Stochastic depth of the last block; linear from 0 at the first.
-    public var dropPath: Float = 0.1
+    package var dropPath: Float = 0.1
     /// A layer norm after the last block.
-    public var finalNorm = true
-    public var normEps: Float = 1e-6
+    package var finalNorm = true
+    package var normEps: Float = 1e-6
 
-    public init() {}
+    package init() {}
 
     enum CodingKeys: String, CodingKey {
         case width, depth, heads
@@ -46,7 +46,7 @@ public struct BackboneConfiguration: Codable, Equatable, Sendable {
         case normEps = "norm_eps"
     }
 
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         func value<T: Decodable>(_ key: CodingKeys, _ standard: T) throws -> T {
             try values.decodeIfPresent(T.self, forKey: key) ?? standard
@@ -64,21 +64,21 @@ public struct BackboneConfiguration: Codable, Equatable, Sendable {
         normEps = try value(.normEps, 1e-6)
     }
 
-    public var gridHeight: Int { imageSize[0] / patchSize }
-    public var gridWidth: Int { imageSize[1] / patchSize }
+    package var gridHeight: Int { imageSize[0] / patchSize }
+    package var gridWidth: Int { imageSize[1] / patchSize }
     /// N, the number of patches.
-    public var patchCount: Int { gridHeight * gridWidth }
-    public var hiddenWidth: Int { Int((Double(width) * mlpRatio).rounded()) }
+    package var patchCount: Int { gridHeight * gridWidth }
+    package var hiddenWidth: Int { Int((Double(width) * mlpRatio).rounded()) }
     /// Rows of a relative position bias table.
-    public var tableRows: Int { (2 * gridHeight - 1) * (2 * gridWidth - 1) + 3 }
+    package var tableRows: Int { (2 * gridHeight - 1) * (2 * gridWidth - 1) + 3 }
 
     /// The rate of stochastic depth of each block, rising evenly from 0 to ``dropPath``.
-    public var dropPathRates: [Float] {
+    package var dropPathRates: [Float] {
         (0..<depth).map { dropPath * Float($0) / Float(max(1, depth - 1)) }
     }
 
     /// What makes the configuration impossible, in one sentence; nil if nothing does.
-    public var problem: String? {
+    package var problem: String? {
         let sizes = [("width", width), ("depth", depth), ("heads", heads), ("patch_size", patchSize)]
         for (name, value) in sizes where value < 1 || value > 1 << 16 { return "backbone.\(name) is \(value)" }
         if width % heads != 0 { return "backbone.width \(width) cannot be divided among \(heads) heads" }
@@ -97,12 +97,12 @@ public struct BackboneConfiguration: Codable, Equatable, Sendable {
 }
 
 /// The named sizes (`--preset`).
-public enum Preset: String, CaseIterable, Sendable {
+package enum Preset: String, CaseIterable, Sendable {
     case tiny, small, base, large, huge
     case billion1 = "1b"
     case billion2 = "2b"
 
-    public var backbone: BackboneConfiguration {
+    package var backbone: BackboneConfiguration {
         var result = BackboneConfiguration()
         func set(_ width: Int, _ depth: Int, _ heads: Int, hidden: Int, patch: Int, layerScale: Float) {
             (result.width, result.depth, result.heads, result.patchSize) = (width, depth, heads, patch)

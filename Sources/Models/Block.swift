@@ -1,9 +1,9 @@
-import Layers
-import Ops
-import TensorCore
+import BEiTLayers
+import BEiTOps
+import BEiTTensorCore
 
 /// Multi-head self-attention with q and v biases, none for k, and an optional table of relative positions.
-public final class Attention: Module {
+package final class Attention: Module {
     /// `qkv`: `[3·D, D]`, rows in the order q, k, v; `q_bias`, `v_bias`: `[D]`.
     let qkv, qBias, vBias: Parameter
     let proj: Linear
@@ -23,13 +23,13 @@ public final class Attention: Module {
             ? Parameter(initializer.zeros([configuration.tableRows, heads])) : nil
     }
 
-    public var members: [Member] {
+    package var members: [Member] {
         [.parameter("q_bias", qBias), .parameter("v_bias", vBias)]
             + (table.map { [.parameter("relative_position_bias_table", $0)] } ?? [])
             + [.parameter("qkv/weight", qkv), .module("proj", proj)]
     }
 
-    public func freeze() {
+    package func freeze() {
         qkv.freezePacked()
         [qBias, vBias, table].forEach { $0?.freeze() }
         proj.freeze()
@@ -48,7 +48,7 @@ public final class Attention: Module {
 }
 
 /// The feed-forward half of a block: D → hidden → D with exact GELU.
-public final class MLP: Module {
+package final class MLP: Module {
     let fc1, fc2: Linear
 
     init(_ configuration: BackboneConfiguration, block: Int, _ initializer: Initializer) {
@@ -56,7 +56,7 @@ public final class MLP: Module {
         fc2 = Linear(configuration.hiddenWidth, configuration.width, scale: residualScale(block), initializer)
     }
 
-    public var members: [Member] { [.module("fc1", fc1), .module("fc2", fc2)] }
+    package var members: [Member] { [.module("fc1", fc1), .module("fc2", fc2)] }
 
     func callAsFunction(_ x: Variable, _ tape: Tape, _ epilogue: LinearEpilogue) -> Variable {
         fc2(fc1(x, tape, LinearEpilogue(gelu: true)), tape, epilogue)
@@ -64,7 +64,7 @@ public final class MLP: Module {
 }
 
 /// One pre-norm block: x += γ₁ ⊙ attention(norm(x)); x += γ₂ ⊙ MLP(norm(x)); each with stochastic depth.
-public final class Block: Module {
+package final class Block: Module {
     let norm1, norm2: LayerNorm
     let attention: Attention
     let mlp: MLP
@@ -87,7 +87,7 @@ public final class Block: Module {
         dropPath = configuration.dropPathRates[block]
     }
 
-    public var members: [Member] {
+    package var members: [Member] {
         let scales = [("gamma_1", gamma1), ("gamma_2", gamma2)].compactMap { name, gamma in
             gamma.map { Member.parameter(name, $0) }
         }

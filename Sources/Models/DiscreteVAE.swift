@@ -1,6 +1,6 @@
-import Layers
-import Ops
-import TensorCore
+import BEiTLayers
+import BEiTOps
+import BEiTTensorCore
 
 /// One residual block: x' + g·res(x), x' = x or a 1×1 convolution of it where the widths differ.
 private final class ResidualBlock: Module {
@@ -41,7 +41,7 @@ private func convolution(_ inputs: Int, _ outputs: Int, kernel: Int, _ initializ
 
 /// One half of the dVAE: a first convolution, groups of residual blocks with a change of resolution between them, ReLU
 /// and a last 1×1 convolution (openai/DALL-E, `dall_e/encoder.py`, `dall_e/decoder.py`).
-public final class DiscreteVAEHalf: Module {
+package final class DiscreteVAEHalf: Module {
     private let input, output: Conv2d
     private let groups: [[ResidualBlock]]
     private let changeResolution: (Variable, Tape) -> Variable
@@ -79,7 +79,7 @@ public final class DiscreteVAEHalf: Module {
         ) { $1.upsampleNearest($0, by: 2) }
     }
 
-    public var members: [Member] {
+    package var members: [Member] {
         [.module("blocks/input", input)]
             + groups.enumerated().flatMap { index, blocks in
                 blocks.enumerated().map {
@@ -88,7 +88,7 @@ public final class DiscreteVAEHalf: Module {
             } + [.module("blocks/output/conv", output)]
     }
 
-    public func callAsFunction(_ x: Variable, _ tape: Tape) -> Variable {
+    package func callAsFunction(_ x: Variable, _ tape: Tape) -> Variable {
         var x = input(x, tape)
         for (index, blocks) in groups.enumerated() {
             x = blocks.reduce(x) { $1($0, tape) }
@@ -99,27 +99,27 @@ public final class DiscreteVAEHalf: Module {
 }
 
 /// DALL-E's discrete VAE, BEiT's image tokenizer (Ramesh et al., arXiv:2102.12092 app. A).
-public final class DiscreteVAE: Module {
-    public let configuration: TokenizerConfiguration
+package final class DiscreteVAE: Module {
+    package let configuration: TokenizerConfiguration
     /// Mapped pixels `[B, H, W, 3]` → logits over the codebook `[B, H/8, W/8, V]`.
-    public let encoder: DiscreteVAEHalf
+    package let encoder: DiscreteVAEHalf
     /// One-hot or soft codes `[B, h, w, V]` → `[B, 8·h, 8·w, 6]`: μ of the three channels, then ln b.
-    public let decoder: DiscreteVAEHalf
+    package let decoder: DiscreteVAEHalf
 
-    public init(_ configuration: TokenizerConfiguration, _ initializer: Initializer) {
+    package init(_ configuration: TokenizerConfiguration, _ initializer: Initializer) {
         self.configuration = configuration
         encoder = .encoder(configuration, initializer)
         decoder = .decoder(configuration, initializer)
     }
 
-    public var members: [Member] { [.module("encoder", encoder), .module("decoder", decoder)] }
+    package var members: [Member] { [.module("encoder", encoder), .module("decoder", decoder)] }
 
     /// ε of ``mapPixels(_:)``.
     static let margin: Float = 0.1
 
     /// φ(x) = (1 − 2ε)·x + ε: pixels in 0…1 into 0.1…0.9, where the logit is finite.
-    public static func mapPixels(_ x: Float) -> Float { (1 - 2 * margin) * x + margin }
+    package static func mapPixels(_ x: Float) -> Float { (1 - 2 * margin) * x + margin }
 
     /// The inverse of ``mapPixels(_:)``, clamped to 0…1.
-    public static func unmapPixels(_ y: Float) -> Float { min(1, max(0, (y - margin) / (1 - 2 * margin))) }
+    package static func unmapPixels(_ y: Float) -> Float { min(1, max(0, (y - margin) / (1 - 2 * margin))) }
 }

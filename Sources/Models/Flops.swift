@@ -2,16 +2,16 @@
 /// not counted, as is usual.
 extension ModelConfiguration {
     /// Floating-point operations of one forward pass of one image; nil for a tokenizer, whose size is free.
-    public var forwardFlops: Double? {
+    package var forwardFlops: Double? {
         guard let backbone else { return nil }
         return backbone.forwardFlops + headFlops(backbone)
     }
 
     /// A training step computes the gradients of inputs and of weights besides: three times the forward pass.
-    public var trainingFlops: Double? { forwardFlops.map { 3 * $0 } }
+    package var trainingFlops: Double? { forwardFlops.map { 3 * $0 } }
 
     /// The same of masked image modeling, whose head sees the hidden patches alone.
-    public func trainingFlops(hidden: Int) -> Double? {
+    package func trainingFlops(hidden: Int) -> Double? {
         guard let backbone, let mim else { return nil }
         return 3 * (backbone.forwardFlops + 2 * Double(hidden * backbone.width * mim.vocabulary))
     }

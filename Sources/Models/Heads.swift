@@ -1,15 +1,15 @@
-import Layers
-import Ops
-import TensorCore
+import BEiTLayers
+import BEiTOps
+import BEiTTensorCore
 
 /// A head that turns a grid of patch features into class logits.
-public protocol SegmentationDecoder: Module {
+package protocol SegmentationDecoder: Module {
     /// grid `[B, Gh, Gw, D]` → logits `[B, h, w, K]` at the decoder's own resolution.
     func callAsFunction(_ grid: Variable, _ tape: Tape) -> Variable
 }
 
 /// Several transposed convolutions, each doubling the resolution (BEiT §2.5: "several deconvolution layers").
-public final class DeconvolutionDecoder: SegmentationDecoder {
+package final class DeconvolutionDecoder: SegmentationDecoder {
     private final class Stage: Module {
         let deconv: ConvTranspose2d
         let norm: GroupNorm
@@ -25,7 +25,7 @@ public final class DeconvolutionDecoder: SegmentationDecoder {
     private let stages: [Stage]
     private let head: Conv2d
 
-    public init(_ configuration: DecoderConfiguration, width: Int, _ initializer: Initializer) {
+    package init(_ configuration: DecoderConfiguration, width: Int, _ initializer: Initializer) {
         let channels = [width] + configuration.channels
         stages = zip(channels, channels.dropFirst()).map {
             Stage($0, $1, groups: configuration.normGroups, initializer)
@@ -33,32 +33,32 @@ public final class DeconvolutionDecoder: SegmentationDecoder {
         head = Conv2d(channels.last ?? width, configuration.classes, kernel: 1, initializer)
     }
 
-    public var members: [Member] { Member.list("blocks", stages) + [.module("head", head)] }
+    package var members: [Member] { Member.list("blocks", stages) + [.module("head", head)] }
 
-    public func callAsFunction(_ grid: Variable, _ tape: Tape) -> Variable {
+    package func callAsFunction(_ grid: Variable, _ tape: Tape) -> Variable {
         head(stages.reduce(grid) { $1.norm($1.deconv($0, tape), gelu: true, tape) }, tape)
     }
 }
 
 /// A 1×1 convolution on the patch grid.
-public final class LinearDecoder: SegmentationDecoder {
+package final class LinearDecoder: SegmentationDecoder {
     private let head: Conv2d
 
-    public init(_ configuration: DecoderConfiguration, width: Int, _ initializer: Initializer) {
+    package init(_ configuration: DecoderConfiguration, width: Int, _ initializer: Initializer) {
         head = Conv2d(width, configuration.classes, kernel: 1, initializer)
     }
 
-    public var members: [Member] { [.module("head", head)] }
+    package var members: [Member] { [.module("head", head)] }
 
-    public func callAsFunction(_ grid: Variable, _ tape: Tape) -> Variable { head(grid, tape) }
+    package func callAsFunction(_ grid: Variable, _ tape: Tape) -> Variable { head(grid, tape) }
 }
 
 /// Backbone and decoder: pixels to class logits.
-public final class Segmenter: Module {
-    public let backbone: Backbone
-    public let decoder: any SegmentationDecoder
+package final class Segmenter: Module {
+    package let backbone: Backbone
+    package let decoder: any SegmentationDecoder
 
-    public init(_ configuration: BackboneConfiguration, _ head: DecoderConfiguration, _ initializer: Initializer) {
+    package init(_ configuration: BackboneConfiguration, _ head: DecoderConfiguration, _ initializer: Initializer) {
         backbone = Backbone(configuration, masked: false, initializer)
         switch head.kind {
         case .deconvolution: decoder = DeconvolutionDecoder(head, width: configuration.width, initializer)
@@ -66,10 +66,10 @@ public final class Segmenter: Module {
         }
     }
 
-    public var members: [Member] { [.module("backbone", backbone), .module("decoder", decoder)] }
+    package var members: [Member] { [.module("backbone", backbone), .module("decoder", decoder)] }
 
     /// pixels `[B, 3, H, W]`, normalised → logits `[B, h, w, K]`; `features` receives the patch features `[B, N, D]`.
-    public func callAsFunction(
+    package func callAsFunction(
         _ pixels: Variable, _ tape: Tape, features: ((Variable) -> Void)? = nil
     ) -> Variable {
         let patches = tape.patchTokens(backbone(pixels, tape))
@@ -80,13 +80,13 @@ public final class Segmenter: Module {
 }
 
 /// Backbone and classification head.
-public final class Classifier: Module {
-    public let backbone: Backbone
+package final class Classifier: Module {
+    package let backbone: Backbone
     private let pooling: ClassifierConfiguration.Pooling
     private let norm: LayerNorm?
     private let head: Linear
 
-    public init(_ configuration: BackboneConfiguration, _ head: ClassifierConfiguration, _ initializer: Initializer) {
+    package init(_ configuration: BackboneConfiguration, _ head: ClassifierConfiguration, _ initializer: Initializer) {
         backbone = Backbone(configuration, masked: false, initializer)
         pooling = head.pooling
         norm =
@@ -96,12 +96,12 @@ public final class Classifier: Module {
         self.head = Linear(configuration.width, head.classes, scale: 0.001, initializer)
     }
 
-    public var members: [Member] {
+    package var members: [Member] {
         [.module("backbone", backbone)] + (norm.map { [.module("fc_norm", $0)] } ?? []) + [.module("head", head)]
     }
 
     /// pixels `[B, 3, H, W]` → logits `[B, K]`; `features` receives the patch features `[B, N, D]`.
-    public func callAsFunction(
+    package func callAsFunction(
         _ pixels: Variable, _ tape: Tape, features: ((Variable) -> Void)? = nil
     ) -> Variable {
         let tokens = backbone(pixels, tape)
@@ -112,22 +112,22 @@ public final class Classifier: Module {
 }
 
 /// Backbone and the head that predicts visual tokens.
-public final class MaskedImageModel: Module {
-    public let backbone: Backbone
+package final class MaskedImageModel: Module {
+    package let backbone: Backbone
     private let head: Linear
 
-    public init(_ configuration: BackboneConfiguration, _ head: MIMConfiguration, _ initializer: Initializer) {
+    package init(_ configuration: BackboneConfiguration, _ head: MIMConfiguration, _ initializer: Initializer) {
         backbone = Backbone(configuration, masked: true, initializer)
         self.head = Linear(configuration.width, head.vocabulary, initializer)
     }
 
-    public var members: [Member] { [.module("backbone", backbone), .module("lm_head", head)] }
+    package var members: [Member] { [.module("backbone", backbone), .module("lm_head", head)] }
 
     /// - Parameters:
     ///   - mask: B·N flags; masked patches are replaced by the mask token.
     ///   - positions: patches (row-major over image and patch) whose logits are wanted; nil for all of them.
     /// - Returns: `[positions, V]`, or `[B, N, V]` for all; `features` receives the patch features `[B, N, D]`.
-    public func callAsFunction(
+    package func callAsFunction(
         _ pixels: Variable, mask: [Bool], positions: [Int]? = nil, _ tape: Tape,
         features: ((Variable) -> Void)? = nil
     ) -> Variable {

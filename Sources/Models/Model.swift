@@ -1,15 +1,15 @@
-import Layers
-import Ops
+import BEiTLayers
+import BEiTOps
 
 /// A model of any task, made from its configuration.
-public enum Model {
+package enum Model {
     case segmentation(Segmenter)
     case classification(Classifier)
     case mim(MaskedImageModel)
     case tokenizer(DiscreteVAE)
 
     /// - Precondition: the configuration has no problem.
-    public init(_ configuration: ModelConfiguration, _ initializer: Initializer) {
+    package init(_ configuration: ModelConfiguration, _ initializer: Initializer) {
         precondition(configuration.problem == nil, configuration.problem ?? "")
         let backbone = configuration.backbone ?? BackboneConfiguration()
         if let decoder = configuration.decoder {
@@ -23,7 +23,7 @@ public enum Model {
         }
     }
 
-    public var module: any Module {
+    package var module: any Module {
         switch self {
         case .segmentation(let model): model
         case .classification(let model): model

@@ -1,33 +1,33 @@
 import Foundation
 
 /// What a model is for; the root attribute `task` of a checkpoint.
-public enum ModelTask: String, Codable, CaseIterable, Sendable {
+package enum ModelTask: String, Codable, CaseIterable, Sendable {
     case segmentation, classification, mim, tokenizer
 }
 
 /// The head that turns patch features into class logits.
-public struct DecoderConfiguration: Codable, Equatable, Sendable {
-    public enum Kind: String, Codable, CaseIterable, Sendable {
+package struct DecoderConfiguration: Codable, Equatable, Sendable {
+    package enum Kind: String, Codable, CaseIterable, Sendable {
         /// Transposed convolutions 4×4 of stride 2, each with group norm and GELU; then a 1×1 convolution.
         case deconvolution
         /// A 1×1 convolution on the patch grid.
         case linear
     }
-    public var kind = Kind.deconvolution
+    package var kind = Kind.deconvolution
     /// Channels after each transposed convolution.
-    public var channels = [256, 128, 64, 32]
-    public var normGroups = 32
+    package var channels = [256, 128, 64, 32]
+    package var normGroups = 32
     /// K, the number of classes.
-    public var classes = 150
+    package var classes = 150
 
-    public init() {}
+    package init() {}
 
     enum CodingKeys: String, CodingKey {
         case kind, channels, classes
         case normGroups = "norm_groups"
     }
 
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         kind = try values.decode(Kind.self, forKey: .kind)
         channels = kind == .linear ? [] : try values.decode([Int].self, forKey: .channels)
@@ -47,17 +47,17 @@ public struct DecoderConfiguration: Codable, Equatable, Sendable {
 }
 
 /// The classification head: mean over the patch features, layer norm, linear; or the cls token after the final norm.
-public struct ClassifierConfiguration: Codable, Equatable, Sendable {
-    public enum Pooling: String, Codable, CaseIterable, Sendable { case mean, cls }
-    public var classes = 1000
-    public var pooling = Pooling.mean
-    public init() {}
+package struct ClassifierConfiguration: Codable, Equatable, Sendable {
+    package enum Pooling: String, Codable, CaseIterable, Sendable { case mean, cls }
+    package var classes = 1000
+    package var pooling = Pooling.mean
+    package init() {}
 }
 
 /// The head of masked image modeling.
-public struct MIMConfiguration: Codable, Equatable, Sendable {
+package struct MIMConfiguration: Codable, Equatable, Sendable {
     /// What the head regresses in place of visual words (BEiT's ablation): the 3·P² pixels of a patch.
-    public enum PixelTarget: String, Codable, CaseIterable, Sendable {
+    package enum PixelTarget: String, Codable, CaseIterable, Sendable {
         /// As the network sees them.
         case raw
         /// Each patch with mean 0 and variance 1.
@@ -65,25 +65,25 @@ public struct MIMConfiguration: Codable, Equatable, Sendable {
     }
 
     /// V, the number of visual words; 3·P² for pixels.
-    public var vocabulary = 8192
+    package var vocabulary = 8192
     /// Nil for visual words.
-    public var pixels: PixelTarget?
-    public init() {}
+    package var pixels: PixelTarget?
+    package init() {}
 }
 
 /// DALL-E's discrete VAE with free widths ([D] `dall_e/encoder.py`, `decoder.py`).
-public struct TokenizerConfiguration: Codable, Equatable, Sendable {
+package struct TokenizerConfiguration: Codable, Equatable, Sendable {
     /// Channels of the first group; doubled from group to group.
-    public var hidden = 256
+    package var hidden = 256
     /// Residual blocks in each group.
-    public var blocks = 2
+    package var blocks = 2
     /// Groups, with a halving of the grid between one and the next.
-    public var groups = 4
+    package var groups = 4
     /// V, the size of the codebook.
-    public var vocabulary = 8192
+    package var vocabulary = 8192
     /// Width of a code in the decoder.
-    public var codeWidth = 128
-    public init() {}
+    package var codeWidth = 128
+    package init() {}
 
     enum CodingKeys: String, CodingKey {
         case hidden, blocks, groups, vocabulary
@@ -91,7 +91,7 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
     }
 
     /// Pixels a side that one token stands for.
-    public var downsampling: Int { 1 << (groups - 1) }
+    package var downsampling: Int { 1 << (groups - 1) }
 
     var problem: String? {
         let sizes = [
@@ -107,22 +107,22 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
 }
 
 /// The architecture of a model; the JSON `config` of a checkpoint.
-public struct ModelConfiguration: Codable, Equatable, Sendable {
-    public var backbone: BackboneConfiguration?
-    public var decoder: DecoderConfiguration?
-    public var classifier: ClassifierConfiguration?
-    public var mim: MIMConfiguration?
-    public var tokenizer: TokenizerConfiguration?
+package struct ModelConfiguration: Codable, Equatable, Sendable {
+    package var backbone: BackboneConfiguration?
+    package var decoder: DecoderConfiguration?
+    package var classifier: ClassifierConfiguration?
+    package var mim: MIMConfiguration?
+    package var tokenizer: TokenizerConfiguration?
 
-    public init() {}
+    package init() {}
 
-    public static func segmentation(_ backbone: BackboneConfiguration, _ decoder: DecoderConfiguration) -> Self {
+    package static func segmentation(_ backbone: BackboneConfiguration, _ decoder: DecoderConfiguration) -> Self {
         var result = Self()
         (result.backbone, result.decoder) = (backbone, decoder)
         return result
     }
 
-    public static func classification(_ backbone: BackboneConfiguration, _ head: ClassifierConfiguration) -> Self {
+    package static func classification(_ backbone: BackboneConfiguration, _ head: ClassifierConfiguration) -> Self {
         var result = Self()
         (result.backbone, result.classifier) = (backbone, head)
         // Mean pooling has a norm of its own behind the pool.
@@ -130,20 +130,20 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
         return result
     }
 
-    public static func mim(_ backbone: BackboneConfiguration, _ head: MIMConfiguration) -> Self {
+    package static func mim(_ backbone: BackboneConfiguration, _ head: MIMConfiguration) -> Self {
         var result = Self()
         (result.backbone, result.mim) = (backbone, head)
         return result
     }
 
-    public static func tokenizer(_ tokenizer: TokenizerConfiguration) -> Self {
+    package static func tokenizer(_ tokenizer: TokenizerConfiguration) -> Self {
         var result = Self()
         result.tokenizer = tokenizer
         return result
     }
 
     /// The one task that the parts add up to; nil if they do not.
-    public var task: ModelTask? {
+    package var task: ModelTask? {
         switch (backbone != nil, decoder != nil, classifier != nil, mim != nil, tokenizer != nil) {
         case (true, true, false, false, false): .segmentation
         case (true, false, true, false, false): .classification
@@ -154,7 +154,7 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
     }
 
     /// What makes the configuration impossible, in one sentence; nil if nothing does.
-    public var problem: String? {
+    package var problem: String? {
         guard task != nil else { return "it needs a backbone and one of decoder, classifier, mim; or a tokenizer" }
         if let problem = backbone?.problem ?? decoder?.problem ?? tokenizer?.problem { return problem }
         if let classes = classifier?.classes, classes < 1 || classes > 1 << 20 {

@@ -1,5 +1,5 @@
-import Ops
-import TensorCore
+import BEiTOps
+import BEiTTensorCore
 
 /// Learned positions for another grid of patches.
 ///
@@ -8,30 +8,30 @@ import TensorCore
 /// geometrically from the centre, so that short distances keep their bias and long ones are stretched (`geometric
 /// progression` in run_class_finetuning.py of the official release); rows and columns each have their own ratio, so grids
 /// need not be square. What concerns the cls token is kept.
-public struct PositionResizing: Equatable, Sendable {
+package struct PositionResizing: Equatable, Sendable {
     /// Patches: rows and columns.
-    public typealias Grid = (rows: Int, columns: Int)
+    package typealias Grid = (rows: Int, columns: Int)
     private let rows, columns: Axis
 
     private struct Axis: Equatable, Sendable {
         var old, new: Int
     }
 
-    public init(from old: Grid, to new: Grid) {
+    package init(from old: Grid, to new: Grid) {
         (rows, columns) = (Axis(old: old.rows, new: new.rows), Axis(old: old.columns, new: new.columns))
     }
 
     /// Between the grids of two models; nil where one has no backbone.
-    public init?(from old: ModelConfiguration, to new: ModelConfiguration) {
+    package init?(from old: ModelConfiguration, to new: ModelConfiguration) {
         guard let old = old.backbone, let new = new.backbone else { return nil }
         self.init(from: (old.gridHeight, old.gridWidth), to: (new.gridHeight, new.gridWidth))
     }
 
     /// Whether nothing changes.
-    public var isIdentity: Bool { rows.old == rows.new && columns.old == columns.new }
+    package var isIdentity: Bool { rows.old == rows.new && columns.old == columns.new }
 
     /// The shape that the parameter at `path`, here of `shape`, has before it is resized; nil if it is none of positions.
-    public func oldShape(_ path: String, _ shape: [Int]) -> [Int]? {
+    package func oldShape(_ path: String, _ shape: [Int]) -> [Int]? {
         switch Self.kind(path) {
         case .relative: [(2 * rows.old - 1) * (2 * columns.old - 1) + 3, shape[1]]
         case .absolute: [1, 1 + rows.old * columns.old, shape[2]]
@@ -40,7 +40,7 @@ public struct PositionResizing: Equatable, Sendable {
     }
 
     /// - Precondition: `old` has the shape that ``oldShape(_:_:)`` says.
-    public func resize(_ path: String, _ old: Tensor, into new: Tensor) {
+    package func resize(_ path: String, _ old: Tensor, into new: Tensor) {
         switch Self.kind(path) {
         case .relative: resizeTable(old, into: new)
         case .absolute: resizeEmbedding(old, into: new)

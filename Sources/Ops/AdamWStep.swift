@@ -1,17 +1,17 @@
-import CKernels
-import TensorCore
+import CBEiTKernels
+import BEiTTensorCore
 
 /// One step of AdamW with decoupled decay (Loshchilov and Hutter, arXiv:1711.05101), as PyTorch computes it.
-public struct AdamWStep: Sendable {
-    public var rate: Float
-    public var beta1, beta2, epsilon: Float
-    public var weightDecay: Float
+package struct AdamWStep: Sendable {
+    package var rate: Float
+    package var beta1, beta2, epsilon: Float
+    package var weightDecay: Float
     /// 1 − β₁ᵗ and 1 − β₂ᵗ.
-    public var biasCorrection1, biasCorrection2: Float
+    package var biasCorrection1, biasCorrection2: Float
     /// Multiplies the gradient first (clipping).
-    public var gradientScale: Float
+    package var gradientScale: Float
 
-    public init(
+    package init(
         rate: Float, beta1: Float, beta2: Float, epsilon: Float, weightDecay: Float, biasCorrection1: Float,
         biasCorrection2: Float, gradientScale: Float
     ) {
@@ -21,7 +21,7 @@ public struct AdamWStep: Sendable {
     }
 
     /// Moves `values` and both moments in place, elements `range`, on the calling thread.
-    public func apply(_ range: Range<Int>, values: Tensor, gradient: Tensor, first: Tensor, second: Tensor) {
+    package func apply(_ range: Range<Int>, values: Tensor, gradient: Tensor, first: Tensor, second: Tensor) {
         let at = range.lowerBound
         beitseg_adamw_step(
             values.pointer + at, gradient.pointer + at, first.pointer + at, second.pointer + at, range.count, rate,
@@ -31,7 +31,7 @@ public struct AdamWStep: Sendable {
 
 extension Elementwise {
     /// Σ x² of the elements `range`, in double precision, on the calling thread.
-    public static func sumOfSquares(_ x: Tensor, _ range: Range<Int>) -> Double {
+    package static func sumOfSquares(_ x: Tensor, _ range: Range<Int>) -> Double {
         beitseg_sum_of_squares(x.pointer + range.lowerBound, range.count)
     }
 }

@@ -1,9 +1,9 @@
-import CKernels
-import TensorCore
+import CBEiTKernels
+import BEiTTensorCore
 
 extension Tape {
     /// a + b, of one shape.
-    public func add(_ a: Variable, _ b: Variable) -> Variable {
+    package func add(_ a: Variable, _ b: Variable) -> Variable {
         precondition(a.shape == b.shape, "\(a.shape) + \(b.shape)")
         let y = a.value.copy()
         Elementwise.add(b.value, into: y)
@@ -15,7 +15,7 @@ extension Tape {
     }
 
     /// x + v for each row of x `[..., D]`; v has D elements.
-    public func addBroadcast(_ x: Variable, _ vector: Variable) -> Variable {
+    package func addBroadcast(_ x: Variable, _ vector: Variable) -> Variable {
         let columns = vector.value.count
         precondition(x.shape.last == columns, "\(x.shape) + row \(vector.shape)")
         let (y, rows) = (x.value.copy(), columns == 0 ? 0 : x.value.count / columns)
@@ -32,7 +32,7 @@ extension Tape {
     }
 
     /// a·b, element by element.
-    public func multiply(_ a: Variable, _ b: Variable) -> Variable {
+    package func multiply(_ a: Variable, _ b: Variable) -> Variable {
         precondition(a.shape == b.shape, "\(a.shape) · \(b.shape)")
         let (aValue, bValue, aSlot, bSlot) = (a.value, b.value, a.slot, b.slot)
         return record(Elementwise.product(aValue, bValue), from: [a, b]) { dy in
@@ -42,16 +42,16 @@ extension Tape {
     }
 
     /// factor·x.
-    public func scale(_ x: Variable, _ factor: Float) -> Variable {
+    package func scale(_ x: Variable, _ factor: Float) -> Variable {
         let slot = x.slot
         return record(Elementwise.scaled(x.value, factor), from: [x]) { slot?.add(Elementwise.scaled($0, factor)) }
     }
 
     /// The sum of all elements, `[1]`.
-    public func sum(_ x: Variable) -> Variable { scaledSum(x, factor: 1) }
+    package func sum(_ x: Variable) -> Variable { scaledSum(x, factor: 1) }
 
     /// The mean of all elements, `[1]`; 0 if there are none.
-    public func mean(_ x: Variable) -> Variable { scaledSum(x, factor: 1 / Double(max(1, x.value.count))) }
+    package func mean(_ x: Variable) -> Variable { scaledSum(x, factor: 1 / Double(max(1, x.value.count))) }
 
     private func scaledSum(_ x: Variable, factor: Double) -> Variable {
         let (value, shape, slot) = (x.value, x.shape, x.slot)
@@ -64,7 +64,7 @@ extension Tape {
     }
 
     /// x·Φ(x), Φ the normal distribution: the exact form of Hendrycks and Gimpel (arXiv:1606.08415).
-    public func gelu(_ x: Variable) -> Variable {
+    package func gelu(_ x: Variable) -> Variable {
         let (value, slot) = (x.value, x.slot)
         let y = Tensor(uninitialized: value.shape)
         WorkerPool.current.run(value.count, grain: Elementwise.grain) {
@@ -103,9 +103,9 @@ extension Elementwise {
 }
 
 /// Sums in double precision: a partial sum for each fixed slice, added in order.
-public enum PartialSums {
+package enum PartialSums {
     /// The sum of `body` over slices of `grain` out of `count` items.
-    public static func total(_ count: Int, grain: Int, _ body: (Range<Int>) -> Double) -> Double {
+    package static func total(_ count: Int, grain: Int, _ body: (Range<Int>) -> Double) -> Double {
         var partials = [Double](repeating: 0, count: (count + grain - 1) / grain)
         partials.withUnsafeMutableBufferPointer { partials in
             let slots = partials  // each task writes its own element

@@ -1,8 +1,8 @@
-import CKernels
-import TensorCore
+import CBEiTKernels
+import BEiTTensorCore
 
 /// What is added to the scaled scores of attention before the softmax.
-public enum AttentionBias {
+package enum AttentionBias {
     case none
     /// `[H, N, N]`, the same for every image.
     case dense(Variable)
@@ -16,7 +16,7 @@ extension Tape {
     /// memory at once, and the way back computes them again.
     /// - Parameter qkv: `[B, N, 3·D]`, q, k and v one after another, each with its heads side by side.
     /// - Returns: `[B, N, D]`.
-    public func attention(_ qkv: Variable, heads: Int, bias: AttentionBias) -> Variable {
+    package func attention(_ qkv: Variable, heads: Int, bias: AttentionBias) -> Variable {
         let size = AttentionSize(qkv: qkv.shape, heads: heads)
         let y = Tensor(uninitialized: [size.batch, size.tokens, size.width])
         let biasValues = BiasValues(bias, size)
@@ -35,7 +35,7 @@ extension Tape {
 
 extension Tape {
     /// The bias of a joint q, k, v projection, `[3·D]`: q's, zeros (k has none), v's.
-    public func qkvBias(q: Parameter, v: Parameter) -> Variable {
+    package func qkvBias(q: Parameter, v: Parameter) -> Variable {
         let width = q.value.count
         let result = Tensor.zeros([3 * width])
         result.pointer.update(from: q.value.pointer, count: width)

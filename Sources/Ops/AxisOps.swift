@@ -1,9 +1,9 @@
-import CKernels
-import TensorCore
+import CBEiTKernels
+import BEiTTensorCore
 
 extension Tape {
     /// Tensors one after another along `axis`; their other axes agree.
-    public func concat(_ parts: [Variable], axis: Int) -> Variable {
+    package func concat(_ parts: [Variable], axis: Int) -> Variable {
         precondition(!parts.isEmpty, "nothing to concatenate")
         var shape = parts[0].shape
         for part in parts {
@@ -37,7 +37,7 @@ extension Tape {
     }
 
     /// The elements whose index along `axis` lies in `range`.
-    public func slice(_ x: Variable, axis: Int, _ range: Range<Int>) -> Variable {
+    package func slice(_ x: Variable, axis: Int, _ range: Range<Int>) -> Variable {
         let before = x.shape
         precondition(
             before.indices.contains(axis) && range.lowerBound >= 0 && range.upperBound <= before[axis],
@@ -59,7 +59,7 @@ extension Tape {
     }
 
     /// Axes in another order: axis i of the result is axis `permutation[i]` of x.
-    public func transpose(_ x: Variable, _ permutation: [Int]) -> Variable {
+    package func transpose(_ x: Variable, _ permutation: [Int]) -> Variable {
         precondition(permutation.sorted() == Array(x.shape.indices), "\(permutation) of the axes of \(x.shape)")
         var inverse = permutation
         for (place, axis) in permutation.enumerated() { inverse[axis] = place }
@@ -70,7 +70,7 @@ extension Tape {
 
 extension Tensor {
     /// A copy with the axes in another order: axis i of the result is axis `permutation[i]`.
-    public func transposed(_ permutation: [Int]) -> Tensor {
+    package func transposed(_ permutation: [Int]) -> Tensor {
         guard let last = permutation.last else { return copy() }
         var strides = [Int](repeating: 1, count: shape.count)
         for axis in stride(from: shape.count - 2, through: 0, by: -1) {

@@ -1,9 +1,9 @@
-import TensorCore
+import BEiTTensorCore
 
 extension Tape {
     /// Convolution (cross-correlation) with zero padding: `[B, H, W, in]` to
     /// `[B, (H + 2·padding − kH) / stride + 1, …, out]`, weight `[out, in, kH, kW]`, bias `[out]`.
-    public func conv2d(
+    package func conv2d(
         _ x: Variable, weight: Parameter, bias: Parameter? = nil, stride: Int = 1, padding: Int = 0
     ) -> Variable {
         let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: padding)
@@ -23,7 +23,7 @@ extension Tape {
 
     /// Transposed convolution: `[B, h, w, in]` to `[B, (h − 1)·stride − 2·padding + kH, …, out]`, weight
     /// `[in, out, kH, kW]`, bias `[out]`.
-    public func convTranspose2d(
+    package func convTranspose2d(
         _ x: Variable, weight: Parameter, bias: Parameter? = nil, stride: Int, padding: Int = 0
     ) -> Variable {
         let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: padding)
@@ -45,7 +45,7 @@ extension Tape {
 
 extension Parameter {
     /// For inference: packs the weight of a `conv2d` once and takes no more gradients.
-    public func freezeConvolution() {
+    package func freezeConvolution() {
         freezePacked { weight in
             let kernel = ConvolutionKernel(weight.shape, stride: 1, padding: 0)
             return PackedMatrix(weight: kernel.coarseWeights(weight)).map { [$0] }
@@ -53,7 +53,7 @@ extension Parameter {
     }
 
     /// For inference: packs the weight of a `convTranspose2d` of this stride once and takes no more gradients.
-    public func freezeTransposedConvolution(stride: Int) {
+    package func freezeTransposedConvolution(stride: Int) {
         freezePacked { weight in
             let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: 0)
             let packed = kernel.fineWeights(weight).compactMap { PackedMatrix(weight: $0) }

@@ -1,5 +1,5 @@
-import CKernels
-import TensorCore
+import CBEiTKernels
+import BEiTTensorCore
 
 /// The weight of a convolution, `[a, b, kH, kW]`, as a linear map between channels-last maps, and that map's adjoint.
 ///

@@ -1,5 +1,5 @@
-import CKernels
-import TensorCore
+import CBEiTKernels
+import BEiTTensorCore
 
 extension Tape {
     /// Softmax and cross-entropy, the mean over rows: `[1]`.
@@ -13,7 +13,7 @@ extension Tape {
     ///   - ignoreIndex: rows with this label count for nothing.
     ///   - classWeights: K factors.
     /// - Precondition: every label is `ignoreIndex` or in 0 ..< K; labels are checked where they are read.
-    public func softmaxCrossEntropy(
+    package func softmaxCrossEntropy(
         _ logits: Variable, labels: [Int32], ignoreIndex: Int32? = 255, labelSmoothing: Float = 0,
         classWeights: [Float]? = nil
     ) -> Variable {
@@ -34,7 +34,7 @@ extension Tape {
     /// - Parameters:
     ///   - logits: `[..., K]`.
     ///   - targets: of the same shape.
-    public func softmaxCrossEntropy(_ logits: Variable, targets: Tensor) -> Variable {
+    package func softmaxCrossEntropy(_ logits: Variable, targets: Tensor) -> Variable {
         let (z, classes) = (logits.value, logits.shape.last ?? 1)
         precondition(targets.shape == z.shape, "targets \(targets.shape) for logits \(z.shape)")
         let rows = z.count / max(1, classes)

@@ -1,16 +1,16 @@
-import TensorCore
+import BEiTTensorCore
 
 extension Tape {
     /// Stochastic depth (Huang et al., arXiv:1603.09382) of a residual branch `[B, ...]`: each sample is dropped with
     /// probability `rate`, the others are divided by 1 − rate. The identity in inference.
-    public func dropPath(_ x: Variable, rate: Float) -> Variable {
+    package func dropPath(_ x: Variable, rate: Float) -> Variable {
         guard let factors = dropPathFactors(batch: x.shape[0], rate: rate) else { return x }
         return scaleSamples(x, factors)
     }
 
     /// A factor for each of `batch` samples, 0 or 1/(1 − rate), drawn from the tape's generator; nil where nothing is
     /// dropped (inference, rate 0).
-    public func dropPathFactors(batch: Int, rate: Float) -> Tensor? {
+    package func dropPathFactors(batch: Int, rate: Float) -> Tensor? {
         precondition(rate >= 0 && rate < 1, "drop path rate \(rate)")
         guard isTraining, rate > 0 else { return nil }
         let keep = 1 - rate

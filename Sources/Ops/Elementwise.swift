@@ -1,13 +1,13 @@
-import CKernels
-import TensorCore
+import CBEiTKernels
+import BEiTTensorCore
 
 /// Elementwise arithmetic on whole tensors.
-public enum Elementwise {
+package enum Elementwise {
     /// Elements of one task.
     static let grain = 1 << 15
 
     /// y += x.
-    public static func add(_ x: Tensor, into y: Tensor) {
+    package static func add(_ x: Tensor, into y: Tensor) {
         precondition(x.count == y.count, "\(x.shape) into \(y.shape)")
         let (x, y, count) = (x.pointer, y.pointer, y.count)
         WorkerPool.current.run(count, grain: grain) {
@@ -21,14 +21,14 @@ public enum Elementwise {
     }
 
     /// y += factor·x, `count` elements on the calling thread.
-    public static func addScaled(
+    package static func addScaled(
         _ factor: Float, _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, count: Int
     ) {
         beitseg_axpby(factor, x, 1, y, count)
     }
 
     /// Turns `rows` rows of `count` elements upside down, in place.
-    public static func reverseRows(_ values: UnsafeMutablePointer<Float>, _ rows: Int, _ count: Int) {
+    package static func reverseRows(_ values: UnsafeMutablePointer<Float>, _ rows: Int, _ count: Int) {
         for row in 0..<rows / 2 {
             let (one, other) = (values + row * count, values + (rows - 1 - row) * count)
             for index in 0..<count { swap(&one[index], &other[index]) }

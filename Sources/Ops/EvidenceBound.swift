@@ -1,5 +1,5 @@
-import CKernels
-import TensorCore
+import CBEiTKernels
+import BEiTTensorCore
 
 /// The terms of the discrete VAE's evidence lower bound (Ramesh et al., arXiv:2102.12092, appendix A).
 extension Tape {
@@ -10,7 +10,7 @@ extension Tape {
     ///   - mu: μ, any shape.
     ///   - logScale: ln b, of the same shape.
     ///   - target: x in (0, 1), of the same shape: pixels mapped to 0.1 … 0.9.
-    public func logitLaplace(mu: Variable, logScale: Variable, target: Tensor) -> Variable {
+    package func logitLaplace(mu: Variable, logScale: Variable, target: Tensor) -> Variable {
         precondition(
             mu.shape == logScale.shape && mu.shape == target.shape,
             "logit-Laplace: μ \(mu.shape), ln b \(logScale.shape), pixels \(target.shape)")
@@ -35,7 +35,7 @@ extension Tape {
 
     /// The divergence of q = softmax(logits) from the uniform prior over V tokens, Σ q·(ln q + ln V), summed over all
     /// rows of `logits` `[..., V]`: `[1]`.
-    public func uniformKL(_ logits: Variable) -> Variable {
+    package func uniformKL(_ logits: Variable) -> Variable {
         let (z, tokens) = (logits.value, logits.shape.last ?? 1)
         return rowLoss(logits, factor: 1) { rows, scale, gradient, stride in
             beitseg_uniform_kl(z.pointer + rows.lowerBound * tokens, rows.count, tokens, scale, gradient, stride)

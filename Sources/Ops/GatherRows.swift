@@ -1,9 +1,9 @@
-import TensorCore
+import BEiTTensorCore
 
 extension Tape {
     /// The rows of `table` `[R, D]` at `indices`, which may repeat: `[indices.count, D]` (an embedding).
     /// - Precondition: every index is in 0 ..< R.
-    public func gatherRows(_ table: Variable, _ indices: [Int]) -> Variable {
+    package func gatherRows(_ table: Variable, _ indices: [Int]) -> Variable {
         let shape = table.shape
         precondition(shape.count == 2 && indices.allSatisfy { $0 >= 0 && $0 < shape[0] }, "rows beyond \(shape)")
         let (width, slot) = (shape[1], table.slot)

@@ -1,9 +1,9 @@
-import CKernels
-import TensorCore
+import CBEiTKernels
+import BEiTTensorCore
 
 extension Tape {
     /// Layer norm over the last axis, biased variance; x `[..., D]`, weight and bias `[D]`.
-    public func layerNorm(_ x: Variable, weight: Parameter, bias: Parameter, eps: Float) -> Variable {
+    package func layerNorm(_ x: Variable, weight: Parameter, bias: Parameter, eps: Float) -> Variable {
         let columns = weight.shape[0]
         precondition(x.shape.last == columns, "layer norm of \(x.shape) with \(columns) weights")
         let rows = x.value.count / columns

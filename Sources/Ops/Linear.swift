@@ -1,18 +1,18 @@
-import CKernels
-import TensorCore
+import CBEiTKernels
+import BEiTTensorCore
 
 /// What a linear layer does to its product before it leaves the cache.
-public struct LinearEpilogue {
+package struct LinearEpilogue {
     /// y = gelu(y), the exact form.
-    public var gelu = false
+    package var gelu = false
     /// The residual stream `[rows, outputs]`: y = residual + keep ⊙ γ ⊙ y.
-    public var residual: Variable?
+    package var residual: Variable?
     /// Layer scale γ, `[outputs]`.
-    public var gamma: Parameter?
+    package var gamma: Parameter?
     /// Stochastic depth: a factor per sample, `[B]`; rows are spread evenly over the samples.
-    public var keep: Tensor?
+    package var keep: Tensor?
 
-    public init(gelu: Bool = false, residual: Variable? = nil, gamma: Parameter? = nil, keep: Tensor? = nil) {
+    package init(gelu: Bool = false, residual: Variable? = nil, gamma: Parameter? = nil, keep: Tensor? = nil) {
         (self.gelu, self.residual, self.gamma, self.keep) = (gelu, residual, gamma, keep)
     }
 }
@@ -22,7 +22,7 @@ extension Tape {
     /// - Parameters:
     ///   - weight: `[outputs, inputs]`, or any shape `[outputs, ...]` of as many elements (a patch projection).
     ///   - bias: `[outputs]`.
-    public func linear(
+    package func linear(
         _ x: Variable, weight: Parameter, bias: Variable? = nil, epilogue: LinearEpilogue = LinearEpilogue()
     ) -> Variable {
         let outputs = weight.fullShape[0]

@@ -1,15 +1,15 @@
-import CKernels
+import CBEiTKernels
 import Foundation
-import TensorCore
+import BEiTTensorCore
 
 /// What the processor offers and what of it is used.
-public enum Machine {
+package enum Machine {
     /// The instruction set of the kernels in use, such as "AVX-512".
-    public static var instructionSet: String { String(cString: beitseg_kernel_level_name(beitseg_kernel_level())) }
+    package static var instructionSet: String { String(cString: beitseg_kernel_level_name(beitseg_kernel_level())) }
 
     /// The arithmetic peak in float32 GFLOP/s of each instruction set on the threads of the pool, best of several
     /// rounds: a loop of fused multiply-adds on registers.
-    public static func measurePeaks() -> [(instructionSet: String, gflops: Double)] {
+    package static func measurePeaks() -> [(instructionSet: String, gflops: Double)] {
         (0...beitseg_kernel_level()).compactMap { level in
             guard let kernels = beitseg_kernels_at(level) else { return nil }
             let gflops = (0..<20).map { _ in round(kernels.pointee.multiply_add_loop) }.max() ?? 0
@@ -32,7 +32,7 @@ public enum Machine {
     }
 
     /// The largest resident memory of the process so far, in bytes.
-    public static var peakMemoryBytes: Int {
+    package static var peakMemoryBytes: Int {
         var usage = rusage()
         getrusage(0, &usage)  // RUSAGE_SELF, an enumeration on one system and a number on the other
         #if os(Linux)
@@ -43,7 +43,7 @@ public enum Machine {
     }
 
     /// The resident memory of the process now, in bytes; where the system does not say, the largest so far.
-    public static var residentMemoryBytes: Int {
+    package static var residentMemoryBytes: Int {
         let numbers = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ")
         guard let numbers, numbers.count > 1, let pages = Int(numbers[1]) else { return peakMemoryBytes }
         return pages * Int(getpagesize())

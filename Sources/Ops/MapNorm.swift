@@ -1,5 +1,5 @@
-import CKernels
-import TensorCore
+import CBEiTKernels
+import BEiTTensorCore
 
 extension Tape {
     /// Group norm over the pixels and the channels of a group of each image, biased variance; x `[B, H, W, C]`, weight
@@ -8,7 +8,7 @@ extension Tape {
     /// - Parameter consumesInput: the caller needs x no more; in inference the result takes over its memory.
     ///
     /// Source: Wu and He, "Group Normalization", arXiv:1803.08494, §3.
-    public func groupNorm(
+    package func groupNorm(
         _ x: Variable, groups: Int, weight: Parameter, bias: Parameter, eps: Float, gelu: Bool = false,
         consumesInput: Bool = false
     ) -> Variable {
@@ -25,7 +25,7 @@ extension Tape {
     /// of its mean and unbiased variance, in place. In inference, or `frozen`, the running statistics are used.
     ///
     /// Source: Ioffe and Szegedy, "Batch Normalization", arXiv:1502.03167, algorithms 1 and 2.
-    public func batchNorm(
+    package func batchNorm(
         _ x: Variable, weight: Parameter, bias: Parameter, runningMean: Tensor, runningVariance: Tensor,
         momentum: Float = 0.1, eps: Float, frozen: Bool = false
     ) -> Variable {

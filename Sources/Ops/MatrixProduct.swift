@@ -1,21 +1,21 @@
-import COneDNNShim
-import COpenBLAS
-import TensorCore
+import CBEiTOneDNNShim
+import CBEiTOpenBLAS
+import BEiTTensorCore
 
 /// The library that multiplies matrices: the one place where it is chosen.
-public enum MatrixEngine: String, Sendable, CaseIterable {
+package enum MatrixEngine: String, Sendable, CaseIterable {
     case openBLAS, oneDNN
 
     /// oneDNN where it was built in, unless a test says otherwise.
-    @TaskLocal public static var current: MatrixEngine = .preferred
+    @TaskLocal package static var current: MatrixEngine = .preferred
 
-    public static let preferred: MatrixEngine = beitseg_onednn_available() == 1 ? .oneDNN : .openBLAS
+    package static let preferred: MatrixEngine = beitseg_onednn_available() == 1 ? .oneDNN : .openBLAS
 
     /// The engines of this build.
-    public static var available: [MatrixEngine] { preferred == .oneDNN ? [.openBLAS, .oneDNN] : [.openBLAS] }
+    package static var available: [MatrixEngine] { preferred == .oneDNN ? [.openBLAS, .oneDNN] : [.openBLAS] }
 
     /// Names and versions of the libraries, for `--version`.
-    public static var versions: [String] {
+    package static var versions: [String] {
         let openBLAS = openblas_get_config().map { String(cString: $0) } ?? "OpenBLAS"
         let oneDNN = String(cString: beitseg_onednn_version())
         return [openBLAS] + (oneDNN.isEmpty ? [] : ["oneDNN \(oneDNN)"])
@@ -25,7 +25,7 @@ public enum MatrixEngine: String, Sendable, CaseIterable {
     private static let singleThreaded: Void = openblas_set_num_threads(1)
 
     /// C = op(A)·op(B) + β·C on the calling thread; row-major, `m`×`k` times `k`×`n`, row strides `lda`, `ldb`, `ldc`.
-    public func multiply(
+    package func multiply(
         m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, lda: Int, transposeA: Bool = false,
         _ b: UnsafePointer<Float>, ldb: Int, transposeB: Bool = false, beta: Float = 0,
         _ c: UnsafeMutablePointer<Float>, ldc: Int

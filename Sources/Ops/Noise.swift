@@ -1,16 +1,16 @@
-import CKernels
+import CBEiTKernels
 
 /// Random values for parameters, from the words of a Philox sequence; the same bits on every machine.
-public enum Noise {
+package enum Noise {
     /// Normal of the given deviation, cut at ±`limit` (by the inverse distribution function).
-    public static func fillNormal(
+    package static func fillNormal(
         _ values: UnsafeMutablePointer<Float>, count: Int, seed: UInt64, stream: UInt64, deviation: Float, limit: Float
     ) {
         beitseg_normal_noise(seed, stream, 0, deviation, limit, values, count)
     }
 
     /// Uniform in (0, 1).
-    public static func fillUniform(
+    package static func fillUniform(
         _ values: UnsafeMutablePointer<Float>, count: Int, seed: UInt64, stream: UInt64
     ) {
         beitseg_uniform_noise(seed, stream, 0, values, count)

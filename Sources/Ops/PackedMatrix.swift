@@ -1,20 +1,20 @@
-import TensorCore
+import BEiTTensorCore
 
 /// A weight matrix in the matrix engine's own layout, packed once for many products (inference).
 ///
 /// The element type of the packed form is its own affair: the code that multiplies does not see it.
-public final class PackedMatrix: @unchecked Sendable {
-    public let inputs, outputs: Int
+package final class PackedMatrix: @unchecked Sendable {
+    package let inputs, outputs: Int
     private let chunks: [Storage]
 
     /// Packs `weight`, `[outputs, inputs]`. Nil where the engine in use has no packed form (OpenBLAS).
-    public convenience init?(weight: Tensor) {
+    package convenience init?(weight: Tensor) {
         guard weight.shape.count >= 2 else { return nil }
         let outputs = weight.shape[0]
         self.init(weight.pointer, outputs: outputs, inputs: weight.count / max(1, outputs))
     }
 
-    public init?(_ weight: UnsafePointer<Float>, outputs: Int, inputs: Int) {
+    package init?(_ weight: UnsafePointer<Float>, outputs: Int, inputs: Int) {
         guard MatrixEngine.current == .oneDNN, outputs > 0, inputs > 0 else { return nil }
         (self.inputs, self.outputs) = (inputs, outputs)
         let tiling = Tiling(rows: 1, columns: outputs)

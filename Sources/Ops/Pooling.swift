@@ -1,10 +1,10 @@
-import CKernels
-import TensorCore
+import CBEiTKernels
+import BEiTTensorCore
 
 extension Tape {
     /// The largest value below each position of a window without padding: `[B, H, W, C]` to
     /// `[B, (H − kernel) / stride + 1, …, C]`. Among equals the first, row by row, takes the gradient.
-    public func maxPool2d(_ x: Variable, kernel: Int, stride: Int) -> Variable {
+    package func maxPool2d(_ x: Variable, kernel: Int, stride: Int) -> Variable {
         let pool = MaxPool(x.shape, kernel: kernel, stride: stride)
         let (input, slot) = (x.value, x.slot)
         return record(pool.forward(input), from: [x]) { dy in slot?.add(pool.backward(dy, input)) }

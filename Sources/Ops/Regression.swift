@@ -1,15 +1,15 @@
-import CKernels
-import TensorCore
+import CBEiTKernels
+import BEiTTensorCore
 
 extension Tape {
     /// The mean of (x − target)² over the rows of x `[..., D]` whose `mask` is true (all rows if nil): `[1]`.
     /// Without such a row, loss and gradient are 0.
-    public func meanSquaredError(_ x: Variable, target: Tensor, mask: [Bool]? = nil) -> Variable {
+    package func meanSquaredError(_ x: Variable, target: Tensor, mask: [Bool]? = nil) -> Variable {
         regression(x, target, mask, absolute: false)
     }
 
     /// The mean of |x − target|, as ``meanSquaredError(_:target:mask:)``.
-    public func meanAbsoluteError(_ x: Variable, target: Tensor, mask: [Bool]? = nil) -> Variable {
+    package func meanAbsoluteError(_ x: Variable, target: Tensor, mask: [Bool]? = nil) -> Variable {
         regression(x, target, mask, absolute: true)
     }
 

@@ -1,9 +1,9 @@
-import CKernels
-import TensorCore
+import CBEiTKernels
+import BEiTTensorCore
 
 extension Tape {
     /// y = max(x, 0).
-    public func relu(_ x: Variable) -> Variable {
+    package func relu(_ x: Variable) -> Variable {
         let (input, y) = (x.value, Tensor(uninitialized: x.shape))
         WorkerPool.current.run(y.count, grain: Elementwise.grain) {
             beitseg_relu(input.pointer + $0.lowerBound, y.pointer + $0.lowerBound, $0.count)

@@ -1,9 +1,9 @@
-import CKernels
+import CBEiTKernels
 import Foundation
-import TensorCore
+import BEiTTensorCore
 
 /// How pixels between pixels come about.
-public enum Interpolation: Sendable {
+package enum Interpolation: Sendable {
     case bilinear
     /// Keys' cubic convolution; a = −0.75, with `antialias` −0.5, as in PyTorch.
     case bicubic
@@ -14,7 +14,7 @@ extension Tape {
     /// (i + ½)·in/out − ½ of the input (PyTorch's `align_corners=False`).
     ///
     /// - Parameter antialias: when shrinking, stretches the filter over all input pixels that an output pixel covers.
-    public func resize(
+    package func resize(
         _ x: Variable, height: Int, width: Int, method: Interpolation, antialias: Bool = false
     ) -> Variable {
         resample(
@@ -23,13 +23,13 @@ extension Tape {
     }
 
     /// Repeats each pixel `factor` times in both directions.
-    public func upsampleNearest(_ x: Variable, by factor: Int) -> Variable {
+    package func upsampleNearest(_ x: Variable, by factor: Int) -> Variable {
         resample(x, .repetition(of: x.shape[1], factor), .repetition(of: x.shape[2], factor))
     }
 
     /// Averages of height × width bins of `[B, H, W, C]`; of n pixels in a direction bin i of m covers
     /// ⌊i·n/m⌋ ..< ⌈(i + 1)·n/m⌉.
-    public func averagePool(_ x: Variable, height: Int, width: Int) -> Variable {
+    package func averagePool(_ x: Variable, height: Int, width: Int) -> Variable {
         resample(x, .averages(of: x.shape[1], bins: height), .averages(of: x.shape[2], bins: width))
     }
 

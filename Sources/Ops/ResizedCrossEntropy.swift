@@ -1,5 +1,5 @@
-import CKernels
-import TensorCore
+import CBEiTKernels
+import BEiTTensorCore
 
 extension Tape {
     /// The cross-entropy of logits that are resized to the labels' size (bilinear, half-pixel centres, no
@@ -9,7 +9,7 @@ extension Tape {
     /// - Parameters:
     ///   - logits: `[B, h, w, K]`.
     ///   - labels: B·height·width classes, row-major.
-    public func resizedCrossEntropy(
+    package func resizedCrossEntropy(
         _ logits: Variable, labels: [Int32], height: Int, width: Int, ignoreIndex: Int32? = 255,
         labelSmoothing: Float = 0, classWeights: [Float]? = nil
     ) -> Variable {

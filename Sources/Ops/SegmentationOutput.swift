@@ -1,15 +1,15 @@
-import CKernels
-import TensorCore
+import CBEiTKernels
+import BEiTTensorCore
 
 /// Where the pixels of one axis lie on a coarser or finer one: pixel i at `fraction[i]` of the way from `left[i]` to the
 /// next. Its centre is (i + ½)·inputs/outputs − ½, held inside the axis (PyTorch's bilinear, `align_corners=False`).
-public struct BilinearAxis: Sendable {
-    public let inputs: Int
-    public var outputs: Int { left.count }
+package struct BilinearAxis: Sendable {
+    package let inputs: Int
+    package var outputs: Int { left.count }
     let left: [Int32]
     let fraction: [Float]
 
-    public init(from inputs: Int, to outputs: Int) {
+    package init(from inputs: Int, to outputs: Int) {
         precondition(inputs > 0 && outputs > 0, "\(inputs) to \(outputs) pixels")
         self.inputs = inputs
         let scale = Double(inputs) / Double(outputs)
@@ -19,7 +19,7 @@ public struct BilinearAxis: Sendable {
     }
 
     /// The inputs that `outputs` are made of.
-    public func sources(_ outputs: Range<Int>) -> Range<Int> {
+    package func sources(_ outputs: Range<Int>) -> Range<Int> {
         Int(left[outputs.lowerBound])..<min(inputs, Int(left[outputs.upperBound - 1]) + 2)
     }
 }
@@ -27,28 +27,28 @@ public struct BilinearAxis: Sendable {
 /// The last step of segmentation: logits at the decoder's resolution become a class for each pixel of the photo.
 ///
 /// Works on strips of the photo's rows, a few hundred pixels at a time, so that nothing of size K × pixels ever exists.
-public struct SegmentationOutput {
+package struct SegmentationOutput {
     /// The logits of one pass over the photo.
-    public struct Pass {
+    package struct Pass {
         /// Some consecutive rows `[w, K]`; the first is row `firstRow` of the logits.
-        public var rows: [Tensor]
-        public var firstRow: Int
-        public var vertical, horizontal: BilinearAxis
+        package var rows: [Tensor]
+        package var firstRow: Int
+        package var vertical, horizontal: BilinearAxis
 
-        public init(rows: [Tensor], firstRow: Int, vertical: BilinearAxis, horizontal: BilinearAxis) {
+        package init(rows: [Tensor], firstRow: Int, vertical: BilinearAxis, horizontal: BilinearAxis) {
             (self.rows, self.firstRow) = (rows, firstRow)
             (self.vertical, self.horizontal) = (vertical, horizontal)
         }
     }
 
     /// K.
-    public let classes: Int
+    package let classes: Int
     /// Of the photo, in pixels.
-    public let width: Int
+    package let width: Int
     /// Pixels whose values are in memory at once, per thread.
     static let block = 512
 
-    public init(classes: Int, width: Int) {
+    package init(classes: Int, width: Int) {
         precondition(classes > 0 && classes <= 1 << 16 && width > 0, "\(classes) classes, \(width) pixels")
         (self.classes, self.width) = (classes, width)
     }
@@ -61,7 +61,7 @@ public struct SegmentationOutput {
     ///   - labels: receives rows.count · width classes.
     ///   - confidence: receives the probability of each pixel's class; may be nil.
     ///   - probabilities: receives those of all classes, `[rows, width, K]`; may be nil.
-    public func classify(
+    package func classify(
         _ passes: [Pass], rows: Range<Int>, labels: UnsafeMutablePointer<UInt16>,
         confidence: UnsafeMutablePointer<Float>? = nil, probabilities: UnsafeMutablePointer<Float>? = nil
     ) {

@@ -1,9 +1,9 @@
-import CKernels
-import TensorCore
+import CBEiTKernels
+import BEiTTensorCore
 
 extension Tape {
     /// Softmax over the last axis.
-    public func softmax(_ x: Variable) -> Variable {
+    package func softmax(_ x: Variable) -> Variable {
         let y = Tensor(uninitialized: x.shape)
         Rows(of: y).run { rows, columns in
             let start = rows.lowerBound * columns
@@ -16,7 +16,7 @@ extension Tape {
     /// axis, soft in both directions.
     /// - Parameter noise: g, of the logits' shape; nil draws −ln(−ln u), u uniform in (0, 1), from the tape's generator:
     ///   a number for each element, whatever the number of threads.
-    public func gumbelSoftmax(_ logits: Variable, temperature: Float, noise: Tensor? = nil) -> Variable {
+    package func gumbelSoftmax(_ logits: Variable, temperature: Float, noise: Tensor? = nil) -> Variable {
         precondition(temperature > 0, "temperature \(temperature)")
         precondition(noise.map { $0.count == logits.value.count } ?? true, "noise of another shape")
         let source = noise == nil ? generator.reserve(logits.value.count) : generator
@@ -79,7 +79,7 @@ extension Philox {
 
 extension Tensor {
     /// The place of the largest value along the last axis, the first of equals: predicted classes, visual tokens.
-    public func argmax() -> [Int32] {
+    package func argmax() -> [Int32] {
         let rows = Rows(of: self)
         return [Int32](unsafeUninitializedCapacity: rows.count) { indices, count in
             let places = indices  // each task writes its own rows

@@ -1,14 +1,14 @@
-import TensorCore
+import BEiTTensorCore
 
 /// The gradient of one variable while the tape plays backwards.
-public final class GradientSlot {
-    public internal(set) var tensor: Tensor?
+package final class GradientSlot {
+    package internal(set) var tensor: Tensor?
 
-    public init() {}
+    package init() {}
 
     /// Adds `gradient`. The first one is kept as it is, without a copy: a backward step hands the same tensor to at
     /// most one slot, and reads it no more once it has returned.
-    public func add(_ gradient: Tensor) {
+    package func add(_ gradient: Tensor) {
         guard let tensor else {
             self.tensor = gradient
             return
@@ -19,7 +19,7 @@ public final class GradientSlot {
 
     /// Lets `write` add to the gradient in place. `fresh`: the elements are not initialised yet, so store (β = 0)
     /// instead of adding.
-    public func accumulate(_ shape: [Int], _ write: (_ gradient: Tensor, _ fresh: Bool) -> Void) {
+    package func accumulate(_ shape: [Int], _ write: (_ gradient: Tensor, _ fresh: Bool) -> Void) {
         if let tensor {
             precondition(tensor.count == shape.elementCount, "gradient \(shape) for \(tensor.shape)")
             write(tensor, false)
@@ -31,57 +31,57 @@ public final class GradientSlot {
     }
 
     /// As `accumulate` for kernels that only add: a fresh gradient starts as zeros.
-    public func accumulateIntoZeros(_ shape: [Int], _ write: (_ gradient: Tensor) -> Void) {
+    package func accumulateIntoZeros(_ shape: [Int], _ write: (_ gradient: Tensor) -> Void) {
         if tensor == nil { tensor = .zeros(shape) }
         tensor.map(write)
     }
 
-    public func clear() { tensor = nil }
+    package func clear() { tensor = nil }
 }
 
 /// A value that a model computes with, and the place of its gradient.
-public class Variable {
-    public fileprivate(set) var value: Tensor
+package class Variable {
+    package fileprivate(set) var value: Tensor
     /// Nil where no gradient is wanted: pixels, labels, frozen parameters, inference.
-    public fileprivate(set) var slot: GradientSlot?
+    package fileprivate(set) var slot: GradientSlot?
 
     /// A constant, or with `needsGradient` a leaf whose gradient is asked for.
-    public init(_ value: Tensor, needsGradient: Bool = false) {
+    package init(_ value: Tensor, needsGradient: Bool = false) {
         self.value = value
         slot = needsGradient ? GradientSlot() : nil
     }
 
-    public var shape: [Int] { value.shape }
-    public var gradient: Tensor? { slot?.tensor }
+    package var shape: [Int] { value.shape }
+    package var gradient: Tensor? { slot?.tensor }
 }
 
 /// A learnable tensor. Its gradient adds up over backward passes until it is cleared.
-public final class Parameter: Variable {
+package final class Parameter: Variable {
     /// Whether weight decay applies: matrices and kernels, not biases, norms, layer scales, cls token and positions.
-    public let decays: Bool
+    package let decays: Bool
     /// The weights in the layout of the matrix engine, once they are frozen so: one matrix for a linear layer or a
     /// convolution, one for each phase of a transposed convolution.
-    public private(set) var packedMatrices: [PackedMatrix] = []
-    public var packed: PackedMatrix? { packedMatrices.first }
+    package private(set) var packedMatrices: [PackedMatrix] = []
+    package var packed: PackedMatrix? { packedMatrices.first }
     /// The shape, also when the values are packed away.
-    public let fullShape: [Int]
+    package let fullShape: [Int]
 
-    public init(_ value: Tensor, decays: Bool = true) {
+    package init(_ value: Tensor, decays: Bool = true) {
         self.decays = decays
         fullShape = value.shape
         super.init(value, needsGradient: true)
     }
 
-    public override var shape: [Int] { fullShape }
+    package override var shape: [Int] { fullShape }
 
     /// Replaces the values, in place: every holder of the parameter sees them.
-    public func assign(_ tensor: Tensor) {
+    package func assign(_ tensor: Tensor) {
         precondition(tensor.shape == fullShape && packed == nil, "\(tensor.shape) for parameter \(fullShape)")
         value.pointer.update(from: tensor.pointer, count: tensor.count)
     }
 
     /// For inference: packs a weight `[outputs, inputs]` once, lets the plain copy go, and takes no more gradients.
-    public func freezePacked() {
+    package func freezePacked() {
         freezePacked { PackedMatrix(weight: $0).map { [$0] } }
     }
 
@@ -94,28 +94,28 @@ public final class Parameter: Variable {
     }
 
     /// Takes no more gradients.
-    public func freeze() { slot = nil }
+    package func freeze() { slot = nil }
 }
 
 /// What a forward pass is for, and, in training, the way back: each operation records a step that turns the gradient
 /// of its result into the gradients of its inputs; ``backward(from:gradient:)`` plays them in reverse.
 ///
 /// A pass for inference records nothing, so every intermediate tensor returns to the pool at its last use.
-public final class Tape {
-    public enum Mode: Sendable { case inference, training }
-    public let mode: Mode
+package final class Tape {
+    package enum Mode: Sendable { case inference, training }
+    package let mode: Mode
     /// Random choices of the pass (drop path, Gumbel noise).
-    public var generator: Philox
+    package var generator: Philox
     private var steps: [() -> Void] = []
 
-    public init(_ mode: Mode, generator: Philox = Philox(seed: 0)) {
+    package init(_ mode: Mode, generator: Philox = Philox(seed: 0)) {
         (self.mode, self.generator) = (mode, generator)
     }
 
-    public var isTraining: Bool { mode == .training }
+    package var isTraining: Bool { mode == .training }
 
     /// A result that depends on `inputs`; `backward` receives its gradient, which it may keep or overwrite.
-    public func record(_ value: Tensor, from inputs: [Variable?], _ backward: @escaping (Tensor) -> Void) -> Variable {
+    package func record(_ value: Tensor, from inputs: [Variable?], _ backward: @escaping (Tensor) -> Void) -> Variable {
         guard isTraining, inputs.contains(where: { $0?.slot != nil }) else { return Variable(value) }
         let result = Variable(value, needsGradient: true)
         guard let slot = result.slot else { return result }
@@ -129,14 +129,14 @@ public final class Tape {
     }
 
     /// Plays the tape back from `result`, whose gradient is `gradient` (ones if nil). The tape is empty afterwards.
-    public func backward(from result: Variable, gradient: Tensor? = nil) {
+    package func backward(from result: Variable, gradient: Tensor? = nil) {
         result.slot?.add(gradient ?? Tensor(repeating: 1, result.shape))
         while let step = steps.popLast() { step() }
     }
 
     /// Runs `segment` without keeping what it saves, and once more when its gradient is wanted: memory for time
     /// (gradient checkpointing, Chen et al., arXiv:1604.06174). Random choices repeat exactly.
-    public func checkpoint(_ input: Variable, _ segment: @escaping (Variable, Tape) -> Variable) -> Variable {
+    package func checkpoint(_ input: Variable, _ segment: @escaping (Variable, Tape) -> Variable) -> Variable {
         guard isTraining else { return segment(input, self) }
         let start = generator
         let rehearsal = Tape(.training, generator: start)

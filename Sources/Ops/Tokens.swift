@@ -1,9 +1,9 @@
-import TensorCore
+import BEiTTensorCore
 
 extension Tape {
     /// Cuts pixels `[B, C, H, W]` into rows `[B, Gh·Gw, C·P·P]`, patch after patch (height outer), each in the order
     /// (channel, row, column) of a patch projection's kernel. Pixels take no gradient.
-    public func patches(_ pixels: Variable, size: Int) -> Variable {
+    package func patches(_ pixels: Variable, size: Int) -> Variable {
         let shape = pixels.shape
         precondition(
             shape.count == 4 && shape[2] % size == 0 && shape[3] % size == 0, "pixels \(shape), patches of \(size)")
@@ -32,7 +32,7 @@ extension Tape {
     /// - Parameters:
     ///   - mask: B·N flags, true where the mask token stands.
     ///   - positions: `[1, N + 1, D]`.
-    public func tokens(
+    package func tokens(
         _ patches: Variable, cls: Variable, maskToken: Variable? = nil, mask: [Bool]? = nil, positions: Variable? = nil
     ) -> Variable {
         let (batch, count, width) = (patches.shape[0], patches.shape[1], patches.shape[2])
@@ -85,10 +85,10 @@ extension Tape {
     }
 
     /// The patch tokens without the cls token: `[B, N + 1, D]` → `[B, N, D]`.
-    public func patchTokens(_ x: Variable) -> Variable { tokenRange(x, 1..<x.shape[1]) }
+    package func patchTokens(_ x: Variable) -> Variable { tokenRange(x, 1..<x.shape[1]) }
 
     /// The cls token alone: `[B, N + 1, D]` → `[B, D]`.
-    public func clsToken(_ x: Variable) -> Variable {
+    package func clsToken(_ x: Variable) -> Variable {
         reshape(tokenRange(x, 0..<1), [x.shape[0], x.shape[2]])
     }
 
@@ -112,7 +112,7 @@ extension Tape {
     }
 
     /// Mean over the tokens: `[B, N, D]` → `[B, D]`.
-    public func meanOverTokens(_ x: Variable) -> Variable {
+    package func meanOverTokens(_ x: Variable) -> Variable {
         let (batch, tokens, width) = (x.shape[0], x.shape[1], x.shape[2])
         let result = Tensor.zeros([batch, width])
         let (from, to) = (x.value.pointer, result.pointer)
@@ -137,13 +137,13 @@ extension Tape {
     }
 
     /// The same elements under another shape.
-    public func reshape(_ x: Variable, _ shape: [Int]) -> Variable {
+    package func reshape(_ x: Variable, _ shape: [Int]) -> Variable {
         let (slot, before) = (x.slot, x.shape)
         return record(x.value.reshaped(shape), from: [x]) { slot?.add($0.reshaped(before)) }
     }
 
     /// The rows of `x` `[R, D]` at `indices`, each at most once: `[indices.count, D]`.
-    public func selectRows(_ x: Variable, _ indices: [Int]) -> Variable {
+    package func selectRows(_ x: Variable, _ indices: [Int]) -> Variable {
         let (rows, width) = (x.value.count / (x.shape.last ?? 1), x.shape.last ?? 1)
         precondition(indices.allSatisfy { $0 >= 0 && $0 < rows }, "rows beyond \(x.shape)")
         let result = Tensor(uninitialized: [indices.count, width])

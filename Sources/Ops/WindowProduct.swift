@@ -1,5 +1,5 @@
-import CKernels
-import TensorCore
+import CBEiTKernels
+import BEiTTensorCore
 
 /// The weights of a convolution as a matrix `[outputs, inputs]`.
 enum KernelMatrix {

@@ -4,19 +4,19 @@ import Foundation
 ///
 /// The state is two numbers and a position, so that it can stand in a checkpoint; a draw depends on nothing else, so
 /// that a seed means the same on every machine and for every number of threads.
-public struct Philox: Codable, Equatable, Sendable {
-    public let seed: UInt64
+package struct Philox: Codable, Equatable, Sendable {
+    package let seed: UInt64
     /// Independent sequences of one seed: one per image, epoch or purpose.
-    public let stream: UInt64
+    package let stream: UInt64
     /// 32-bit words drawn so far.
-    public private(set) var position: UInt64
+    package private(set) var position: UInt64
 
-    public init(seed: UInt64, stream: UInt64 = 0, position: UInt64 = 0) {
+    package init(seed: UInt64, stream: UInt64 = 0, position: UInt64 = 0) {
         (self.seed, self.stream, self.position) = (seed, stream, position)
     }
 
     /// The four words of one counter value.
-    public static func block(seed: UInt64, stream: UInt64, counter: UInt64) -> SIMD4<UInt32> {
+    package static func block(seed: UInt64, stream: UInt64, counter: UInt64) -> SIMD4<UInt32> {
         var x = SIMD4<UInt32>(
             UInt32(truncatingIfNeeded: counter), UInt32(truncatingIfNeeded: counter >> 32),
             UInt32(truncatingIfNeeded: stream), UInt32(truncatingIfNeeded: stream >> 32))
@@ -34,21 +34,21 @@ public struct Philox: Codable, Equatable, Sendable {
         return x
     }
 
-    public mutating func next() -> UInt32 {
+    package mutating func next() -> UInt32 {
         let words = Philox.block(seed: seed, stream: stream, counter: position / 4)
         defer { position += 1 }
         return words[Int(position % 4)]
     }
 
     /// Uniform in [0, 1), a multiple of 2⁻²⁴.
-    public mutating func uniform() -> Float { Float(next() >> 8) * 0x1p-24 }
+    package mutating func uniform() -> Float { Float(next() >> 8) * 0x1p-24 }
 
-    public mutating func uniform(_ range: Range<Float>) -> Float {
+    package mutating func uniform(_ range: Range<Float>) -> Float {
         range.lowerBound + (range.upperBound - range.lowerBound) * uniform()
     }
 
     /// Uniform in 0 ..< bound, without bias (Lemire's method).
-    public mutating func integer(below bound: Int) -> Int {
+    package mutating func integer(below bound: Int) -> Int {
         precondition(bound > 0 && bound <= Int(UInt32.max), "bound \(bound)")
         let n = UInt32(bound)
         let threshold = (0 &- n) % n
@@ -58,17 +58,17 @@ public struct Philox: Codable, Equatable, Sendable {
         }
     }
 
-    public mutating func bernoulli(_ probability: Float) -> Bool { uniform() < probability }
+    package mutating func bernoulli(_ probability: Float) -> Bool { uniform() < probability }
 
     /// Standard normal, by Box and Muller's method in double precision.
-    public mutating func normal() -> Float {
+    package mutating func normal() -> Float {
         let u = (Double(next()) + 0.5) * 0x1p-32
         let v = Double(next()) * 0x1p-32
         return Float((-2 * log(u)).squareRoot() * cos(2 * .pi * v))
     }
 
     /// 0 ..< count in random order (Fisher and Yates).
-    public mutating func permutation(_ count: Int) -> [Int] {
+    package mutating func permutation(_ count: Int) -> [Int] {
         var order = Array(0..<count)
         for i in stride(from: count - 1, to: 0, by: -1) { order.swapAt(i, integer(below: i + 1)) }
         return order

@@ -5,11 +5,11 @@ import Synchronization
 ///
 /// Blocks come from ``StoragePool`` and go back to it when the last reference disappears, so that a forward pass which
 /// runs again finds its memory mapped already.
-public final class Storage: @unchecked Sendable {
-    public let byteCount: Int
-    public let address: UnsafeMutableRawPointer
+package final class Storage: @unchecked Sendable {
+    package let byteCount: Int
+    package let address: UnsafeMutableRawPointer
 
-    public init(byteCount: Int) {
+    package init(byteCount: Int) {
         precondition(byteCount >= 0, "a negative size")
         self.byteCount = StoragePool.sizeClass(byteCount)
         address = StoragePool.shared.take(self.byteCount)
@@ -21,14 +21,14 @@ public final class Storage: @unchecked Sendable {
 /// Calls `body` with memory for `count` numbers, not initialised and aligned, that lasts until it returns.
 ///
 /// A pointer does not keep its tensor alive; scratch memory that is only used through one is taken here.
-public func withScratch<Result>(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Result) -> Result {
+package func withScratch<Result>(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Result) -> Result {
     let storage = Storage(byteCount: count * MemoryLayout<Float>.stride)
     return withExtendedLifetime(storage) { body(storage.address.assumingMemoryBound(to: Float.self)) }
 }
 
 /// Where tensors' memory comes from: large blocks from an ``Arena``, small ones from lists of freed blocks by size.
-public final class StoragePool: Sendable {
-    public static let shared = StoragePool()
+package final class StoragePool: Sendable {
+    package static let shared = StoragePool()
 
     private struct State: @unchecked Sendable {
         /// Nil where the system gives large blocks.
@@ -47,18 +47,18 @@ public final class StoragePool: Sendable {
     private let state = Mutex(State())
 
     /// Bytes in live tensors at their highest since ``resetPeak()``.
-    public var peakBytes: Int { state.withLock { $0.peakBytes } }
+    package var peakBytes: Int { state.withLock { $0.peakBytes } }
     /// Bytes in live tensors, and those together with the unused memory beside them.
-    public var usedBytes: Int { state.withLock { $0.usedBytes } }
-    public var heldBytes: Int {
+    package var usedBytes: Int { state.withLock { $0.usedBytes } }
+    package var heldBytes: Int {
         state.withLock { $0.usedBytes + $0.freeBytes + ($0.arena.map { $0.held - $0.used } ?? 0) }
     }
     /// Bytes that live tensors of `peak` bytes at their most and the unused memory beside them can come to.
-    public func mostHeld(peak: Int) -> Int { peak + StoragePool.slack }
-    public func resetPeak() { state.withLock { $0.peakBytes = $0.usedBytes } }
+    package func mostHeld(peak: Int) -> Int { peak + StoragePool.slack }
+    package func resetPeak() { state.withLock { $0.peakBytes = $0.usedBytes } }
 
     /// Hands all unused memory back to the system.
-    public func trim() {
+    package func trim() {
         let blocks = state.withLock { state in
             defer { (state.free, state.freeBytes) = ([:], 0) }
             state.arena?.release()

@@ -2,14 +2,14 @@
 ///
 /// A tensor is a handle: copies share their storage. An operation writes into tensors that it has made; nobody
 /// writes into a tensor that was handed out, but for the gradients that a ``GradientSlot`` owns.
-public struct Tensor: @unchecked Sendable {
-    public let shape: [Int]
-    public let storage: Storage
+package struct Tensor: @unchecked Sendable {
+    package let shape: [Int]
+    package let storage: Storage
     /// Offset of the first element in the storage, in elements.
     private let offset: Int
 
     /// Elements are not initialised.
-    public init(uninitialized shape: [Int]) {
+    package init(uninitialized shape: [Int]) {
         precondition(shape.allSatisfy { $0 >= 0 }, "shape \(shape)")
         self.shape = shape
         storage = Storage(byteCount: shape.elementCount * MemoryLayout<Float>.stride)
@@ -20,38 +20,38 @@ public struct Tensor: @unchecked Sendable {
         (self.storage, self.offset, self.shape) = (storage, offset, shape)
     }
 
-    public init(repeating value: Float, _ shape: [Int]) {
+    package init(repeating value: Float, _ shape: [Int]) {
         self.init(uninitialized: shape)
         pointer.update(repeating: value, count: count)
     }
 
-    public static func zeros(_ shape: [Int]) -> Tensor { Tensor(repeating: 0, shape) }
+    package static func zeros(_ shape: [Int]) -> Tensor { Tensor(repeating: 0, shape) }
 
-    public init(_ values: [Float], _ shape: [Int]) {
+    package init(_ values: [Float], _ shape: [Int]) {
         precondition(values.count == shape.elementCount, "\(values.count) values for shape \(shape)")
         self.init(uninitialized: shape)
         values.withUnsafeBufferPointer { if let base = $0.baseAddress { pointer.update(from: base, count: count) } }
     }
 
-    public var count: Int { shape.elementCount }
+    package var count: Int { shape.elementCount }
 
     /// The first element. Valid while some handle of the tensor lives.
-    public var pointer: UnsafeMutablePointer<Float> {
+    package var pointer: UnsafeMutablePointer<Float> {
         storage.address.assumingMemoryBound(to: Float.self) + offset
     }
 
-    public var buffer: UnsafeMutableBufferPointer<Float> { .init(start: pointer, count: count) }
+    package var buffer: UnsafeMutableBufferPointer<Float> { .init(start: pointer, count: count) }
 
-    public var values: [Float] { Array(buffer) }
+    package var values: [Float] { Array(buffer) }
 
     /// The same elements under another shape of the same count.
-    public func reshaped(_ shape: [Int]) -> Tensor {
+    package func reshaped(_ shape: [Int]) -> Tensor {
         precondition(shape.elementCount == count, "\(self.shape) cannot be seen as \(shape)")
         return Tensor(storage: storage, offset: offset, shape: shape)
     }
 
     /// Rows `range` of the first axis; shares the storage.
-    public func rows(_ range: Range<Int>) -> Tensor {
+    package func rows(_ range: Range<Int>) -> Tensor {
         precondition(range.lowerBound >= 0 && range.upperBound <= shape[0], "rows \(range) of \(shape)")
         let stride = shape.dropFirst().reduce(1, *)
         return Tensor(
@@ -59,14 +59,14 @@ public struct Tensor: @unchecked Sendable {
     }
 
     /// A copy with storage of its own.
-    public func copy() -> Tensor {
+    package func copy() -> Tensor {
         let result = Tensor(uninitialized: shape)
         result.pointer.update(from: pointer, count: count)
         return result
     }
 
     /// The value of a tensor of one element.
-    public var scalar: Float {
+    package var scalar: Float {
         precondition(count == 1, "\(shape) is no scalar")
         return pointer[0]
     }
@@ -74,5 +74,5 @@ public struct Tensor: @unchecked Sendable {
 
 extension [Int] {
     /// The number of elements of a tensor of this shape.
-    public var elementCount: Int { reduce(1, *) }
+    package var elementCount: Int { reduce(1, *) }
 }

@@ -5,19 +5,19 @@ import Synchronization
 ///
 /// Work is cut into numbered tasks whose borders never depend on the number of threads, and each task writes its own
 /// part of the result, so 1, 2 or 7 threads give the same bytes.
-public final class WorkerPool: @unchecked Sendable {
+package final class WorkerPool: @unchecked Sendable {
     /// The pool that operations use; one thread per core unless ``setThreads(_:)`` or a test says otherwise.
-    @TaskLocal public static var scoped: WorkerPool?
+    @TaskLocal package static var scoped: WorkerPool?
     private static let shared = Mutex(WorkerPool(threads: ProcessInfo.processInfo.activeProcessorCount))
-    public static var current: WorkerPool { scoped ?? shared.withLock { $0 } }
+    package static var current: WorkerPool { scoped ?? shared.withLock { $0 } }
 
     /// Sets the number of threads of the process (`--threads`).
-    public static func setThreads(_ count: Int) { shared.withLock { $0 = WorkerPool(threads: count) } }
+    package static func setThreads(_ count: Int) { shared.withLock { $0 = WorkerPool(threads: count) } }
 
-    public let threads: Int
+    package let threads: Int
     private let team: Team?
 
-    public init(threads: Int) {
+    package init(threads: Int) {
         precondition(threads > 0, "a pool without threads")
         self.threads = threads
         team = threads > 1 ? Team(helpers: threads - 1) : nil
@@ -29,7 +29,7 @@ public final class WorkerPool: @unchecked Sendable {
     ///
     /// Two tasks must not write the same memory. A call from inside a task, or while another thread uses the pool,
     /// runs on the calling thread alone.
-    public func run(_ count: Int, _ body: (Int) -> Void) {
+    package func run(_ count: Int, _ body: (Int) -> Void) {
         guard count > 1, let team, team.run(count, body) else {
             for task in 0..<count { body(task) }
             return
@@ -37,7 +37,7 @@ public final class WorkerPool: @unchecked Sendable {
     }
 
     /// `run` over `count` items in tasks of `grain` items.
-    public func run(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
+    package func run(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
         let grain = max(1, grain)
         run((count + grain - 1) / grain) { body($0 * grain..<min(count, ($0 + 1) * grain)) }
     }

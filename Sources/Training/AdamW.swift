@@ -1,37 +1,39 @@
+import BEiTReports
+import BEiTMetrics
 import Foundation
-import Ops
-import TensorCore
+import BEiTOps
+import BEiTTensorCore
 
 /// AdamW with decoupled weight decay (Loshchilov and Hutter, arXiv:1711.05101), a learning-rate factor for each group of
 /// parameters (layer decay), and clipping by the norm of all gradients together.
 ///
 /// Sums run over fixed slices in a fixed order, so that a step gives the same bytes for any number of threads.
-public final class AdamW {
-    public struct Settings: Codable, Equatable, Sendable {
-        public var beta1: Float
-        public var beta2: Float
-        public var epsilon: Float
+package final class AdamW {
+    package struct Settings: Codable, Equatable, Sendable {
+        package var beta1: Float
+        package var beta2: Float
+        package var epsilon: Float
 
-        public init(beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-8) {
+        package init(beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-8) {
             (self.beta1, self.beta2, self.epsilon) = (beta1, beta2, epsilon)
         }
     }
 
     /// Parameters that share a learning rate: the schedule's times `rateScale`.
-    public struct Group {
-        public var parameters: [Parameter]
-        public var rateScale: Float
+    package struct Group {
+        package var parameters: [Parameter]
+        package var rateScale: Float
 
-        public init(_ parameters: [Parameter], rateScale: Float = 1) {
+        package init(_ parameters: [Parameter], rateScale: Float = 1) {
             (self.parameters, self.rateScale) = (parameters, rateScale)
         }
     }
 
     /// Running means of the gradient and of its square, each of the parameter's shape.
-    public struct Moments {
-        public let first, second: Tensor
+    package struct Moments {
+        package let first, second: Tensor
 
-        public init(first: Tensor, second: Tensor) { (self.first, self.second) = (first, second) }
+        package init(first: Tensor, second: Tensor) { (self.first, self.second) = (first, second) }
     }
 
     private struct Entry {
@@ -40,14 +42,14 @@ public final class AdamW {
         let moments: Moments
     }
 
-    public let settings: Settings
+    package let settings: Settings
     /// Steps taken; with ``moments``, all that a checkpoint needs.
-    public private(set) var steps = 0
+    package private(set) var steps = 0
     private let entries: [Entry]
     /// Slices of all parameters: the tasks of a step.
     private let slices: [(entry: Int, range: Range<Int>)]
 
-    public init(_ groups: [Group], settings: Settings = Settings()) {
+    package init(_ groups: [Group], settings: Settings = Settings()) {
         self.settings = settings
         let entries = groups.flatMap { group in
             group.parameters.map { parameter in
@@ -64,10 +66,10 @@ public final class AdamW {
     }
 
     /// In the order of the groups and their parameters.
-    public var moments: [Moments] { entries.map(\.moments) }
+    package var moments: [Moments] { entries.map(\.moments) }
 
     /// Goes on from a checkpoint: `moments` in the order of ``moments``, copied.
-    public func restore(steps: Int, moments: [Moments]) {
+    package func restore(steps: Int, moments: [Moments]) {
         precondition(moments.count == entries.count, "\(moments.count) moments for \(entries.count) parameters")
         self.steps = steps
         for (entry, saved) in zip(entries, moments) {
@@ -79,7 +81,7 @@ public final class AdamW {
     }
 
     /// The Euclidean norm of all gradients together.
-    public func gradientNorm() -> Double {
+    package func gradientNorm() -> Double {
         let gradients = entries.map { $0.parameter.gradient }
         return PartialSums.total(slices.count, grain: 1) { task in
             let slice = slices[task.lowerBound]
@@ -89,12 +91,12 @@ public final class AdamW {
 
     /// What gradients of norm `norm` are multiplied by so that their norm is at most `limit`, as PyTorch's
     /// `clip_grad_norm_` computes it.
-    public static func clippingScale(norm: Double, limit: Double) -> Double { min(1, limit / (norm + 1e-6)) }
+    package static func clippingScale(norm: Double, limit: Double) -> Double { min(1, limit / (norm + 1e-6)) }
 
     /// Moves every parameter that has a gradient. Weight decay applies to parameters that ask for it (`decays`).
     /// - Returns: the norm of the gradients before clipping. If it is not finite, nothing has been changed.
     @discardableResult
-    public func step(rate: Double, weightDecay: Double = 0, clipNorm: Double? = nil) -> Double {
+    package func step(rate: Double, weightDecay: Double = 0, clipNorm: Double? = nil) -> Double {
         let norm = gradientNorm()
         guard norm.isFinite else { return norm }
         steps += 1
@@ -121,7 +123,7 @@ public final class AdamW {
     }
 
     /// Forgets all gradients, before the next step's first backward pass.
-    public func clearGradients() {
+    package func clearGradients() {
         for entry in entries { entry.parameter.slot?.clear() }
     }
 }

@@ -1,4 +1,6 @@
-import Checkpoints
+import BEiTReports
+import BEiTMetrics
+import BEiTCheckpoints
 import Foundation
 
 /// The visual tokens of photos as `tokenizer encode` has written them, found by the photos' paths.

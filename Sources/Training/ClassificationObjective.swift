@@ -1,38 +1,40 @@
-import Checkpoints
-import Datasets
-import Layers
+import BEiTReports
+import BEiTMetrics
+import BEiTCheckpoints
+import BEiTDatasets
+import BEiTLayers
 import Logging
-import Models
-import Ops
-import TensorCore
+import BEiTModels
+import BEiTOps
+import BEiTTensorCore
 
 /// Everything that makes a classification run anew, beside the recipe.
-public struct ClassificationSettings: Codable, Sendable {
+package struct ClassificationSettings: Codable, Sendable {
     /// Data folders.
-    public var data: [String]
-    public var augmentation: ClassificationAugmentation
-    public var configuration: ModelConfiguration
-    public var preprocessing: Preprocessing
+    package var data: [String]
+    package var augmentation: ClassificationAugmentation
+    package var configuration: ModelConfiguration
+    package var preprocessing: Preprocessing
     /// How much of a validation photo is seen (see ``standardCropShare(size:)``).
-    public var cropShare: Double
+    package var cropShare: Double
     /// Gradient checkpointing (see ``Backbone/checkpointsBlocks``).
-    public var checkpointsBlocks = false
-    public var provenance: Provenance
+    package var checkpointsBlocks = false
+    package var provenance: Provenance
 }
 
 /// Learns to name what a photo shows (BEiT §2.5): cross-entropy with the smoothed, mixed targets of DeiT's recipe.
-public final class ClassificationObjective: Objective {
-    public let settings: ClassificationSettings
-    public var model: any Module { classifier }
+package final class ClassificationObjective: Objective {
+    package let settings: ClassificationSettings
+    package var model: any Module { classifier }
     private let classifier: Classifier
     private let classes: [String]
     private let training: ClassificationBatches
     /// Without images if there is no validation split.
     private let validation: ClassificationBatches
     private let seed: UInt64
-    public let fingerprint: UInt64
+    package let fingerprint: UInt64
 
-    public init(_ settings: ClassificationSettings, _ dataset: ClassFolders, _ classifier: Classifier, seed: UInt64) {
+    package init(_ settings: ClassificationSettings, _ dataset: ClassFolders, _ classifier: Classifier, seed: UInt64) {
         (self.settings, self.classifier, self.seed) = (settings, classifier, seed)
         (classes, fingerprint) = (dataset.classes, dataset.fingerprint)
         classifier.backbone.checkpointsBlocks = settings.checkpointsBlocks
@@ -45,23 +47,23 @@ public final class ClassificationObjective: Objective {
         (training, validation) = (batches(.train), batches(.val))
     }
 
-    public var depth: Int { classifier.backbone.configuration.depth }
-    public var count: Int { training.images.count }
+    package var depth: Int { classifier.backbone.configuration.depth }
+    package var count: Int { training.images.count }
 
-    public var loader: @Sendable ([(image: Int, place: Int)]) throws -> ClassificationBatch {
+    package var loader: @Sendable ([(image: Int, place: Int)]) throws -> ClassificationBatch {
         { [training, seed, augmentation = settings.augmentation] in
             try training.training($0, seed: seed, augmentation)
         }
     }
 
-    public func images(of batch: ClassificationBatch) -> [String] { batch.images }
+    package func images(of batch: ClassificationBatch) -> [String] { batch.images }
 
-    public func loss(_ batch: ClassificationBatch, _ tape: Tape) -> Variable {
+    package func loss(_ batch: ClassificationBatch, _ tape: Tape) -> Variable {
         tape.softmaxCrossEntropy(classifier(Variable(batch.pixels), tape), targets: batch.targets)
     }
 
     /// Top-1 and top-5 accuracy and the plain cross-entropy, over all photos of the split.
-    public func validate() throws -> Validation? {
+    package func validate() throws -> Validation? {
         let count = validation.images.count
         guard count > 0 else { return nil }
         let size = 16
@@ -82,7 +84,7 @@ public final class ClassificationObjective: Objective {
             metrics: ["val_top1": top1, "val_top5": ranks.share(within: 5), "val_loss": loss / Double(count)])
     }
 
-    public func description(metrics: [String: Double]) -> ModelDescription {
+    package func description(metrics: [String: Double]) -> ModelDescription {
         var provenance = settings.provenance
         provenance.metrics = metrics
         return ModelDescription(

@@ -1,34 +1,36 @@
-import Checkpoints
-import Datasets
+import BEiTReports
+import BEiTMetrics
+import BEiTCheckpoints
+import BEiTDatasets
 import Foundation
-import ImageIO
-import Layers
-import Models
+import BEiTImageIO
+import BEiTLayers
+import BEiTModels
 
 /// A plan for learning to classify: what to learn from, with which network, how.
-public struct ClassificationPlan: Sendable {
+package struct ClassificationPlan: Sendable {
     /// Data sets of class folders; several give the union of their classes, by name.
-    public var data: [String]
-    public var augmentation = ClassificationAugmentation()
-    public var initial: InitialWeights
+    package var data: [String]
+    package var augmentation = ClassificationAugmentation()
+    package var initial: InitialWeights
     /// How patch features become one; nil for the checkpoint's, or their mean.
-    public var pooling: ClassifierConfiguration.Pooling?
+    package var pooling: ClassifierConfiguration.Pooling?
     /// Changes to the architecture by name (`--set`).
-    public var changes = Checkpoints.Settings()
+    package var changes = BEiTCheckpoints.Settings()
     /// Height and width of the network's input in pixels; nil for that of the backbone.
-    public var size: [Int]?
-    public var dropPath: Float?
+    package var size: [Int]?
+    package var dropPath: Float?
     /// Less memory for more time: what the blocks compute is computed again on the way back.
-    public var checkpointsBlocks = false
+    package var checkpointsBlocks = false
     /// How much of a validation photo is seen; nil for BEiT's.
-    public var cropShare: Double?
-    public var recipe: Recipe
+    package var cropShare: Double?
+    package var recipe: Recipe
     /// Nil for the recipe's own; else it takes this share of the run.
-    public var warmupShare: Double?
+    package var warmupShare: Double?
     /// The command line, for the provenance.
-    public var command: String
+    package var command: String
 
-    public init(data: [String], initial: InitialWeights, command: String) {
+    package init(data: [String], initial: InitialWeights, command: String) {
         (self.data, self.initial, self.command) = (data, initial, command)
         recipe = Recipe()
         recipe.batch = 32
@@ -37,7 +39,7 @@ public struct ClassificationPlan: Sendable {
 
     /// BEiT's peak of 0.004 at 1024 images a step, scaled by the square root of their number, as Adam's steps want it
     /// (Malladi et al., arXiv:2205.10287).
-    public static func learningRate(imagesPerStep: Int) -> Double {
+    package static func learningRate(imagesPerStep: Int) -> Double {
         let rate = 4e-3 * (Double(max(1, imagesPerStep)) / 1024).squareRoot()
         return (rate * 1e6).rounded() / 1e6
     }
@@ -98,7 +100,7 @@ extension Trainer where Task == ClassificationObjective {
     ///
     /// - Parameter note: receives lines on the data, the model, the initial weights and the recipe.
     /// - Throws: ``DatasetError``, ``TrainingError``, ``CheckpointError``, `FileError`, ``PlanError``.
-    public convenience init(_ plan: ClassificationPlan, folder: RunFolder, note: (String) -> Void) throws {
+    package convenience init(_ plan: ClassificationPlan, folder: RunFolder, note: (String) -> Void) throws {
         try plan.check()
         try folder.requireFree()
         let start = try StartingPoint(plan.initial, for: .classification)
@@ -135,7 +137,7 @@ extension Trainer where Task == ClassificationObjective {
     /// The run in `folder`, where its `last.h5` stands.
     ///
     /// Throws ``TrainingError``, ``CheckpointError``, ``DatasetError``.
-    public convenience init(resuming folder: RunFolder) throws {
+    package convenience init(resuming folder: RunFolder) throws {
         let (state, saved) = try Self.state(in: folder, of: .classification)
         let loaded = try Checkpoint.load(folder.last, task: .classification, frozen: false)
         guard case .classification(let model) = loaded.model else { preconditionFailure("a model of another task") }

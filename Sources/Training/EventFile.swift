@@ -1,4 +1,6 @@
-import Files
+import BEiTReports
+import BEiTMetrics
+import BEiTFiles
 import Foundation
 
 /// A file of scalars that TensorBoard reads: TFRecords of `Event` messages (`tensorflow/core/util/event.proto`).

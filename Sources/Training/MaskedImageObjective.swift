@@ -1,15 +1,17 @@
-import Checkpoints
-import Datasets
+import BEiTReports
+import BEiTMetrics
+import BEiTCheckpoints
+import BEiTDatasets
 import Foundation
-import ImageIO
-import Layers
+import BEiTImageIO
+import BEiTLayers
 import Logging
-import Models
-import Ops
-import TensorCore
+import BEiTModels
+import BEiTOps
+import BEiTTensorCore
 
 /// Everything that makes a run of masked image modeling anew, beside the recipe.
-public struct MaskedImageSettings: Codable, Sendable {
+package struct MaskedImageSettings: Codable, Sendable {
     var data: PhotoOptions
     /// Nil where the tokens of a cache fix what each photo shows.
     var augmentation: Augmentation?
@@ -31,16 +33,16 @@ public struct MaskedImageSettings: Codable, Sendable {
 
 /// Learns to predict what hidden patches show (BEiT §2.3): their visual tokens by cross-entropy, or, as an ablation,
 /// their pixels by squared error.
-public final class MaskedImageObjective: Objective {
-    public let settings: MaskedImageSettings
-    public var model: any Module { network }
+package final class MaskedImageObjective: Objective {
+    package let settings: MaskedImageSettings
+    package var model: any Module { network }
     private let network: MaskedImageModel
     private let target: Target
     private let training: MaskedViews
     /// Without photos if none are held out.
     private let validation: MaskedViews
     private let cache: CachedTokens?
-    public let fingerprint: UInt64
+    package let fingerprint: UInt64
     /// Where the picture of a validation goes.
     private let picture: String
     private var drawn: RGBImage?
@@ -96,10 +98,10 @@ public final class MaskedImageObjective: Objective {
         histogram = .zeros([sources.vocabulary ?? 1])
     }
 
-    public var depth: Int { network.backbone.configuration.depth }
-    public var count: Int { training.paths.count }
+    package var depth: Int { network.backbone.configuration.depth }
+    package var count: Int { training.paths.count }
 
-    public var loader: @Sendable ([(image: Int, place: Int)]) throws -> MaskedBatch {
+    package var loader: @Sendable ([(image: Int, place: Int)]) throws -> MaskedBatch {
         { [training, cache] in
             var batch = try training.training($0)
             batch.tokens = try cache?.tokens(of: batch.images) ?? []
@@ -107,9 +109,9 @@ public final class MaskedImageObjective: Objective {
         }
     }
 
-    public func images(of batch: MaskedBatch) -> [String] { batch.images }
+    package func images(of batch: MaskedBatch) -> [String] { batch.images }
 
-    public func loss(_ batch: MaskedBatch, _ tape: Tape) -> Variable {
+    package func loss(_ batch: MaskedBatch, _ tape: Tape) -> Variable {
         let pass = pass(batch, everywhere: settings.predictsAll, tape)
         logged.add(pass)
         note(pass.labels)
@@ -117,33 +119,33 @@ public final class MaskedImageObjective: Objective {
     }
 
     /// Without counting.
-    public func rehearse(_ batch: MaskedBatch, _ tape: Tape) -> Variable {
+    package func rehearse(_ batch: MaskedBatch, _ tape: Tape) -> Variable {
         pass(batch, everywhere: settings.predictsAll, tape).loss
     }
 
-    public func pictures() throws -> [ReportPicture] {
+    package func pictures() throws -> [ReportPicture] {
         try drawn.map { [try ReportPicture("hidden patches in grey, what is predicted there, and what is right", $0)] }
             ?? []
     }
 
-    public var state: [(path: String, tensor: Tensor)] {
+    package var state: [(path: String, tensor: Tensor)] {
         guard case .tokens = target else { return [] }
         return [("token_histogram", histogram)]
     }
 
-    public func takeMetrics() -> [String: Double] {
+    package func takeMetrics() -> [String: Double] {
         defer { logged = PredictionCounts() }
         guard case .tokens = target, logged.rows > 0 else { return [:] }
         return ["accuracy": logged.accuracy, "unigram_entropy": histogram.entropy]
     }
 
-    public var counts: [Double] {
+    package var counts: [Double] {
         get { logged.values }
         set { logged = PredictionCounts(newValue) }
     }
 
     /// Loss and accuracy on hidden patches of photos that are not learned from, always the same ones.
-    public func validate() throws -> Validation? {
+    package func validate() throws -> Validation? {
         let count = validation.paths.count, size = 8
         guard count > 0 else { return nil }
         var counts = PredictionCounts()
@@ -164,7 +166,7 @@ public final class MaskedImageObjective: Objective {
         return Validation(score: -counts.loss, metrics: metrics)
     }
 
-    public func description(metrics: [String: Double]) -> ModelDescription {
+    package func description(metrics: [String: Double]) -> ModelDescription {
         var provenance = settings.provenance
         provenance.metrics = metrics
         return ModelDescription(

@@ -1,40 +1,42 @@
-import Checkpoints
-import Datasets
-import Files
+import BEiTReports
+import BEiTMetrics
+import BEiTCheckpoints
+import BEiTDatasets
+import BEiTFiles
 import Foundation
-import Layers
-import Models
+import BEiTLayers
+import BEiTModels
 
 /// A plan for masked image modeling: what to learn from, with which network, how.
-public struct MaskedImagePlan: Sendable {
-    public var data: PhotoOptions
-    public var initial: InitialWeights
+package struct MaskedImagePlan: Sendable {
+    package var data: PhotoOptions
+    package var initial: InitialWeights
     /// What is predicted.
-    public var target: Target
+    package var target: Target
     /// Nil for one shared table of relative positions, or what the checkpoint has.
-    public var position: BackboneConfiguration.Position?
-    public var masking = MaskGenerator.Kind.blockwise
+    package var position: BackboneConfiguration.Position?
+    package var masking = MaskGenerator.Kind.blockwise
     /// Hidden patches of an image; nil for 75 of 196, in proportion.
-    public var maskedPatches: Int?
+    package var maskedPatches: Int?
     /// Whether the loss counts all patches, not only the hidden ones.
-    public var predictsAll = false
+    package var predictsAll = false
     /// Of training photos whose tokens come from no cache: those show the central part of each photo as it is.
-    public var augmentation = MaskedViews.augmentation
+    package var augmentation = MaskedViews.augmentation
     /// Height and width in pixels of what the tokenizer sees; nil for those that it has learned from.
-    public var tokenSize: [Int]?
+    package var tokenSize: [Int]?
     /// Changes to the architecture by name (`--set`).
-    public var changes = Checkpoints.Settings()
+    package var changes = BEiTCheckpoints.Settings()
     /// Height and width of the network's input in pixels; nil for that of the backbone.
-    public var size: [Int]?
-    public var dropPath: Float?
-    public var checkpointsBlocks = false
-    public var recipe = Recipe.pretraining()
+    package var size: [Int]?
+    package var dropPath: Float?
+    package var checkpointsBlocks = false
+    package var recipe = Recipe.pretraining()
     /// Shortens the warm-up of a short run to a tenth of it.
-    public var limitsWarmup = true
+    package var limitsWarmup = true
     /// The command line, for the provenance.
-    public var command: String
+    package var command: String
 
-    public enum Target: Sendable {
+    package enum Target: Sendable {
         /// Visual tokens of the tokenizer in this file.
         case tokens(String)
         /// Visual tokens of this cache; the tokenizer's file, if given, shows them.
@@ -42,7 +44,7 @@ public struct MaskedImagePlan: Sendable {
         case pixels(MIMConfiguration.PixelTarget)
     }
 
-    public init(data: PhotoOptions, initial: InitialWeights, target: Target, command: String) {
+    package init(data: PhotoOptions, initial: InitialWeights, target: Target, command: String) {
         (self.data, self.initial, self.target, self.command) = (data, initial, target, command)
     }
 }
@@ -50,7 +52,7 @@ public struct MaskedImagePlan: Sendable {
 extension Recipe {
     /// The authors' pre-training (appendix A): 800 epochs, learning rate 0.0015 for 2048 images an update. For fewer it
     /// falls as the square root of their number, which is their advice (half of it for 512).
-    public static func pretraining(batch: Int = 32, accumulate: Int = 1) -> Recipe {
+    package static func pretraining(batch: Int = 32, accumulate: Int = 1) -> Recipe {
         var result = Recipe()
         (result.epochs, result.batch, result.accumulate) = (800, batch, accumulate)
         let rate = 1.5e-3 * (Double(max(1, batch) * max(1, accumulate)) / 2048).squareRoot()
@@ -65,7 +67,7 @@ extension Trainer where Task == MaskedImageObjective {
     ///
     /// - Parameter note: receives lines on the data, the model and the initial weights.
     /// - Throws: ``DatasetError``, ``TrainingError``, ``CheckpointError``, `FileError`, `HDF5Error`, ``PlanError``.
-    public convenience init(_ plan: MaskedImagePlan, folder: RunFolder, note: (String) -> Void) throws {
+    package convenience init(_ plan: MaskedImagePlan, folder: RunFolder, note: (String) -> Void) throws {
         if let problem = plan.recipe.problem ?? plan.augmentation.problem { throw PlanError(problem) }
         if let problem = plan.data.problem { throw PlanError(problem) }
         try folder.requireFree()
@@ -111,7 +113,7 @@ extension Trainer where Task == MaskedImageObjective {
     /// The run in `folder`, where its `last.h5` stands.
     ///
     /// Throws ``TrainingError``, ``CheckpointError``, ``DatasetError``, `FileError`, `HDF5Error`.
-    public convenience init(resuming folder: RunFolder) throws {
+    package convenience init(resuming folder: RunFolder) throws {
         let (state, saved) = try Self.state(in: folder, of: .mim)
         let loaded = try Checkpoint.load(folder.last, task: .mim, frozen: false)
         guard case .mim(let model) = loaded.model else { preconditionFailure("a model of another task") }

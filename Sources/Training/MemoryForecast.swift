@@ -1,8 +1,10 @@
-import Datasets
+import BEiTReports
+import BEiTMetrics
+import BEiTDatasets
 import Foundation
-import Layers
-import Ops
-import TensorCore
+import BEiTLayers
+import BEiTOps
+import BEiTTensorCore
 
 /// How much memory a run will take, found by trying: one image through the network and back, and two. What two take more
 /// than one is the price of an image.

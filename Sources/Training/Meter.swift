@@ -1,5 +1,7 @@
+import BEiTReports
+import BEiTMetrics
 import Foundation
-import Ops
+import BEiTOps
 
 /// What one update came to.
 struct Update {

@@ -1,5 +1,7 @@
-import Layers
-import TensorCore
+import BEiTReports
+import BEiTMetrics
+import BEiTLayers
+import BEiTTensorCore
 
 /// An exponential moving average of a model's weights, smoother than the weights themselves.
 final class MovingAverage {

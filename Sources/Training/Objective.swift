@@ -1,10 +1,12 @@
-import Checkpoints
-import Layers
-import Ops
-import TensorCore
+import BEiTReports
+import BEiTMetrics
+import BEiTCheckpoints
+import BEiTLayers
+import BEiTOps
+import BEiTTensorCore
 
 /// What a run learns: its model, batches and loss, and how it is judged.
-public protocol Objective: AnyObject {
+package protocol Objective: AnyObject {
     /// All that makes the objective anew: kept in the checkpoint, for resuming.
     associatedtype Settings: Codable & Sendable
     associatedtype Batch: Sendable
@@ -44,29 +46,29 @@ public protocol Objective: AnyObject {
 }
 
 extension Objective {
-    public var state: [(path: String, tensor: Tensor)] { [] }
-    public func takeMetrics() -> [String: Double] { [:] }
-    public var counts: [Double] {
+    package var state: [(path: String, tensor: Tensor)] { [] }
+    package func takeMetrics() -> [String: Double] { [:] }
+    package var counts: [Double] {
         get { [] }
         set {}
     }
 }
 
 extension Objective {
-    public func begin(step: Int) {}
+    package func begin(step: Int) {}
 }
 
 extension Objective {
-    public func pictures() throws -> [ReportPicture] { [] }
-    public func rehearse(_ batch: Batch, _ tape: Tape) -> Variable { loss(batch, tape) }
+    package func pictures() throws -> [ReportPicture] { [] }
+    package func rehearse(_ batch: Batch, _ tape: Tape) -> Variable { loss(batch, tape) }
 }
 
 /// The scores of a validation.
-public struct Validation: Sendable {
+package struct Validation: Sendable {
     /// The one that decides which model is the best; higher is better.
-    public var score: Double
+    package var score: Double
     /// By name, as they are logged.
-    public var metrics: [String: Double]
+    package var metrics: [String: Double]
 
-    public init(score: Double, metrics: [String: Double]) { (self.score, self.metrics) = (score, metrics) }
+    package init(score: Double, metrics: [String: Double]) { (self.score, self.metrics) = (score, metrics) }
 }

@@ -1,8 +1,10 @@
-import Checkpoints
-import ImageIO
-import Models
-import Ops
-import TensorCore
+import BEiTReports
+import BEiTMetrics
+import BEiTCheckpoints
+import BEiTImageIO
+import BEiTModels
+import BEiTOps
+import BEiTTensorCore
 
 /// The pixels of patches as rows `[R, 3·P²]`, each in the order (channel, row, column) of the patch projection's kernel:
 /// what the pixel objective regresses, and what pictures are made of.

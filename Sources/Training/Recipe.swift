@@ -1,41 +1,43 @@
-import Files
+import BEiTReports
+import BEiTMetrics
+import BEiTFiles
 import Foundation
 
 /// How a model is trained, whatever it learns.
-public struct Recipe: Codable, Equatable, Sendable {
+package struct Recipe: Codable, Equatable, Sendable {
     /// Passes over the training images; `steps`, where given, counts instead.
-    public var epochs = 100.0
-    public var steps: Int?
+    package var epochs = 100.0
+    package var steps: Int?
     /// Images of one forward and backward pass, and passes before each update.
-    public var batch = 16
-    public var accumulate = 1
+    package var batch = 16
+    package var accumulate = 1
     /// The peak, reached after a linear warm-up; then it falls to `minimumLearningRate`, as `schedule` says.
-    public var learningRate = 7e-4
-    public var minimumLearningRate = 1e-6
-    public var warmupEpochs = 5.0
+    package var learningRate = 7e-4
+    package var minimumLearningRate = 1e-6
+    package var warmupEpochs = 5.0
     /// Nil for a cosine, as in checkpoints from before there was a choice.
-    public var schedule: Schedule.Decay?
+    package var schedule: Schedule.Decay?
     /// Of parameters that decay (see ``Parameter/decays``).
-    public var weightDecay = 0.05
+    package var weightDecay = 0.05
     /// The learning rate of block i is `layerDecay` times that of block i + 1; 1 for the same everywhere.
-    public var layerDecay = 1.0
+    package var layerDecay = 1.0
     /// The largest L2 norm of all gradients together; nil for no limit.
-    public var clipGradient: Double?
+    package var clipGradient: Double?
     /// Decay of the moving average of the weights, which is then what is validated and kept as the best; nil for none.
-    public var averageDecay: Double?
-    public var seed: UInt64 = 0
+    package var averageDecay: Double?
+    package var seed: UInt64 = 0
     /// Epochs from one validation to the next.
-    public var evaluateEvery = 1
+    package var evaluateEvery = 1
     /// Steps from one `last.h5` to the next; one is also written after each validation.
-    public var checkpointEvery = 500
+    package var checkpointEvery = 500
 
-    public init() {}
+    package init() {}
 
     /// Images of one update, on all workers.
     func imagesPerStep(workers: Int) -> Int { batch * accumulate * workers }
 
     /// Updates in the whole run over `count` images.
-    public func totalSteps(count: Int, workers: Int = 1) -> Int {
+    package func totalSteps(count: Int, workers: Int = 1) -> Int {
         steps ?? max(1, Int((epochs * Double(count) / Double(imagesPerStep(workers: workers))).rounded(.up)))
     }
 
@@ -71,7 +73,7 @@ public struct Recipe: Codable, Equatable, Sendable {
     }
 
     /// What makes the recipe impossible, in one sentence; nil if nothing does.
-    public var problem: String? {
+    package var problem: String? {
         // The upper ends are far beyond every use; up to them steps and images can be counted.
         let counts = [
             ("batch", batch, 1 << 20), ("accumulate", accumulate, 1 << 20), ("eval-every", evaluateEvery, 1 << 30),
@@ -101,7 +103,7 @@ public struct Recipe: Codable, Equatable, Sendable {
 
 extension Recipe {
     /// For people, in one line.
-    public var summary: String {
+    package var summary: String {
         let length = steps.map { "\($0) steps" } ?? "\(epochs) epochs"
         let extras = [
             clipGradient.map { "clipping at \($0)" }, averageDecay.map { "weights averaged with decay \($0)" },

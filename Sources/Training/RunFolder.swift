@@ -1,26 +1,28 @@
-import Files
+import BEiTReports
+import BEiTMetrics
+import BEiTFiles
 import Foundation
 import Synchronization
 
 /// The folder of a training run: `last.h5`, `best.h5`, `log.jsonl`, `config.json`, `report.html`, and TensorBoard's event
 /// files. One process at a time writes there.
-public final class RunFolder: Sendable {
-    public let path: String
+package final class RunFolder: Sendable {
+    package let path: String
     private let lock = Mutex<LockedFile?>(nil)
-    public var last: String { path + "/last.h5" }
-    public var best: String { path + "/best.h5" }
+    package var last: String { path + "/last.h5" }
+    package var best: String { path + "/best.h5" }
     var log: String { path + "/log.jsonl" }
     var report: String { path + "/report.html" }
     var config: String { path + "/config.json" }
     /// Of masked image modeling: what is predicted for a few photos.
     var predictions: String { path + "/predictions.png" }
 
-    public init(_ path: String) { self.path = path }
+    package init(_ path: String) { self.path = path }
 
     var exists: Bool { FileManager.default.fileExists(atPath: path) }
 
     /// Makes the folder for a new run, and claims it. Throws ``TrainingError`` if a run is there, or `FileError`.
-    public func begin(_ settings: some Encodable) throws {
+    package func begin(_ settings: some Encodable) throws {
         try requireFree()
         try claim()
         try requireFree()

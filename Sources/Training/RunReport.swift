@@ -1,4 +1,6 @@
-import Checkpoints
+import BEiTReports
+import BEiTMetrics
+import BEiTCheckpoints
 import Foundation
 
 /// `report.html`: the curves of a run, what it learned with, and pictures. One file, without links to others.

@@ -1,8 +1,10 @@
+import BEiTReports
+import BEiTMetrics
 import Foundation
 
 /// A number that changes over training: learning rate, weight decay, KL weight, temperature.
-public struct Schedule: Codable, Equatable, Sendable {
-    public enum Decay: Codable, Equatable, Sendable {
+package struct Schedule: Codable, Equatable, Sendable {
+    package enum Decay: Codable, Equatable, Sendable {
         case constant
         /// Half a cosine from `base` to `final` over the steps after warm-up (`cosine_scheduler` in the authors'
         /// `beit/utils.py`).
@@ -17,16 +19,16 @@ public struct Schedule: Codable, Equatable, Sendable {
         }
     }
 
-    public var decay: Decay
-    public var base: Double
-    public var final: Double
+    package var decay: Decay
+    package var base: Double
+    package var final: Double
     /// All steps, those of the warm-up among them.
-    public var steps: Int
-    public var warmupSteps: Int
+    package var steps: Int
+    package var warmupSteps: Int
     /// The value at step 0 where there is a warm-up.
-    public var warmupStart: Double
+    package var warmupStart: Double
 
-    public init(
+    package init(
         _ decay: Decay, base: Double, final: Double = 0, steps: Int, warmupSteps: Int = 0, warmupStart: Double = 0
     ) {
         (self.decay, self.base, self.final, self.steps) = (decay, base, final, steps)
@@ -34,7 +36,7 @@ public struct Schedule: Codable, Equatable, Sendable {
     }
 
     /// The value for step 0, 1, …; `final` (or `base`, if constant) from `steps` on.
-    public func value(at step: Int) -> Double {
+    package func value(at step: Int) -> Double {
         switch decay {
         case .constant: return warmup(step) ?? base
         case .cosine:
@@ -63,6 +65,6 @@ public struct Schedule: Codable, Equatable, Sendable {
 
 /// Layer-wise decay of the learning rate: decay^(depth + 1 − layer) for layer 0 (embeddings, cls and mask token,
 /// positions), i + 1 (block i) and depth + 1 (final norm, heads, a shared bias table).
-public func layerDecayScale(layer: Int, depth: Int, decay: Double) -> Double {
+package func layerDecayScale(layer: Int, depth: Int, decay: Double) -> Double {
     pow(decay, Double(depth + 1 - layer))
 }

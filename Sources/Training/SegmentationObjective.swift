@@ -1,24 +1,26 @@
-import Checkpoints
-import Datasets
+import BEiTReports
+import BEiTMetrics
+import BEiTCheckpoints
+import BEiTDatasets
 import Foundation
-import Layers
-import Models
-import Ops
-import TensorCore
+import BEiTLayers
+import BEiTModels
+import BEiTOps
+import BEiTTensorCore
 
 /// Everything that makes a segmentation run anew, beside the recipe.
-public struct SegmentationSettings: Codable, Sendable {
-    public var data: DatasetOptions
-    public var augmentation = Augmentation()
-    public var configuration: ModelConfiguration
-    public var preprocessing: Preprocessing
+package struct SegmentationSettings: Codable, Sendable {
+    package var data: DatasetOptions
+    package var augmentation = Augmentation()
+    package var configuration: ModelConfiguration
+    package var preprocessing: Preprocessing
     /// Gradient checkpointing (see ``Backbone/checkpointsBlocks``).
-    public var checkpointsBlocks = false
+    package var checkpointsBlocks = false
     /// A factor for each class in the loss; nil for all alike.
-    public var classWeights: [Float]?
-    public var provenance: Provenance
+    package var classWeights: [Float]?
+    package var provenance: Provenance
 
-    public init(
+    package init(
         data: DatasetOptions, configuration: ModelConfiguration, preprocessing: Preprocessing, provenance: Provenance
     ) {
         (self.data, self.configuration) = (data, configuration)
@@ -27,9 +29,9 @@ public struct SegmentationSettings: Codable, Sendable {
 }
 
 /// Learns to name the class of each pixel (BEiT §2.5): cross-entropy over the labelled pixels.
-public final class SegmentationObjective: Objective {
-    public let settings: SegmentationSettings
-    public var model: any Module { segmenter }
+package final class SegmentationObjective: Objective {
+    package let settings: SegmentationSettings
+    package var model: any Module { segmenter }
     let segmenter: Segmenter
     let classes: [ClassInfo]
     let training: SegmentationBatches
@@ -39,7 +41,7 @@ public final class SegmentationObjective: Objective {
     let size: [Int]
 
     /// Throws ``DatasetError``.
-    public init(
+    package init(
         _ settings: SegmentationSettings, _ dataset: SegmentationDataset, _ segmenter: Segmenter, seed: UInt64
     ) throws {
         (self.settings, self.segmenter, self.seed) = (settings, segmenter, seed)
@@ -56,21 +58,21 @@ public final class SegmentationObjective: Objective {
         validation = try batches(.val)
     }
 
-    public var depth: Int { segmenter.backbone.configuration.depth }
-    public var count: Int { training.images.count }
-    public var fingerprint: UInt64 {
+    package var depth: Int { segmenter.backbone.configuration.depth }
+    package var count: Int { training.images.count }
+    package var fingerprint: UInt64 {
         training.images.map { ($0.image as NSString).lastPathComponent }.fingerprint
     }
 
-    public var loader: @Sendable ([(image: Int, place: Int)]) throws -> SegmentationBatch {
+    package var loader: @Sendable ([(image: Int, place: Int)]) throws -> SegmentationBatch {
         { [training, seed, augmentation = settings.augmentation] in
             try training.training($0, seed: seed, augmentation)
         }
     }
 
-    public func images(of batch: SegmentationBatch) -> [String] { batch.images }
+    package func images(of batch: SegmentationBatch) -> [String] { batch.images }
 
-    public func loss(_ batch: SegmentationBatch, _ tape: Tape) -> Variable {
+    package func loss(_ batch: SegmentationBatch, _ tape: Tape) -> Variable {
         let logits = segmenter(Variable(batch.pixels), tape)
         let void = Int32(LabelMap.void)
         guard Array(logits.shape[1...2]) != size else {
@@ -83,7 +85,7 @@ public final class SegmentationObjective: Objective {
     }
 
     /// mIoU at the network's size: an estimate of the score on whole photos, of the same order.
-    public func validate() throws -> Validation? {
+    package func validate() throws -> Validation? {
         guard !validation.images.isEmpty else { return nil }
         var matrix = ConfusionMatrix(classes: classes.count)
         let batch = 8, count = validation.images.count
@@ -114,7 +116,7 @@ public final class SegmentationObjective: Objective {
         }
     }
 
-    public func description(metrics: [String: Double]) -> ModelDescription {
+    package func description(metrics: [String: Double]) -> ModelDescription {
         var provenance = settings.provenance
         provenance.metrics = metrics
         return ModelDescription(

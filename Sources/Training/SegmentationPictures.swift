@@ -1,8 +1,10 @@
-import Datasets
+import BEiTReports
+import BEiTMetrics
+import BEiTDatasets
 import Foundation
-import ImageIO
-import Models
-import Ops
+import BEiTImageIO
+import BEiTModels
+import BEiTOps
 
 extension SegmentationObjective {
     /// Pictures in the report, and the length of the longer side of each of their parts in pixels.
@@ -10,7 +12,7 @@ extension SegmentationObjective {
 
     /// A few images, the same each time, spread over the validation images, or the training images where there are none:
     /// photo, truth and prediction beside each other.
-    public func pictures() throws -> [ReportPicture] {
+    package func pictures() throws -> [ReportPicture] {
         let batches = validation.images.isEmpty ? training : validation
         let count = min(SegmentationObjective.pictureCount, batches.images.count)
         return try (0..<count).map { try picture($0 * batches.images.count / count, of: batches) }

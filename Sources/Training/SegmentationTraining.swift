@@ -1,32 +1,34 @@
-import Checkpoints
-import Datasets
-import Files
+import BEiTReports
+import BEiTMetrics
+import BEiTCheckpoints
+import BEiTDatasets
+import BEiTFiles
 import Foundation
-import Layers
-import Models
+import BEiTLayers
+import BEiTModels
 
 /// A plan for learning to segment: what to learn from, with which network, how.
-public struct SegmentationPlan: Sendable {
-    public var data: DatasetOptions
-    public var augmentation = Augmentation()
-    public var initial: InitialWeights
+package struct SegmentationPlan: Sendable {
+    package var data: DatasetOptions
+    package var augmentation = Augmentation()
+    package var initial: InitialWeights
     /// Nil for the checkpoint's, or the default where it has none; the number of classes is that of the data.
-    public var decoder: DecoderConfiguration?
+    package var decoder: DecoderConfiguration?
     /// Changes to the architecture by name (`--set`).
-    public var changes = Checkpoints.Settings()
+    package var changes = BEiTCheckpoints.Settings()
     /// Height and width of the network's input in pixels; nil for that of the backbone.
-    public var size: [Int]?
-    public var dropPath: Float?
+    package var size: [Int]?
+    package var dropPath: Float?
     /// Less memory for more time: what the blocks compute is computed again on the way back.
-    public var checkpointsBlocks = false
-    public var classWeights: [Float]?
-    public var recipe = Recipe()
+    package var checkpointsBlocks = false
+    package var classWeights: [Float]?
+    package var recipe = Recipe()
     /// Whether the warm-up takes a tenth of the run at most.
-    public var limitsWarmup = false
+    package var limitsWarmup = false
     /// The command line, for the provenance.
-    public var command: String
+    package var command: String
 
-    public init(data: DatasetOptions, initial: InitialWeights, command: String) {
+    package init(data: DatasetOptions, initial: InitialWeights, command: String) {
         (self.data, self.initial, self.command) = (data, initial, command)
     }
 }
@@ -36,7 +38,7 @@ extension Trainer where Task == SegmentationObjective {
     ///
     /// - Parameter note: receives lines on the data, the model and the initial weights.
     /// - Throws: ``DatasetError``, ``TrainingError``, ``CheckpointError``, `FileError`, `PlanError`.
-    public convenience init(_ plan: SegmentationPlan, folder: RunFolder, note: (String) -> Void) throws {
+    package convenience init(_ plan: SegmentationPlan, folder: RunFolder, note: (String) -> Void) throws {
         if let problem = plan.recipe.problem ?? plan.augmentation.problem ?? plan.data.problem {
             throw PlanError(problem)
         }
@@ -81,7 +83,7 @@ extension Trainer where Task == SegmentationObjective {
     /// The run in `folder`, where its `last.h5` stands.
     ///
     /// Throws ``TrainingError``, ``CheckpointError``, ``DatasetError``.
-    public convenience init(resuming folder: RunFolder) throws {
+    package convenience init(resuming folder: RunFolder) throws {
         let (state, saved) = try Self.state(in: folder, of: .segmentation)
         let loaded = try Checkpoint.load(folder.last, task: .segmentation, frozen: false)
         guard case .segmentation(let model) = loaded.model else { preconditionFailure("a model of another task") }
@@ -133,8 +135,8 @@ extension SegmentationPlan {
 }
 
 /// A plan that cannot be carried out (exit status 64).
-public struct PlanError: Error, Equatable, ExitStatus {
-    public let description: String
-    public var exitStatus: Int32 { 64 }
+package struct PlanError: Error, Equatable, ExitStatus {
+    package let description: String
+    package var exitStatus: Int32 { 64 }
     init(_ description: String) { self.description = description }
 }

@@ -1,31 +1,33 @@
-import Datasets
+import BEiTReports
+import BEiTMetrics
+import BEiTDatasets
 import Foundation
-import Layers
-import Models
-import Ops
-import TensorCore
+import BEiTLayers
+import BEiTModels
+import BEiTOps
+import BEiTTensorCore
 
 /// One line of `beit-seg benchmark`.
-public struct SpeedResult: Codable, Sendable {
-    public enum Pass: String, Codable, CaseIterable, Sendable {
+package struct SpeedResult: Codable, Sendable {
+    package enum Pass: String, Codable, CaseIterable, Sendable {
         case forward
         case trainingStep = "training-step"
         /// Of masked image modeling, with tokens from a cache.
         case pretrainingStep = "pretraining-step"
     }
-    public var pass: Pass
-    public var preset: String
+    package var pass: Pass
+    package var preset: String
     /// Side of the image in pixels.
-    public var size: Int
-    public var batch: Int
-    public var threads: Int
-    public var precision: String
+    package var size: Int
+    package var batch: Int
+    package var threads: Int
+    package var precision: String
     /// From the median of the rounds.
-    public var imagesPerSecond: Double
-    public var gflops: Double
-    public var peakGflops: Double
-    public var shareOfPeak: Double
-    public var peakMemoryBytes: Int
+    package var imagesPerSecond: Double
+    package var gflops: Double
+    package var peakGflops: Double
+    package var shareOfPeak: Double
+    package var peakMemoryBytes: Int
 
     enum CodingKeys: String, CodingKey {
         case pass, preset, size, batch, threads, precision, gflops
@@ -37,15 +39,15 @@ public struct SpeedResult: Codable, Sendable {
 }
 
 /// Times a model with random weights on random pixels: one for segmentation, or for masked image modeling with 8192 tokens.
-public struct SpeedMeasurement {
-    public var preset: Preset
-    public var size: Int
-    public var batch: Int
-    public var classes: Int
+package struct SpeedMeasurement {
+    package var preset: Preset
+    package var size: Int
+    package var batch: Int
+    package var classes: Int
     /// Rounds last at least this long together.
-    public var seconds: Double
+    package var seconds: Double
 
-    public init(preset: Preset, size: Int, batch: Int, classes: Int, seconds: Double) {
+    package init(preset: Preset, size: Int, batch: Int, classes: Int, seconds: Double) {
         (self.preset, self.size, self.batch) = (preset, size, batch)
         (self.classes, self.seconds) = (classes, seconds)
     }
@@ -58,7 +60,7 @@ public struct SpeedMeasurement {
     }
 
     /// - Parameter peakGflops: of the machine on the threads in use.
-    public func run(_ pass: SpeedResult.Pass, peakGflops: Double) -> SpeedResult {
+    package func run(_ pass: SpeedResult.Pass, peakGflops: Double) -> SpeedResult {
         let (time, flops) = pass == .pretrainingStep ? pretraining() : segmentation(pass)
         let gflops = flops * Double(batch) / time / 1e9
         return SpeedResult(

@@ -1,12 +1,14 @@
-import Checkpoints
-import Files
-import Layers
-import Models
-import Ops
-import TensorCore
+import BEiTReports
+import BEiTMetrics
+import BEiTCheckpoints
+import BEiTFiles
+import BEiTLayers
+import BEiTModels
+import BEiTOps
+import BEiTTensorCore
 
 /// Where the first weights of a run come from.
-public enum InitialWeights: Sendable {
+package enum InitialWeights: Sendable {
     /// Drawn at random, for this architecture.
     case random(BackboneConfiguration)
     /// Those of a checkpoint, whatever its task.
@@ -43,13 +45,13 @@ struct StartingPoint {
 }
 
 /// What became of a checkpoint's weights in a model that begins with them.
-public struct WeightTransfer: Equatable, Sendable {
+package struct WeightTransfer: Equatable, Sendable {
     /// Parameters that were taken over.
-    public var used = 0
+    package var used = 0
     /// Of these, positions that were brought to another grid of patches.
-    public var resized = 0
+    package var resized = 0
     /// Parameters of the checkpoint that the model has no place for, and of the model that stay as drawn.
-    public var leftOut: [String] = [], fresh: [String] = []
+    package var leftOut: [String] = [], fresh: [String] = []
 
     /// Copies every parameter of `old` whose path and shape `new` has; a shared table of position biases goes to every
     /// block.
@@ -89,7 +91,7 @@ public struct WeightTransfer: Equatable, Sendable {
     }
 
     /// For people, by module instead of by parameter.
-    public var lines: [String] {
+    package var lines: [String] {
         func list(_ paths: [String]) -> String {
             let modules = paths.map { path in path.split(separator: "/").prefix(2).joined(separator: "/") }
             return modules.reduce(into: []) { if $0.last != $1 { $0.append($1) } }.joined(separator: ", ")

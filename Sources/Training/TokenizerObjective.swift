@@ -1,38 +1,40 @@
-import Checkpoints
-import Datasets
+import BEiTReports
+import BEiTMetrics
+import BEiTCheckpoints
+import BEiTDatasets
 import Foundation
-import ImageIO
-import Layers
+import BEiTImageIO
+import BEiTLayers
 import Logging
-import Models
-import Ops
-import TensorCore
+import BEiTModels
+import BEiTOps
+import BEiTTensorCore
 
 /// Everything that makes a tokenizer's run anew, beside the recipe.
-public struct TokenizerSettings: Codable, Sendable {
-    public var data: PhotoOptions
-    public var augmentation: Augmentation
-    public var configuration: ModelConfiguration
-    public var preprocessing: Preprocessing
+package struct TokenizerSettings: Codable, Sendable {
+    package var data: PhotoOptions
+    package var augmentation: Augmentation
+    package var configuration: ModelConfiguration
+    package var preprocessing: Preprocessing
     /// Of the relaxed codes, by the step.
-    public var temperature: Schedule
+    package var temperature: Schedule
     /// β, by the step: the factor of the KL term, summed over tokens, beside the likelihood, summed over values.
-    public var klWeight: Schedule
-    public var provenance: Provenance
+    package var klWeight: Schedule
+    package var provenance: Provenance
 }
 
 /// Learns to turn photos into visual tokens and back: DALL-E's discrete VAE, whose loss is the evidence lower bound with
 /// relaxed codes (Ramesh et al., arXiv:2102.12092 §2.1 and app. A).
-public final class TokenizerObjective: Objective {
-    public let settings: TokenizerSettings
-    public var model: any Module { tokenizer }
+package final class TokenizerObjective: Objective {
+    package let settings: TokenizerSettings
+    package var model: any Module { tokenizer }
     private let tokenizer: DiscreteVAE
     private let training, validation: PhotoBatches
     private let seed: UInt64
     /// Where the reconstructions of a few photos are drawn at each validation.
     private let sheet: String
     private var drawn: RGBImage?
-    public let fingerprint: UInt64
+    package let fingerprint: UInt64
     /// Of the update under way, or the last one.
     private var temperature: Float, klWeight: Float
 
@@ -41,7 +43,7 @@ public final class TokenizerObjective: Objective {
     /// Photos on the sheet, at most.
     private static let mostDrawn = 16
 
-    public init(
+    package init(
         _ settings: TokenizerSettings, _ dataset: PhotoDataset, _ tokenizer: DiscreteVAE, seed: UInt64,
         folder: RunFolder
     ) {
@@ -60,28 +62,28 @@ public final class TokenizerObjective: Objective {
     }
 
     /// There is nothing whose learning rate would depend on its depth.
-    public var depth: Int { 0 }
-    public var count: Int { training.paths.count }
+    package var depth: Int { 0 }
+    package var count: Int { training.paths.count }
 
-    public var loader: @Sendable ([(image: Int, place: Int)]) throws -> PhotoBatch {
+    package var loader: @Sendable ([(image: Int, place: Int)]) throws -> PhotoBatch {
         { [training, seed, augmentation = settings.augmentation] in
             try training.training($0, seed: seed, augmentation)
         }
     }
 
-    public func images(of batch: PhotoBatch) -> [String] { batch.images }
+    package func images(of batch: PhotoBatch) -> [String] { batch.images }
 
-    public func begin(step: Int) {
+    package func begin(step: Int) {
         temperature = Float(settings.temperature.value(at: step))
         klWeight = Float(settings.klWeight.value(at: step))
     }
 
-    public func loss(_ batch: PhotoBatch, _ tape: Tape) -> Variable {
+    package func loss(_ batch: PhotoBatch, _ tape: Tape) -> Variable {
         tokenizer.loss(of: batch.pixels, temperature: temperature, klWeight: klWeight, tape)
     }
 
     /// The bound with hard codes, as the tokenizer is used; and a picture of what it keeps.
-    public func validate() throws -> Validation? {
+    package func validate() throws -> Validation? {
         let count = validation.paths.count
         guard count > 0 else { return nil }
         var scores = TokenizerScores(vocabulary: tokenizer.configuration.vocabulary)
@@ -115,11 +117,11 @@ public final class TokenizerObjective: Objective {
         drawn = picture
     }
 
-    public func pictures() throws -> [ReportPicture] {
+    package func pictures() throws -> [ReportPicture] {
         try drawn.map { [try ReportPicture("photos, each beside what its tokens keep of it", $0)] } ?? []
     }
 
-    public func description(metrics: [String: Double]) -> ModelDescription {
+    package func description(metrics: [String: Double]) -> ModelDescription {
         var provenance = settings.provenance
         provenance.metrics = metrics
         return ModelDescription(

@@ -1,7 +1,9 @@
+import BEiTReports
+import BEiTMetrics
 import Foundation
-import Models
-import Ops
-import TensorCore
+import BEiTModels
+import BEiTOps
+import BEiTTensorCore
 
 extension DiscreteVAE {
     /// The terms of the evidence lower bound of `pixels` `[B, H, W, 3]`, mapped to 0.1 … 0.9, in nats.

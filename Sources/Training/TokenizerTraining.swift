@@ -1,15 +1,17 @@
-import Checkpoints
-import Datasets
-import Files
+import BEiTReports
+import BEiTMetrics
+import BEiTCheckpoints
+import BEiTDatasets
+import BEiTFiles
 import Foundation
-import Layers
-import Models
+import BEiTLayers
+import BEiTModels
 
 /// Sizes of a tokenizer with the learning rate that suits them; `base` is DALL-E's.
-public enum TokenizerPreset: String, CaseIterable, Sendable {
+package enum TokenizerPreset: String, CaseIterable, Sendable {
     case tiny, small, base
 
-    public var configuration: TokenizerConfiguration {
+    package var configuration: TokenizerConfiguration {
         var result = TokenizerConfiguration()
         switch self {
         case .tiny: (result.hidden, result.vocabulary, result.codeWidth) = (32, 1024, 64)
@@ -19,7 +21,7 @@ public enum TokenizerPreset: String, CaseIterable, Sendable {
         return result
     }
 
-    public var learningRate: Double {
+    package var learningRate: Double {
         switch self {
         case .tiny: 1e-3
         case .small: 5e-4
@@ -29,27 +31,27 @@ public enum TokenizerPreset: String, CaseIterable, Sendable {
 }
 
 /// A plan for learning a tokenizer: from which photos, with which network, how.
-public struct TokenizerPlan: Sendable {
-    public var data: PhotoOptions
-    public var augmentation: Augmentation
-    public var tokenizer: TokenizerConfiguration
+package struct TokenizerPlan: Sendable {
+    package var data: PhotoOptions
+    package var augmentation: Augmentation
+    package var tokenizer: TokenizerConfiguration
     /// Changes to the architecture by name (`--set`).
-    public var changes = Checkpoints.Settings()
+    package var changes = BEiTCheckpoints.Settings()
     /// Height and width in pixels; BEiT's token view.
-    public var size = [112, 112]
+    package var size = [112, 112]
     /// Of the relaxed codes, at the start and at the end of its cosine.
-    public var temperatures = [1, 0.0625]
+    package var temperatures = [1, 0.0625]
     /// Updates until the last temperature is reached; nil for half the run, at most the paper's 150,000.
-    public var temperatureSteps: Int?
+    package var temperatureSteps: Int?
     /// β once it has risen.
-    public var klWeight = 6.6
+    package var klWeight = 6.6
     /// Updates until then; nil for a twentieth of the run, at most the paper's 5,000.
-    public var klSteps: Int?
-    public var recipe: Recipe
+    package var klSteps: Int?
+    package var recipe: Recipe
     /// The command line, for the provenance.
-    public var command: String
+    package var command: String
 
-    public init(data: PhotoOptions, preset: TokenizerPreset, command: String) {
+    package init(data: PhotoOptions, preset: TokenizerPreset, command: String) {
         (self.data, self.command, tokenizer) = (data, command, preset.configuration)
         recipe = TokenizerPlan.recipe(preset)
         augmentation = Augmentation()
@@ -58,7 +60,7 @@ public struct TokenizerPlan: Sendable {
     }
 
     /// The paper's, with a batch for one machine; a narrower network bears a higher learning rate.
-    public static func recipe(_ preset: TokenizerPreset) -> Recipe {
+    package static func recipe(_ preset: TokenizerPreset) -> Recipe {
         var recipe = Recipe()
         (recipe.batch, recipe.warmupEpochs, recipe.weightDecay, recipe.averageDecay) = (32, 0, 1e-4, 0.999)
         recipe.learningRate = preset.learningRate
@@ -111,7 +113,7 @@ extension Trainer where Task == TokenizerObjective {
     ///
     /// - Parameter note: receives lines on the data and the model.
     /// - Throws: ``PlanError``, ``DatasetError``, ``TrainingError``, `FileError`.
-    public convenience init(_ plan: TokenizerPlan, folder: RunFolder, note: (String) -> Void) throws {
+    package convenience init(_ plan: TokenizerPlan, folder: RunFolder, note: (String) -> Void) throws {
         let configuration = try plan.configuration()
         try folder.requireFree()
         let dataset = try PhotoDataset(plan.data, excluding: folder.path)
@@ -144,7 +146,7 @@ extension Trainer where Task == TokenizerObjective {
     /// The run in `folder`, where its `last.h5` stands.
     ///
     /// Throws ``TrainingError``, ``CheckpointError``, ``DatasetError``, `FileError`.
-    public convenience init(resuming folder: RunFolder) throws {
+    package convenience init(resuming folder: RunFolder) throws {
         let (state, saved) = try Self.state(in: folder, of: .tokenizer)
         let loaded = try Checkpoint.load(folder.last, task: .tokenizer, frozen: false)
         guard case .tokenizer(let model) = loaded.model else { preconditionFailure("a model of another task") }

@@ -1,17 +1,19 @@
-import Checkpoints
-import Datasets
-import Files
+import BEiTReports
+import BEiTMetrics
+import BEiTCheckpoints
+import BEiTDatasets
+import BEiTFiles
 import Foundation
-import Layers
-import Models
-import Ops
-import TensorCore
+import BEiTLayers
+import BEiTModels
+import BEiTOps
+import BEiTTensorCore
 
 /// Trains what an ``Objective`` describes: batches, loss, gradients, AdamW, validation and checkpoints.
 ///
 /// Everything random depends on the seed and the step alone, so the state of a run is its weights, moments, averages and
 /// step: a run that is resumed goes on bit for bit, with any number of threads.
-public final class Trainer<Task: Objective> {
+package final class Trainer<Task: Objective> {
     private let objective: Task
     private let recipe: Recipe
     private let folder: RunFolder
@@ -25,7 +27,7 @@ public final class Trainer<Task: Objective> {
     private var events: EventFile?
     private var pictures: [ReportPicture] = []
     /// Updates in the whole run.
-    public let steps: Int
+    package let steps: Int
 
     /// What a checkpoint keeps beside the tensors.
     struct Saved: Codable {
@@ -48,7 +50,7 @@ public final class Trainer<Task: Objective> {
     }
 
     /// - Precondition: the recipe has no problem.
-    public init(_ objective: Task, _ recipe: Recipe, folder: RunFolder) {
+    package init(_ objective: Task, _ recipe: Recipe, folder: RunFolder) {
         precondition(recipe.problem == nil, recipe.problem ?? "")
         (self.objective, self.recipe, self.folder) = (objective, recipe, folder)
         sampler = Sampler(seed: recipe.seed, count: objective.count, batch: recipe.batch)
@@ -70,7 +72,7 @@ public final class Trainer<Task: Objective> {
     ///
     /// Throws ``TrainingError``, also when SIGINT or SIGTERM ends the run after its checkpoint, and whatever reading the
     /// data or writing the checkpoints throws.
-    public func run(_ report: (TrainingEvent) -> Void) throws { try run(until: steps, report) }
+    package func run(_ report: (TrainingEvent) -> Void) throws { try run(until: steps, report) }
 
     /// As ``run(_:)``, up to the step `end`.
     func run(until end: Int, _ report: (TrainingEvent) -> Void) throws {

@@ -1,9 +1,11 @@
-import Checkpoints
-import Files
-import Models
+import BEiTReports
+import BEiTMetrics
+import BEiTCheckpoints
+import BEiTFiles
+import BEiTModels
 
 /// Why a run stopped or cannot begin.
-public enum TrainingError: Error, Equatable, ExitStatus {
+package enum TrainingError: Error, Equatable, ExitStatus {
     /// The loss or the gradient is no number any more.
     case diverged(what: String, step: Int, learningRate: Double, images: [String], folder: String)
     /// A signal; `last.h5` is written.
@@ -21,7 +23,7 @@ public enum TrainingError: Error, Equatable, ExitStatus {
     /// What is resumed is a run of another kind.
     case otherRun(folder: String, task: ModelTask)
 
-    public var exitStatus: Int32 {
+    package var exitStatus: Int32 {
         switch self {
         case .diverged, .changed, .otherRun: 65
         case .interrupted(let signal, _, _): 128 + signal
@@ -30,7 +32,7 @@ public enum TrainingError: Error, Equatable, ExitStatus {
         }
     }
 
-    public var description: String {
+    package var description: String {
         switch self {
         case .diverged(let what, let step, let rate, let images, let folder):
             "step \(step): the \(what) is not finite at learning rate \(rate); images \(images.joined(separator: ", ")); "

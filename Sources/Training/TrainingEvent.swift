@@ -1,5 +1,7 @@
+import BEiTReports
+import BEiTMetrics
 /// What a run tells while it goes on.
-public enum TrainingEvent: Sendable {
+package enum TrainingEvent: Sendable {
     /// First of all, where a run goes on that had come so far.
     case resumed(step: Int, steps: Int)
     /// Before the first step: what the run will have taken at its most, in all.
@@ -13,19 +15,19 @@ public enum TrainingEvent: Sendable {
 }
 
 /// One update; a line of `log.jsonl`.
-public struct StepReport: Codable, Sendable {
+package struct StepReport: Codable, Sendable {
     /// Updates so far, and in the whole run.
-    public var step, steps: Int
-    public var epoch: Double
+    package var step, steps: Int
+    package var epoch: Double
     /// The mean over the updates since the last report.
-    public var loss: Double
-    public var learningRate: Double
+    package var loss: Double
+    package var learningRate: Double
     /// L2 norm of all gradients together, before clipping.
-    public var gradientNorm: Double
-    public var imagesPerSecond: Double
-    public var secondsLeft: Double
+    package var gradientNorm: Double
+    package var imagesPerSecond: Double
+    package var secondsLeft: Double
     /// What the objective counts beside the loss, over the same updates; nil where it counts nothing.
-    public var metrics: [String: Double]?
+    package var metrics: [String: Double]?
 
     enum CodingKeys: String, CodingKey {
         case step, steps, epoch, loss, metrics
@@ -37,12 +39,12 @@ public struct StepReport: Codable, Sendable {
 }
 
 /// A validation; a line of `log.jsonl`.
-public struct ValidationReport: Codable, Sendable {
-    public var step: Int
-    public var epoch: Double
-    public var metrics: [String: Double]
+package struct ValidationReport: Codable, Sendable {
+    package var step: Int
+    package var epoch: Double
+    package var metrics: [String: Double]
     /// Whether it is the best so far, and so became `best.h5`.
-    public var best: Bool
+    package var best: Bool
 }
 
 /// A line of `log.jsonl`, which TensorBoard receives as well.

@@ -1,9 +1,11 @@
-import Checkpoints
-import Datasets
-import Files
-import ImageIO
-import Models
-import TensorCore
+import BEiTReports
+import BEiTMetrics
+import BEiTCheckpoints
+import BEiTDatasets
+import BEiTFiles
+import BEiTImageIO
+import BEiTModels
+import BEiTTensorCore
 
 /// A file that a run depends on, and what was in it when the run began.
 struct PinnedFile: Codable, Equatable, Sendable {

@@ -1,8 +1,8 @@
-import Checkpoints
+import BEiTCheckpoints
 import Foundation
-import HDF5
-import Layers
-import Models
+import BEiTHDF5
+import BEiTLayers
+import BEiTModels
 import Testing
 
 @Suite struct ImportTests {

@@ -1,4 +1,4 @@
-import Layers
+import BEiTLayers
 import Testing
 
 /// The names in files: a change here is a change of the format.

@@ -1,9 +1,9 @@
-import Checkpoints
-import HDF5
-import Layers
-import Models
-import Ops
-import TensorCore
+import BEiTCheckpoints
+import BEiTHDF5
+import BEiTLayers
+import BEiTModels
+import BEiTOps
+import BEiTTensorCore
 import Testing
 
 @Suite struct RoundTripTests {

@@ -1,4 +1,4 @@
-import Files
+import BEiTFiles
 import Testing
 
 @Suite struct SHA256Tests {

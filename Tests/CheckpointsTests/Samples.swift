@@ -1,9 +1,9 @@
-import Checkpoints
+import BEiTCheckpoints
 import Foundation
-import Layers
-import Models
-import Ops
-import TensorCore
+import BEiTLayers
+import BEiTModels
+import BEiTOps
+import BEiTTensorCore
 import Testing
 
 /// Small models of every kind, of uneven sizes.

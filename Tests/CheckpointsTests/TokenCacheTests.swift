@@ -1,6 +1,6 @@
-import Checkpoints
+import BEiTCheckpoints
 import Foundation
-import HDF5
+import BEiTHDF5
 import Testing
 
 @Suite struct TokenCacheTests {

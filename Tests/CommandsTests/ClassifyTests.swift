@@ -1,8 +1,8 @@
-import Checkpoints
+import BEiTCheckpoints
 import Foundation
-import HDF5
-import ImageIO
-import TensorCore
+import BEiTHDF5
+import BEiTImageIO
+import BEiTTensorCore
 import Testing
 
 /// `classify`, `eval --top1` and `finetune --task classification` as their users meet them.

@@ -1,6 +1,6 @@
 import Foundation
 import FoundationXML
-import ImageIO
+import BEiTImageIO
 import Testing
 
 /// `eval --report` and `eval --compare` as a whole.

@@ -1,10 +1,13 @@
-import Checkpoints
-import Evaluation
+import BEiTCheckpoints
+import BEiTMetrics
+import BEiTPrediction
+import BEiTReports
+import BEiTScoring
 import Foundation
-import ImageIO
-import Layers
-import Models
-import TensorCore
+import BEiTImageIO
+import BEiTLayers
+import BEiTModels
+import BEiTTensorCore
 import Testing
 
 /// Commands that are interrupted, or killed at any moment, and go on.

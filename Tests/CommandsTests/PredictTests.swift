@@ -1,12 +1,15 @@
-import Checkpoints
-import Evaluation
-import Files
+import BEiTCheckpoints
+import BEiTMetrics
+import BEiTPrediction
+import BEiTReports
+import BEiTScoring
+import BEiTFiles
 import Foundation
-import HDF5
-import ImageIO
-import Layers
-import Models
-import TensorCore
+import BEiTHDF5
+import BEiTImageIO
+import BEiTLayers
+import BEiTModels
+import BEiTTensorCore
 import Testing
 
 /// `predict` with a small network of random weights.

@@ -1,9 +1,9 @@
-import Checkpoints
+import BEiTCheckpoints
 import Foundation
-import ImageIO
-import Layers
-import Models
-import TensorCore
+import BEiTImageIO
+import BEiTLayers
+import BEiTModels
+import BEiTTensorCore
 import Testing
 
 /// `beit-seg pretrain` as its users meet it.

@@ -1,10 +1,10 @@
-import Checkpoints
+import BEiTCheckpoints
 import Foundation
-import HDF5
-import ImageIO
-import Layers
-import Models
-import TensorCore
+import BEiTHDF5
+import BEiTImageIO
+import BEiTLayers
+import BEiTModels
+import BEiTTensorCore
 import Testing
 
 /// The program as its users meet it: a process, its output and its status.

@@ -1,5 +1,5 @@
 import Foundation
-import HDF5
+import BEiTHDF5
 import Testing
 
 /// Exit statuses, and errors of one line.

@@ -1,9 +1,9 @@
 import Foundation
-import ImageIO
-import TensorCore
+import BEiTImageIO
+import BEiTTensorCore
 import Testing
 
-@testable import Datasets
+@testable import BEiTDatasets
 
 /// Against OpenCV, colorsys and mmsegmentation's formulas; see `scripts/make-augmentation-fixtures.py`.
 private func fixture<Value: Decodable>(_ name: String) throws -> Value {

@@ -1,8 +1,8 @@
-import Datasets
+import BEiTDatasets
 import Foundation
-import ImageIO
+import BEiTImageIO
 import Synchronization
-import TensorCore
+import BEiTTensorCore
 import Testing
 
 @Suite struct AugmentationTests {

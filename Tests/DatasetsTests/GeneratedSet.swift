@@ -1,5 +1,5 @@
 import Foundation
-import ImageIO
+import BEiTImageIO
 
 /// A folder of generated photos and masks that goes away with the test.
 final class GeneratedSet {

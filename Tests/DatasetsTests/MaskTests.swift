@@ -1,8 +1,8 @@
 import Foundation
-import TensorCore
+import BEiTTensorCore
 import Testing
 
-@testable import Datasets
+@testable import BEiTDatasets
 
 /// Masks against the statistics of masks that the authors' generator drew.
 @Suite struct MaskTests {

@@ -1,11 +1,11 @@
-import Files
+import BEiTFiles
 import Foundation
-import ImageIO
+import BEiTImageIO
 import Synchronization
-import TensorCore
+import BEiTTensorCore
 import Testing
 
-@testable import Datasets
+@testable import BEiTDatasets
 
 /// Photos in a folder that goes away with the test.
 private final class Album {

@@ -1,10 +1,10 @@
 import Foundation
-import ImageIO
+import BEiTImageIO
 import Synchronization
-import TensorCore
+import BEiTTensorCore
 import Testing
 
-@testable import Datasets
+@testable import BEiTDatasets
 
 /// Photos without labels: listing, division, damaged files, batches.
 @Suite struct PhotoDatasetTests {

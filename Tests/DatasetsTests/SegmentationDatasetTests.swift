@@ -1,6 +1,6 @@
-import Datasets
+import BEiTDatasets
 import Foundation
-import ImageIO
+import BEiTImageIO
 import Testing
 
 @Suite struct SegmentationDatasetTests {

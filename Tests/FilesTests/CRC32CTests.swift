@@ -1,4 +1,4 @@
-import Files
+import BEiTFiles
 import Testing
 
 /// The vectors of RFC 3720, B.4, and the catalogued check value.

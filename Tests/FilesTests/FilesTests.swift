@@ -1,4 +1,4 @@
-import Files
+import BEiTFiles
 import Foundation
 import Testing
 

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import HDF5
+@testable import BEiTHDF5
 
 @Suite struct ForeignFileTests {
     static let sequence = (-7..<8).map { Float($0) / 4 }

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import HDF5
+@testable import BEiTHDF5
 
 @Suite struct InterruptionTests {
     /// In a process of its own, whose files may not grow past a megabyte; it must also end without a crash.

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import HDF5
+@testable import BEiTHDF5
 
 @Suite struct RoundTripTests {
     /// A file of what `fill` writes.

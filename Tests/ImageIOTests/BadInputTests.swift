@@ -1,6 +1,6 @@
-import Files
+import BEiTFiles
 import Foundation
-import ImageIO
+import BEiTImageIO
 import Testing
 
 /// What must happen to a file of the collection of unusual, broken and hostile pictures.
@@ -30,7 +30,7 @@ struct BadInput: Decodable, Sendable, CustomTestStringConvertible {
             let image = try decodeImage(path)
             #expect(input.expect != "refuse", "decoded as \(image.width) × \(image.height)")
             if let pixels = input.pixels, let tolerance = input.tolerance {
-                let found = difference(image, try ImageIOTests.pixels(npy: "bad-inputs/" + pixels))
+                let found = difference(image, try BEiTImageIOTests.pixels(npy: "bad-inputs/" + pixels))
                 #expect(found.largest <= tolerance.max && found.mean <= tolerance.mean)
             }
             let header = try imageHeader(path)

@@ -1,4 +1,4 @@
-import ImageIO
+import BEiTImageIO
 import Testing
 
 @Suite struct CompositionTests {

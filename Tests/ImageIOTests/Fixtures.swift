@@ -1,5 +1,5 @@
 import Foundation
-import ImageIO
+import BEiTImageIO
 import Testing
 
 /// The path of a fixture.

@@ -1,4 +1,4 @@
-import ImageIO
+import BEiTImageIO
 import Testing
 
 /// RandAugment's operations against Pillow's pixels.

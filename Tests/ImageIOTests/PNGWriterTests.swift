@@ -1,6 +1,6 @@
-import Files
+import BEiTFiles
 import Foundation
-import ImageIO
+import BEiTImageIO
 import Testing
 
 @Suite struct PNGWriterTests {

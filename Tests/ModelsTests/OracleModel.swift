@@ -1,10 +1,10 @@
-import Checkpoints
+import BEiTCheckpoints
 import Foundation
-import HDF5
-import Layers
-import Models
-import Ops
-import TensorCore
+import BEiTHDF5
+import BEiTLayers
+import BEiTModels
+import BEiTOps
+import BEiTTensorCore
 import Testing
 
 /// A model of the fixtures: weights, inputs, outputs and gradients that PyTorch or Hugging Face computed in float64.

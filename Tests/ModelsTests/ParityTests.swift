@@ -1,7 +1,7 @@
-import Layers
-import Models
-import Ops
-import TensorCore
+import BEiTLayers
+import BEiTModels
+import BEiTOps
+import BEiTTensorCore
 import Testing
 
 /// The networks against PyTorch and Hugging Face, on every matrix engine.

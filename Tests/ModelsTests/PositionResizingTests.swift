@@ -1,11 +1,11 @@
-import Checkpoints
-import HDF5
-import Layers
-import Ops
-import TensorCore
+import BEiTCheckpoints
+import BEiTHDF5
+import BEiTLayers
+import BEiTOps
+import BEiTTensorCore
 import Testing
 
-@testable import Models
+@testable import BEiTModels
 
 /// Positions for another input size, against what SciPy and PyTorch computed.
 @Suite struct PositionResizingTests {

@@ -1,7 +1,7 @@
 import Testing
 
-@testable import Ops
-@testable import TensorCore
+@testable import BEiTOps
+@testable import BEiTTensorCore
 
 /// A geometry with uneven sizes.
 struct ConvolutionCase: Sendable, CustomTestStringConvertible {

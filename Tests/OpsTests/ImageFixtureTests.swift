@@ -1,7 +1,7 @@
 import Testing
 
-@testable import Ops
-@testable import TensorCore
+@testable import BEiTOps
+@testable import BEiTTensorCore
 
 /// Operations on maps against another implementation's results and gradients, with each matrix engine.
 @Suite struct ImageFixtureTests {

@@ -1,7 +1,7 @@
 import Testing
 
-@testable import Ops
-@testable import TensorCore
+@testable import BEiTOps
+@testable import BEiTTensorCore
 
 /// Normal numbers, the same in every run.
 func randomTensor(_ shape: [Int], seed: UInt64) -> Tensor {

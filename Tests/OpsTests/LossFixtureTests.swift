@@ -1,7 +1,7 @@
 import Testing
 
-@testable import Ops
-@testable import TensorCore
+@testable import BEiTOps
+@testable import BEiTTensorCore
 
 /// Losses and relaxations against another implementation's results and gradients.
 @Suite struct LossFixtureTests {

@@ -1,9 +1,9 @@
 import Foundation
-import HDF5
+import BEiTHDF5
 import Testing
 
-@testable import Ops
-@testable import TensorCore
+@testable import BEiTOps
+@testable import BEiTTensorCore
 
 /// A case of `ops.h5`: arrays that another implementation computed, and the tolerance that `ops.json` grants.
 struct OracleCase {

@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-@testable import Ops
-@testable import TensorCore
+@testable import BEiTOps
+@testable import BEiTTensorCore
 
 /// An operation under a name, with the shapes of its inputs.
 struct LossCase: CustomTestStringConvertible, @unchecked Sendable {

@@ -1,8 +1,8 @@
-import CKernels
+import CBEiTKernels
 import Foundation
 import Testing
 
-@testable import TensorCore
+@testable import BEiTTensorCore
 
 /// Every build of each kernel of `convolution.def` against plain Swift in double precision, at odd lengths.
 @Suite struct MapKernelTests {

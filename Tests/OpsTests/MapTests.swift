@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-@testable import Ops
-@testable import TensorCore
+@testable import BEiTOps
+@testable import BEiTTensorCore
 
 /// Norms, pooling, resampling and relu: gradients, threads, and results by their definitions.
 @Suite struct MapTests {

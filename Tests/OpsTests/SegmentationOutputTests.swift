@@ -1,9 +1,9 @@
-import CKernels
+import CBEiTKernels
 import Foundation
 import Testing
 
-@testable import Ops
-@testable import TensorCore
+@testable import BEiTOps
+@testable import BEiTTensorCore
 
 @Suite struct SegmentationOutputTests {
     struct Case: Sendable {

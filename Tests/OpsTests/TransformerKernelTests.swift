@@ -1,8 +1,8 @@
-import CKernels
+import CBEiTKernels
 import Foundation
 import Testing
 
-@testable import TensorCore
+@testable import BEiTTensorCore
 
 func exponential(_ x: Double) -> Double { exp(x) }
 

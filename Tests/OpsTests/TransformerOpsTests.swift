@@ -1,7 +1,7 @@
 import Testing
 
-@testable import Ops
-@testable import TensorCore
+@testable import BEiTOps
+@testable import BEiTTensorCore
 
 /// Linear layers, layer norm, attention and token operations.
 @Suite struct TransformerOpsTests {

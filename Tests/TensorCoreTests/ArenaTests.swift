@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import TensorCore
+@testable import BEiTTensorCore
 
 @Suite struct ArenaTests {
     private let page = Arena.page

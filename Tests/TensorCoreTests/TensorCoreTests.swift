@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 import Testing
 
-@testable import TensorCore
+@testable import BEiTTensorCore
 
 @Suite struct PhiloxTests {
     /// The known answers of Random123's `kat_vectors` for philox4x32 with 10 rounds.

@@ -1,13 +1,13 @@
-import Checkpoints
-import Datasets
+import BEiTCheckpoints
+import BEiTDatasets
 import Foundation
-import ImageIO
-import Layers
-import Models
-import TensorCore
+import BEiTImageIO
+import BEiTLayers
+import BEiTModels
+import BEiTTensorCore
 import Testing
 
-@testable import Training
+@testable import BEiTTraining
 
 /// Photos of three colours in class folders that go away with the test.
 private final class ColorSet {

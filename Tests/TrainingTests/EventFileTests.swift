@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Training
+@testable import BEiTTraining
 
 @Suite struct EventFileTests {
     /// As TensorBoard's EventFileWriter writes them: `scripts/check-tensorboard.py --fixture`.

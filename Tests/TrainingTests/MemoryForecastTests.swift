@@ -1,8 +1,8 @@
-import Ops
-import TensorCore
+import BEiTOps
+import BEiTTensorCore
 import Testing
 
-@testable import Training
+@testable import BEiTTraining
 
 @Suite(.serialized) struct MemoryForecastTests {
     /// A pass that makes `features` MiB an image on its way forward, and gives them up on its way back for `gradients` MiB.

@@ -1,11 +1,11 @@
 import Foundation
-import HDF5
-import Models
+import BEiTHDF5
+import BEiTModels
 import Testing
 
-@testable import Ops
-@testable import TensorCore
-@testable import Training
+@testable import BEiTOps
+@testable import BEiTTensorCore
+@testable import BEiTTraining
 
 /// Optimizer and schedules against another implementation's numbers (cases of `ops.h5`).
 @Suite struct OptimizerFixtureTests {

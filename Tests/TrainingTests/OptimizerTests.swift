@@ -1,9 +1,9 @@
 import Foundation
 import Testing
 
-@testable import Ops
-@testable import TensorCore
-@testable import Training
+@testable import BEiTOps
+@testable import BEiTTensorCore
+@testable import BEiTTraining
 
 @Suite struct OptimizerTests {
     private func parameter(_ values: [Float], gradient: [Float], decays: Bool = true) -> Parameter {

@@ -1,15 +1,15 @@
-import Checkpoints
-import Datasets
-import Files
+import BEiTCheckpoints
+import BEiTDatasets
+import BEiTFiles
 import Foundation
-import ImageIO
-import Layers
-import Models
-import Ops
-import TensorCore
+import BEiTImageIO
+import BEiTLayers
+import BEiTModels
+import BEiTOps
+import BEiTTensorCore
 import Testing
 
-@testable import Training
+@testable import BEiTTraining
 
 /// Photos and a tokenizer in a folder that goes away with the test.
 private final class Studio {
@@ -113,7 +113,7 @@ private func lines(_ folder: RunFolder) throws -> [[String: Any]] {
         (plan.recipe.steps, plan.recipe.averageDecay, plan.recipe.learningRate) = (200, nil, 5e-3)
         (plan.augmentation.area, plan.augmentation.aspect, plan.augmentation.flip) = ([0.98, 1], [1.3, 1.4], 0)
         (plan.augmentation.colorJitter, plan.dropPath, plan.position) = (0, 0, position)
-        plan.changes = try Checkpoints.Settings([
+        plan.changes = try BEiTCheckpoints.Settings([
             "backbone.width=24", "backbone.heads=3", "backbone.layer_scale=1",
         ])
         let folder = try studio.run(plan, in: "run")
@@ -203,7 +203,7 @@ private func lines(_ folder: RunFolder) throws -> [[String: Any]] {
         var plan = studio.plan
         plan.target = .cached(studio.cache, tokenizer: studio.tokenizer)
         func refused() throws -> (String, Int32)? {
-            do { _ = try studio.run(plan, in: "run") } catch let error as any Files.ExitStatus {
+            do { _ = try studio.run(plan, in: "run") } catch let error as any BEiTFiles.ExitStatus {
                 return ("\(error)", error.exitStatus)
             }
             return nil
@@ -305,12 +305,12 @@ private func lines(_ folder: RunFolder) throws -> [[String: Any]] {
         let few = #expect(throws: PlanError.self) { try studio.run(plan, in: "next") }
         #expect(few?.description.hasPrefix("--batch 11 is more than the 10 photos to learn from") == true)
         plan.recipe.batch = 3
-        plan.changes = try Checkpoints.Settings(["mim.vocabulary=17"])
+        plan.changes = try BEiTCheckpoints.Settings(["mim.vocabulary=17"])
         let words = #expect(throws: PlanError.self) { try studio.run(plan, in: "next") }
         #expect(words?.description == "mim.vocabulary is 17, but the tokenizer has 16 words")
-        plan.changes = try Checkpoints.Settings(["backbone.patch_size=7"])
+        plan.changes = try BEiTCheckpoints.Settings(["backbone.patch_size=7"])
         #expect(throws: PlanError.self) { try studio.run(plan, in: "next") }
-        (plan.changes, plan.maskedPatches) = (Checkpoints.Settings(), 25)
+        (plan.changes, plan.maskedPatches) = (BEiTCheckpoints.Settings(), 25)
         #expect(throws: PlanError.self) { try studio.run(plan, in: "next") }
         plan.maskedPatches = nil
         plan.initial = .checkpoint(studio.tokenizer)
@@ -411,7 +411,7 @@ private func lines(_ folder: RunFolder) throws -> [[String: Any]] {
         var decoder = DecoderConfiguration()
         (decoder.channels, decoder.normGroups) = ([8, 4], 2)
         plan.decoder = decoder
-        plan.changes = try Checkpoints.Settings(changes)
+        plan.changes = try BEiTCheckpoints.Settings(changes)
         // Written at once, before any weight has moved.
         (plan.recipe.steps, plan.recipe.batch, plan.recipe.learningRate, plan.recipe.weightDecay) = (1, 1, 0, 0)
         plan.recipe.minimumLearningRate = 0

@@ -1,13 +1,14 @@
-import Checkpoints
+import BEiTCheckpoints
 import Foundation
-import ImageIO
+import BEiTImageIO
+@testable import BEiTReports
 import Testing
 
 #if canImport(FoundationXML)
     import FoundationXML
 #endif
 
-@testable import Training
+@testable import BEiTTraining
 
 @Suite struct RunReportTests {
     private func line(_ text: String) throws -> LogLine {

@@ -1,16 +1,16 @@
-import Checkpoints
-import Datasets
-import Files
+import BEiTCheckpoints
+import BEiTDatasets
+import BEiTFiles
 import Foundation
-import HDF5
-import ImageIO
-import Layers
-import Models
-import TensorCore
+import BEiTHDF5
+import BEiTImageIO
+import BEiTLayers
+import BEiTModels
+import BEiTTensorCore
 import Testing
 
-@testable import Ops
-@testable import Training
+@testable import BEiTOps
+@testable import BEiTTraining
 
 /// A step of the tokenizer's training against PyTorch (`scripts/make-tokenizer-fixtures.py`).
 @Suite struct TokenizerStepTests {

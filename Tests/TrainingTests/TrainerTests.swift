@@ -1,13 +1,13 @@
-import Checkpoints
-import Datasets
-import Files
+import BEiTCheckpoints
+import BEiTDatasets
+import BEiTFiles
 import Foundation
-import ImageIO
-import Models
-import TensorCore
+import BEiTImageIO
+import BEiTModels
+import BEiTTensorCore
 import Testing
 
-@testable import Training
+@testable import BEiTTraining
 
 /// A few coloured discs on grey, in a folder that goes away with the test.
 private final class DiscSet {

@@ -1,13 +1,13 @@
-import Checkpoints
+import BEiTCheckpoints
 import Foundation
-import HDF5
-import Layers
-import Models
-import Ops
-import TensorCore
+import BEiTHDF5
+import BEiTLayers
+import BEiTModels
+import BEiTOps
+import BEiTTensorCore
 import Testing
 
-@testable import Training
+@testable import BEiTTraining
 
 /// Batches, masks and tokens of `scripts/make-mim-trajectory.py`, which PyTorch has learned from.
 private final class RecordedBatches: Objective {
@@ -25,7 +25,7 @@ private final class RecordedBatches: Objective {
 
     init(_ file: HDF5Reader, weights: String) throws {
         let foreign = try ForeignModel([weights])
-            .load(settings: Checkpoints.Settings(["backbone.norm_eps=1e-12"]), classes: nil, command: "")
+            .load(settings: BEiTCheckpoints.Settings(["backbone.norm_eps=1e-12"]), classes: nil, command: "")
         guard case .mim(let network) = foreign.model else { throw CocoaError(.featureUnsupported) }
         (self.network, recorded) = (network, foreign.description)
         let pictures = try file.readBytes("/pictures").values

@@ -1,0 +1,126 @@
+import BEiTCheckpoints
+import BEiTDatasets
+import BEiTFiles
+import Foundation
+import BEiTImageIO
+import BEiTModels
+import BEiTOps
+import BEiTTensorCore
+
+/// A classifier of a file, and how it sees photos: the middle of each, resized.
+package struct PhotoClassifier {
+    package let classes: [ClassInfo]
+    /// The file.
+    package let path: String
+    private let model: Classifier
+    private let view: PhotoView
+
+    /// What the network sees of a photo.
+    struct PhotoView: Sendable {
+        /// Height and width in pixels.
+        var size: [Int]
+        var scaling: PixelScaling
+        var filter: ResizeFilter
+        /// See ``RGBImage/centerCropped(height:width:share:filter:)``.
+        var share: Double
+
+        func callAsFunction(_ photo: RGBImage) -> RGBImage {
+            photo.centerCropped(height: size[0], width: size[1], share: share, filter: filter)
+        }
+    }
+
+    /// - Parameters:
+    ///   - file: a checkpoint, or one that was imported.
+    ///   - cropShare: nil for ``standardCropShare(size:)``.
+    /// - Throws: ``CheckpointError``, `HDF5Error`, ``ClassifierError``.
+    package init(_ file: String, cropShare: Double? = nil) throws {
+        let (model, description) = try Checkpoint.load(file, task: .classification)
+        guard case .classification(let classifier) = model else { preconditionFailure("a model of another task") }
+        let form = description.preprocessing
+        guard let filter = ResizeFilter(rawValue: form.resize) else {
+            throw ClassifierError.unknownFilter(file: file, form.resize)
+        }
+        (self.model, classes, path) = (classifier, description.classes, file)
+        view = PhotoView(
+            size: form.size, scaling: PixelScaling(mean: form.mean, std: form.std), filter: filter,
+            share: cropShare ?? standardCropShare(size: form.size))
+    }
+
+    /// The probability of each class, photo by photo: `[B, K]`.
+    private func probabilities(_ views: [RGBImage]) -> Tensor {
+        let pixels = Tensor(uninitialized: [views.count, 3] + view.size)
+        for (index, picture) in views.enumerated() {
+            view.scaling.write(picture, to: pixels.rows(index..<index + 1).pointer)
+        }
+        let tape = Tape(.inference)
+        return tape.softmax(model(Variable(pixels), tape)).value
+    }
+
+    /// A photo that was decoded.
+    private struct Sample: Sendable {
+        var view: RGBImage
+        /// For a gallery.
+        package var small: RGBImage?
+    }
+
+    /// Classifies photos in order, some at a time.
+    ///
+    /// - Parameters:
+    ///   - side: pixels of the small pictures; nil for none.
+    ///   - failed: hears of each photo that cannot be read, by its place.
+    ///   - body: hears of each other photo.
+    /// - Throws: what `body` throws.
+    package func classify(
+        _ paths: [String], batch: Int, shrinkingTo side: Int? = nil, failed: (_ index: Int, any Error) -> Void,
+        _ body: (_ index: Int, Classification) throws -> Void
+    ) throws {
+        let samples = Prefetcher(0..<paths.count, ahead: 2 * batch, threads: 2) { [view] in
+            let photo = try decodeImage(paths[$0])
+            return Sample(view: view(photo), small: side.map(photo.shrunk(to:)))
+        }
+        for start in stride(from: 0, to: paths.count, by: batch) {
+            var ready: [(index: Int, sample: Sample)] = []
+            for index in start..<min(paths.count, start + batch) {
+                do {
+                    guard let sample = try samples.next() else { break }
+                    ready.append((index, sample))
+                } catch { failed(index, error) }
+            }
+            guard !ready.isEmpty else { continue }
+            let probabilities = probabilities(ready.map(\.sample.view))
+            for (row, (index, sample)) in ready.enumerated() {
+                let values = probabilities.rows(row..<row + 1).values
+                try body(index, Classification(probabilities: values, small: sample.small))
+            }
+        }
+    }
+}
+
+/// What a classifier says of a photo.
+package struct Classification: Sendable {
+    /// K numbers that add up to 1.
+    package let probabilities: [Float]
+    /// The photo, shrunk.
+    package let small: RGBImage?
+
+    /// The `count` most probable classes, of equals the lower index first.
+    package func top(_ count: Int) -> [(index: Int, probability: Float)] {
+        let order = probabilities.indices.sorted { (-probabilities[$0], $0) < (-probabilities[$1], $1) }
+        return order.prefix(count).map { ($0, probabilities[$0]) }
+    }
+}
+
+/// Why a classifier cannot be used.
+package enum ClassifierError: ExitStatus, Equatable {
+    case unknownFilter(file: String, String)
+
+    package var exitStatus: Int32 { 65 }
+
+    package var description: String {
+        switch self {
+        case .unknownFilter(let file, let name):
+            "\(file): root attribute preprocessing: resize is \(name), known are "
+                + ResizeFilter.allCases.map(\.rawValue).joined(separator: ", ")
+        }
+    }
+}

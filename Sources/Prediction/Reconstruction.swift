@@ -1,0 +1,85 @@
+import BEiTFiles
+import Foundation
+import BEiTImageIO
+
+/// What became of a photo that went through a tokenizer.
+package struct TokenizerRecord: Codable, Equatable, Sendable {
+    package var path: String
+    /// Why there is nothing of it.
+    package var error: String?
+    /// Different codes among its tokens.
+    package var codes: Int?
+    /// Between photo and reconstruction, for pixels within 0…1.
+    package var mse: Double?
+    package var l1: Double?
+
+    package init(path: String) { self.path = path }
+}
+
+/// Writes photos and their reconstructions side by side.
+package struct Reconstruction {
+    private let tokenizer: PhotoTokenizer
+    private let output: String
+
+    /// - Parameter output: the folder, where the photos' own folders are repeated.
+    package init(_ tokenizer: PhotoTokenizer, output: String) { (self.tokenizer, self.output) = (tokenizer, output) }
+
+    /// Pairs on a sheet, at most.
+    package static let mostDrawn = 64
+
+    /// Works through `images`. One that cannot be read, or whose pair would overwrite another's, gets a record that says so.
+    ///
+    /// - Parameters:
+    ///   - sheet: a file for the first pairs together, four a row.
+    ///   - report: hears of each record as it is made.
+    /// - Throws: `FileError` where pairs cannot be written, ``TokenizerError``.
+    package func run(
+        _ images: [InputImage], sheet: String?, report: (TokenizerRecord) -> Void
+    ) throws -> [TokenizerRecord] {
+        var (records, owners, drawn): ([TokenizerRecord], [String: String], [RGBImage]) = ([], [:], [])
+        func add(_ record: TokenizerRecord) {
+            records.append(record)
+            report(record)
+        }
+        let own = images.filter { image in
+            guard let owner = owners[image.stem] else {
+                owners[image.stem] = image.path
+                return true
+            }
+            var record = TokenizerRecord(path: image.path)
+            record.error = "\(image.path): its pair would overwrite that of \(owner); rename one of them"
+            add(record)
+            return false
+        }
+        try tokenizer.encode(own) { image, error in
+            var record = TokenizerRecord(path: image.path)
+            record.error = "\(error)"
+            add(record)
+        } _: { batch in
+            let cells = tokenizer.grid[0] * tokenizer.grid[1]
+            for (index, picture) in tokenizer.pictures(batch.tokens).enumerated() {
+                let (image, view) = (batch.images[index], batch.views[index])
+                let path = (output as NSString).appendingPathComponent(image.stem + ".png")
+                try writePNG(.sheet([view, picture], columns: 2), to: path)
+                if sheet != nil, drawn.count < 2 * Reconstruction.mostDrawn { drawn += [view, picture] }
+                var record = TokenizerRecord(path: image.path)
+                record.codes = Set(batch.tokens[index * cells..<(index + 1) * cells]).count
+                (record.mse, record.l1) = errors(view, picture)
+                add(record)
+            }
+        }
+        if let sheet, !drawn.isEmpty { try writePNG(.sheet(drawn, columns: 8), to: sheet) }
+        return records
+    }
+
+    private func errors(_ a: RGBImage, _ b: RGBImage) -> (mse: Double, l1: Double) {
+        var squares = 0, absolutes = 0
+        for (x, y) in zip(a.pixels, b.pixels) {
+            let difference = Int(x) - Int(y)
+            squares += difference * difference
+            absolutes += abs(difference)
+        }
+        let count = Double(a.pixels.count)
+        return (Double(squares) / (count * 255 * 255), Double(absolutes) / (count * 255))
+    }
+}

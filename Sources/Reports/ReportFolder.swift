@@ -1,0 +1,69 @@
+import BEiTScoring
+import BEiTMetrics
+import BEiTFiles
+import Foundation
+import BEiTImageIO
+
+/// The folder of `eval --report`: `report.html`, `metrics.json`, `per-class.csv`, `per-image.csv` and `confusion.png`, each
+/// there whole or not at all.
+package struct ReportFolder: Sendable {
+    package let path: String
+    package var page: String { file("report.html") }
+
+    /// Makes the folder and sees whether files can be written to it, before hours are spent on what goes into them.
+    /// Throws ``FileError``, exit status 74.
+    package init(_ path: String) throws(FileError) {
+        self.path = path
+        do throws(FileError) {
+            let probe = try AtomicFile(page)
+            let descriptor = open(probe.temporaryPath, O_WRONLY | O_CREAT | O_EXCL, 0o644)
+            guard descriptor >= 0 else { throw FileError.system(path, doing: "write to the folder") }
+            close(descriptor)
+        } catch {
+            // A folder that cannot be made is no missing input, whatever the system calls it.
+            throw FileError(.inputOutput, path: path, reason: "\(error.reason); choose another folder for --report")
+        }
+        AtomicFile.removeAbandoned(in: path)
+    }
+
+    /// Writes the files, the page last.
+    ///
+    /// - Parameters:
+    ///   - metrics: the JSON document that `--json` prints.
+    ///   - scores: one, or two of the same images where `report` has a comparison.
+    /// - Throws: ``FileError``.
+    package func write(
+        _ report: ScoreReport, _ scores: [SegmentationScore], _ gallery: ScoreGallery, _ source: ScoreSource,
+        metrics: String
+    ) throws {
+        let confusion = ConfusionPicture(scores[0].matrix, colors: scores[0].classes.map(\.rgb)).image()
+        try AtomicFile.write(metrics + "\n", to: file("metrics.json"))
+        try AtomicFile.write(report.perClassTable, to: file("per-class.csv"))
+        try AtomicFile.write(
+            scores[0].perImageTable(scores.count > 1 ? scores[1] : nil), to: file("per-image.csv"))
+        try writePNG(confusion, to: file("confusion.png"), compression: 6)
+        let page = try ScorePage(report, scores[0], gallery, source, confusion: Picture(png: confusion))
+        try AtomicFile.write(page.html, to: self.page)
+    }
+
+    func file(_ name: String) -> String { (path as NSString).appendingPathComponent(name) }
+}
+
+extension ReportFolder {
+    /// Writes the files, the page last.
+    ///
+    /// - Parameter metrics: the JSON document that `--json` prints.
+    /// - Throws: ``FileError``.
+    package func write(
+        _ report: ClassificationReport, _ score: ClassificationScore, _ gallery: ClassificationGallery,
+        _ source: ScoreSource, metrics: String
+    ) throws {
+        let confusion = ConfusionPicture(score.matrix, colors: score.classes.map(\.rgb)).image()
+        try AtomicFile.write(metrics + "\n", to: file("metrics.json"))
+        try AtomicFile.write(report.perClassTable, to: file("per-class.csv"))
+        try AtomicFile.write(score.perImageTable, to: file("per-image.csv"))
+        try writePNG(confusion, to: file("confusion.png"), compression: 6)
+        let page = try ClassificationPage(report, score, gallery, source, confusion: Picture(png: confusion))
+        try AtomicFile.write(page.html, to: self.page)
+    }
+}

@@ -1,0 +1,120 @@
+import BEiTPrediction
+import BEiTMetrics
+import BEiTCheckpoints
+import BEiTDatasets
+import Foundation
+import BEiTTensorCore
+
+/// How well a classifier does on photos whose classes are known.
+package struct ClassificationScore: Sendable {
+    package struct Image: Sendable {
+        package var path: String
+        /// Class indices of the model.
+        package var truth, prediction: Int
+        /// Of the true class among all by their probability, from 0.
+        package var rank: Int
+        /// What the model gives to the predicted and to the true class.
+        package var confidence, truthProbability: Float
+
+        package init(path: String, truth: Int, _ result: Classification) {
+            (self.path, self.truth) = (path, truth)
+            let best = result.top(1)[0]
+            (prediction, confidence) = (best.index, best.probability)
+            truthProbability = result.probabilities[truth]
+            rank = Tensor(result.probabilities, [1, result.probabilities.count]).ranks(of: [truth])[0]
+        }
+    }
+    package let classes: [ClassInfo]
+    package let images: [Image]
+    package let failed: [SegmentationScore.Failure]
+    /// Photos counted.
+    package let matrix: ConfusionMatrix
+
+    package init(classes: [ClassInfo], images: [Image], failed: [SegmentationScore.Failure]) {
+        (self.classes, self.images, self.failed) = (classes, images, failed)
+        var matrix = ConfusionMatrix(classes: classes.count)
+        for image in images { matrix.add(1, truth: image.truth, prediction: image.prediction) }
+        self.matrix = matrix
+    }
+
+    /// The share of photos whose class is among the `places` most probable; nil without photos.
+    package func accuracy(within places: Int) -> Double? {
+        images.isEmpty ? nil : images.map(\.rank).share(within: places)
+    }
+
+    /// The same for the photos of each class; nil where it has none.
+    func classAccuracies(within places: Int) -> [Double?] {
+        var (hits, all) = ([Int](repeating: 0, count: classes.count), [Int](repeating: 0, count: classes.count))
+        for image in images {
+            all[image.truth] += 1
+            if image.rank < places { hits[image.truth] += 1 }
+        }
+        return zip(hits, all).map { $1 == 0 ? nil : Double($0) / Double($1) }
+    }
+
+    /// The 2.5 and 97.5 percent points of ``accuracy(within:)`` when photos are drawn with replacement, as many as there
+    /// are (Efron's percentile bootstrap); nil without photos.
+    package func interval(within places: Int, resamples: Int = 1000, seed: UInt64 = 0) -> ClosedRange<Double>? {
+        guard !images.isEmpty else { return nil }
+        let hits = images.map { $0.rank < places ? 1 : 0 }
+        var generator = Philox(seed: seed)
+        let draws = (0..<resamples).map { _ in
+            let sum = (0..<hits.count).reduce(0) { sum, _ in sum + hits[generator.integer(below: hits.count)] }
+            return Double(sum) / Double(hits.count)
+        }
+        return SegmentationScore.interval(draws)
+    }
+
+    /// Scores a classifier on a split.
+    ///
+    /// - Parameter report: hears of each photo that cannot be read; it is left out.
+    /// - Throws: ``DatasetError`` where the classes are not the model's, or there is no photo.
+    package init(
+        _ classifier: PhotoClassifier, _ dataset: ClassFolders, _ split: DatasetSplit, batch: Int,
+        gallery: ClassificationGallery? = nil, report: (SegmentationScore.Failure) -> Void = { _ in }
+    ) throws {
+        let indices = try Self.indices(of: dataset, in: classifier)
+        let photos = dataset.images(split)
+        // Photos whose headers cannot be read do not come as far as the network.
+        var failed = dataset.unreadable.map {
+            SegmentationScore.Failure(path: $0.components(separatedBy: ": ")[0], reason: $0)
+        }
+        failed.forEach(report)
+        var images: [Image] = []
+        let side = gallery == nil ? nil : ClassificationGallery.side
+        try classifier.classify(photos.map(\.path), batch: batch, shrinkingTo: side) { index, error in
+            failed.append(.init(path: photos[index].path, reason: "\(error)"))
+            report(failed[failed.count - 1])
+        } _: { index, result in
+            let image = Image(path: photos[index].path, truth: indices[photos[index].label], result)
+            images.append(image)
+            if let small = result.small { try gallery?.offer(image, small) }
+        }
+        self.init(classes: classifier.classes, images: images, failed: failed)
+    }
+
+    /// More would make a matrix of gigabytes.
+    static let mostClasses = 4096
+
+    /// For each class of the data its index in the model: by name where the model knows all names; by index where it knows
+    /// none and has as many classes (names that nobody gave it). Throws ``DatasetError``.
+    static func indices(of dataset: ClassFolders, in classifier: PhotoClassifier) throws(DatasetError) -> [Int] {
+        guard classifier.classes.count <= mostClasses else {
+            throw DatasetError(
+                .invalid, path: classifier.path,
+                reason: "has \(classifier.classes.count) classes; confusions are counted among \(mostClasses) at most")
+        }
+        let places = dataset.classes.map { name in classifier.classes.firstIndex { $0.name == name } }
+        if !places.contains(nil) { return places.compactMap { $0 } }
+        if places.allSatisfy({ $0 == nil }), dataset.classes.count == classifier.classes.count {
+            return Array(dataset.classes.indices)
+        }
+        let strangers = zip(dataset.classes, places).filter { $1 == nil }.map(\.0)
+        let others = strangers.count > 1 ? " and \(strangers.count - 1) more" : ""
+        throw DatasetError(
+            .invalid, path: classifier.path,
+            reason:
+                "its \(classifier.classes.count) classes are not the \(dataset.classes.count) of the data: it does not "
+                + "know \(strangers.first ?? "")\(others); score a model that was trained for these classes")
+    }
+}

@@ -1,0 +1,117 @@
+import BEiTPrediction
+import BEiTMetrics
+import BEiTDatasets
+import Foundation
+import BEiTImageIO
+
+/// The images that a report shows, chosen while they are scored: whatever the number of images, only those that are among
+/// the best, the worst, or those on which two models differ most, are kept, and these small and encoded.
+package final class ScoreGallery {
+    /// An image with its scores: photo (where there is one), truth, and a prediction for each model.
+    package struct Entry {
+        package let pair: LabelledImage
+        package let confusions: [ImageConfusion]
+        package let pictures: [Picture]
+        /// The photo lies under the masks.
+        package let hasPhoto: Bool
+    }
+
+    /// The longer side of the pictures, in pixels.
+    static let side = 360
+    static let places = 6
+
+    private var palettes: [[RGBColor]] = []
+    private var count = 0
+    private var lowest = Ranking<Entry>(places: places)
+    private var highest = Ranking<Entry>(places: places)
+    private var furthest = Ranking<Entry>(places: places)
+
+    package init() {}
+
+    /// - Parameter palettes: for each model the colours of its classes; ``ColorMap``'s beyond.
+    func begin(_ palettes: [[RGBColor]]) { self.palettes = palettes }
+
+    /// Keeps the image if it is one to show. Images of which no pixel counts are not.
+    func offer(_ pair: LabelledImage, _ image: ScoredImage) throws {
+        guard let score = image.confusions[0].meanIoU else { return }
+        count += 1
+        let other = image.confusions.count > 1 ? image.confusions[1].meanIoU : nil
+        let difference = other.map { abs($0 - score) } ?? 0
+        let isFar = difference > 0 && furthest.admits(difference)
+        guard lowest.admits(-score) || highest.admits(score) || isFar else { return }
+        let entry = Entry(
+            pair: pair, confusions: image.confusions, pictures: try pictures(image), hasPhoto: image.photo != nil)
+        lowest.insert(entry, -score)
+        highest.insert(entry, score)
+        if isFar { furthest.insert(entry, difference) }
+    }
+
+    /// The worst first. Where there are few images none is shown both here and in ``best``.
+    package var worst: [Entry] {
+        let best = Set(best.map(\.pair.mask))
+        return lowest.entries.filter { !best.contains($0.pair.mask) }
+    }
+
+    /// The best first.
+    package var best: [Entry] { Array(highest.entries.prefix((count + 1) / 2)) }
+
+    /// Those on which the models' scores differ most.
+    package var apart: [Entry] { furthest.entries }
+
+    private func pictures(_ image: ScoredImage) throws -> [Picture] {
+        let masks = [(image.labels[0], palettes[0])] + zip(image.predictions, palettes)
+        let painted = masks.map { mask, palette in mask.shrunk(to: Self.side).painted(palette) }
+        // Flat colours are smaller, and sharper, as PNG.
+        guard let photo = image.photo else { return try painted.map { try Picture(png: $0) } }
+        return try ([photo] + painted.map { photo.overlaid(with: $0, opacity: 0.55) }).map { try Picture(jpeg: $0) }
+    }
+}
+
+/// A few entries, those of the highest rank first; of equal ones the earlier.
+struct Ranking<Entry> {
+    private let places: Int
+    private var ranked: [(rank: Double, entry: Entry)] = []
+    var entries: [Entry] { ranked.map(\.entry) }
+
+    package init(places: Int) { self.places = places }
+
+    func admits(_ rank: Double) -> Bool {
+        ranked.count < places || ranked.last.map { rank > $0.rank } == true
+    }
+
+    mutating func insert(_ entry: Entry, _ rank: Double) {
+        guard admits(rank) else { return }
+        ranked.insert((rank, entry), at: ranked.firstIndex { rank > $0.rank } ?? ranked.count)
+        if ranked.count > places { ranked.removeLast() }
+    }
+}
+
+extension IndexMask {
+    /// The mask in the colours of `palette`, void hatched in greys.
+    func painted(_ palette: [RGBColor]) -> RGBImage {
+        var classes = self
+        for place in values.indices where values[place] == LabelMap.void { classes.values[place] = 0 }
+        var image = classes.colored(palette)
+        for place in values.indices where values[place] == LabelMap.void {
+            let isLight = (place % width + place / width) / 4 % 2 == 0
+            for channel in 0..<3 { image.pixels[3 * place + channel] = isLight ? 214 : 120 }
+        }
+        return image
+    }
+}
+
+/// An encoded picture for a page.
+package struct Picture: Sendable {
+    package let width, height: Int
+    /// For an `img`'s `src`.
+    package let uri: String
+
+    package init(jpeg image: RGBImage) throws { self.init(image, "jpeg", try encodeJPEG(image)) }
+
+    package init(png image: RGBImage) throws { self.init(image, "png", try encodePNG(image, compression: 9)) }
+
+    private init(_ image: RGBImage, _ type: String, _ bytes: [UInt8]) {
+        (width, height) = (image.width, image.height)
+        uri = "data:image/\(type);base64," + Data(bytes).base64EncodedString()
+    }
+}

@@ -1,0 +1,228 @@
+import BEiTPrediction
+import BEiTMetrics
+import BEiTCheckpoints
+import BEiTDatasets
+import BEiTImageIO
+import BEiTTensorCore
+
+/// A model that is scored.
+package struct ScoredModel {
+    package var network: WindowNetwork
+    package var classes: [ClassInfo]
+    /// Its file.
+    package var path: String
+
+    package init(_ network: WindowNetwork, classes: [ClassInfo], path: String) {
+        (self.network, self.classes, self.path) = (network, classes, path)
+    }
+}
+
+/// Scores models, or finished masks, on a labelled set.
+///
+/// An image that cannot be read, or whose mask has another size, is listed as failed and left out; a label outside the
+/// classes ends the run with ``OutsideClasses``.
+package struct Scoring {
+    private let set: LabelledSet
+    /// Sees each image that was scored.
+    private let gallery: ScoreGallery?
+    /// Hears of each image that failed.
+    private let report: (SegmentationScore.Failure) -> Void
+
+    package init(
+        _ set: LabelledSet, gallery: ScoreGallery? = nil,
+        report: @escaping (SegmentationScore.Failure) -> Void = { _ in }
+    ) {
+        (self.set, self.gallery, self.report) = (set, gallery, report)
+    }
+
+    private struct Sample: Sendable {
+        /// One for each model.
+        var photos: [PreparedPhoto]
+        var labels: [IndexMask]
+        /// For the gallery.
+        var small: RGBImage?
+    }
+
+    /// Segments the photos with each model and scores the results.
+    ///
+    /// - Returns: a score for each model, of the same images, with that model's classes; labels are brought to their
+    ///   indices.
+    /// - Throws: ``OutsideClasses``, ``DatasetError``.
+    package func score(_ models: [ScoredModel], _ options: InferenceOptions) throws -> [SegmentationScore] {
+        let indices = try indices(models)
+        gallery?.begin(palettes(models, indices))
+        let side = gallery == nil ? nil : ScoreGallery.side
+        let samples = Prefetcher(0..<set.pairs.count, ahead: 3, threads: 1) {
+            [set, sizes = models.map(\.network.size)] in
+            let pair = set.pairs[$0]
+            let label = try set.label(pair)
+            let photos = try sizes.map { try PreparedPhoto(pair.image, $0, options) }
+            try Self.check(pair, label, photos[0].width, photos[0].height)
+            let small = try side.map {
+                try decodeImage(
+                    pair.image, limits: ImageLimits(maximumPixels: options.maximumPixels), shrinkingTo: 2 * $0
+                ).shrunk(to: $0)
+            }
+            return Sample(photos: photos, labels: indices.map(label.brought(to:)), small: small)
+        }
+        let segmenters = models.map { PhotoSegmenter($0.network, options) }
+        return try collect(models.map(\.classes), scored: indices) {
+            guard let sample = try samples.next() else { return nil }
+            let masks = zip(segmenters, sample.photos).map { segmenter, photo in
+                IndexMask(width: photo.width, height: photo.height, values: segmenter.segment(photo).classes)
+            }
+            return ScoredImage(photo: sample.small, labels: sample.labels, predictions: masks)
+        }
+    }
+
+    /// For each model, the index of each class of the set.
+    private func indices(_ models: [ScoredModel]) throws -> [[UInt16]] {
+        try models.enumerated().map { try set.indices(in: $1.classes, file: $0 == 0 ? nil : $1.path) }
+    }
+
+    /// The colours of each model's classes; what is one class of the set has the first model's colour in all.
+    private func palettes(_ models: [ScoredModel], _ indices: [[UInt16]]) -> [[RGBColor]] {
+        zip(models, indices).map { model, own in
+            var colors = model.classes.map(\.rgb)
+            for (first, index) in zip(indices[0], own) { colors[Int(index)] = models[0].classes[Int(first)].rgb }
+            return colors
+        }
+    }
+
+    /// What two scores of the same images have to do with each other: for each class of the set its index in both.
+    /// Throws ``DatasetError``.
+    package func compare(
+        _ models: (ScoredModel, ScoredModel), _ scores: (SegmentationScore, SegmentationScore), seed: UInt64
+    ) throws -> ScoreComparison {
+        let indices = try indices([models.0, models.1])
+        return ScoreComparison(
+            scores.0, scores.1, models: (models.0.path, models.1.path),
+            classes: zip(indices[0], indices[1]).map { (Int($0), Int($1)) }, seed: seed)
+    }
+
+    /// Scores the predictions that the set's pairs name as their images.
+    ///
+    /// Where the set names no classes they are 0, 1, … to the largest index that occurs.
+    /// - Throws: ``OutsideClasses``.
+    package func scorePredictions() throws -> SegmentationScore {
+        let classes = set.classes.map { $0.map(ClassInfo.init) }
+        gallery?.begin([classes?.map(\.rgb) ?? []])
+        let images = Prefetcher(0..<set.pairs.count, ahead: 3, threads: 2) { [set] number in
+            let pair = set.pairs[number]
+            let label = try set.label(pair)
+            let prediction = try decodeMask(pair.image)
+            try Self.check(pair, label, prediction.width, prediction.height)
+            let image = ScoredImage(photo: nil, labels: [label], predictions: [prediction])
+            if let classes = set.classes, let bad = image.confusions[0].entries.map(\.prediction).max(),
+                bad >= classes.count
+            {
+                throw OutsideClasses(
+                    path: pair.image, reason: "predicts the class \(bad), which is none of the \(classes.count) classes"
+                )
+            }
+            return image
+        }
+        return try collect(classes.map { [$0] }) { try images.next() }[0]
+    }
+
+    /// Takes the images one by one; a score for each of their predictions.
+    /// - Parameter scored: for each prediction the indices that labels can have, where these are not all.
+    private func collect(
+        _ classes: [[ClassInfo]]?, scored: [[UInt16]]? = nil, _ next: () throws -> ScoredImage?
+    ) throws -> [SegmentationScore] {
+        var images: [(pair: LabelledImage, confusions: [ImageConfusion])] = []
+        var failed: [SegmentationScore.Failure] = []
+        for pair in set.pairs {
+            let image: ScoredImage
+            do {
+                guard let scored = try next() else { break }
+                image = scored
+            } catch let error as OutsideClasses {
+                throw error
+            } catch {
+                failed.append(.init(path: pair.image, reason: "\(error)"))
+                report(failed[failed.count - 1])
+                continue
+            }
+            images.append((pair, image.confusions))
+            try gallery?.offer(pair, image)
+        }
+        for path in set.incomplete {
+            failed.append(
+                .init(
+                    path: path,
+                    reason: "\(path): nothing of the same name to compare it with; add that, or leave it out"))
+            report(failed[failed.count - 1])
+        }
+        func total(_ place: Int, _ classes: [ClassInfo]?) throws -> SegmentationScore {
+            let images = images.map { SegmentationScore.Image(pair: $0.pair, confusion: $0.confusions[place]) }
+            return SegmentationScore(
+                classes: try classes ?? Self.classes(of: images), scored: scored?[place], images: images,
+                failed: failed)
+        }
+        return try classes.map { try $0.enumerated().map { try total($0, $1) } } ?? [total(0, nil)]
+    }
+
+    /// Classes 0, 1, … to the largest index that occurs.
+    private static func classes(of images: [SegmentationScore.Image]) throws(OutsideClasses) -> [ClassInfo] {
+        let most = 1024
+        for image in images {
+            guard let largest = image.confusion.largestClass, largest >= most else { continue }
+            throw OutsideClasses(
+                path: image.pair.mask,
+                reason:
+                    "this mask or its prediction holds \(largest), more than \(most) classes; name the classes with --classes"
+            )
+        }
+        return ClassInfo.numbered((images.compactMap(\.confusion.largestClass).max() ?? 0) + 1)
+    }
+
+    private static func check(_ pair: LabelledImage, _ label: IndexMask, _ width: Int, _ height: Int) throws {
+        guard (label.width, label.height) == (width, height) else {
+            throw DatasetError(
+                .invalid, path: pair.mask,
+                reason:
+                    "is \(label.width)×\(label.height) pixels, but \(pair.image) is \(width)×\(height); bring both to one "
+                    + "size, or leave them out")
+        }
+    }
+}
+
+/// An image that was scored.
+struct ScoredImage: Sendable {
+    /// Shrunk, for the gallery; nil where masks are scored.
+    var photo: RGBImage?
+    /// The truth, and a prediction for each model, in that model's class indices.
+    var labels, predictions: [IndexMask]
+    var confusions: [ImageConfusion]
+
+    package init(photo: RGBImage?, labels: [IndexMask], predictions: [IndexMask]) {
+        (self.photo, self.labels, self.predictions) = (photo, labels, predictions)
+        confusions = zip(labels, predictions).map { ImageConfusion(label: $0.values, prediction: $1.values) }
+    }
+}
+
+extension IndexMask {
+    /// The mask with class i renamed to `indices[i]`; void stays void.
+    fileprivate func brought(to indices: [UInt16]) -> IndexMask {
+        var mask = self
+        for place in mask.values.indices where mask.values[place] != LabelMap.void {
+            mask.values[place] = indices[Int(mask.values[place])]
+        }
+        return mask
+    }
+}
+
+extension ClassInfo {
+    package var rgb: RGBColor { RGBColor(color[0], color[1], color[2]) }
+
+    package init(_ label: LabelClass) {
+        self.init(name: label.name, color: [label.color.red, label.color.green, label.color.blue])
+    }
+
+    static func numbered(_ count: Int) -> [ClassInfo] {
+        zip(0..., ColorMap.colors(count)).map {
+            ClassInfo(name: "class \($0)", color: [$1.red, $1.green, $1.blue])
+        }
+    }
+}

@@ -1,0 +1,159 @@
+import BEiTDatasets
+import BEiTImageIO
+import BEiTTensorCore
+import Testing
+
+import BEiTMetrics
+@testable import BEiTPrediction
+@testable import BEiTReports
+@testable import BEiTScoring
+
+/// A picture without order, the same in every run.
+func noise(width: Int, height: Int, seed: UInt64 = 1) -> RGBImage {
+    var generator = Philox(seed: seed)
+    return RGBImage(
+        width: width, height: height,
+        pixels: (0..<3 * width * height).map { _ in UInt8(truncatingIfNeeded: generator.next()) })
+}
+
+/// Two logits per patch side: pixel sums, and something that depends on the place in the window.
+func patchwork(_ size: WindowSize) -> WindowNetwork {
+    let scaling = PixelScaling(mean: [0, 0, 0], std: [1, 1, 1])
+    return WindowNetwork(size: size, classes: 3, scaling: scaling) { pixels in
+        let (batch, rows, columns, cell) = (pixels.shape[0], 2 * size.rows, 2 * size.columns, size.patch / 2)
+        var logits: [Float] = []
+        for b in 0..<batch {
+            for y in 0..<rows {
+                for x in 0..<columns {
+                    for c in 0..<3 {
+                        var sum: Float = 0
+                        for dy in 0..<cell {
+                            for dx in 0..<cell {
+                                let row = (b * 3 + c) * rows * cell + y * cell + dy
+                                sum += pixels.pointer[row * columns * cell + x * cell + dx]
+                            }
+                        }
+                        logits.append(sum + 0.3 * Float(c * (y + 2 * min(x, columns - 1 - x)) % 5))
+                    }
+                }
+            }
+        }
+        return Tensor(logits, [batch, rows, columns, 3])
+    }
+}
+
+@Suite struct WindowTests {
+    private let size = WindowSize(patch: 16, rows: 14, columns: 14)
+
+    @Test func windowsStepByTwoThirds() {
+        let plan = WindowPlan(
+            photoHeight: 1024, photoWidth: 512, WindowSize(patch: 16, rows: 32, columns: 32), InferenceOptions())
+        #expect(plan.columns.origins == [0])
+        #expect(plan.rows.count == 64 && plan.rows.origins == [0, 21, 32])  // 0, 341 and 512 pixels, in whole patches
+    }
+
+    @Test(arguments: [(200, 300), (301, 200), (1, 1), (224, 224), (5, 4000), (4000, 5), (1000, 1100)])
+    func everyPatchIsCoveredAtTheRatio(_ height: Int, _ width: Int) {
+        for resizing in [InferenceOptions.Resizing.toWindow, .shortSide(300), .none, .crop(100)] {
+            var options = InferenceOptions()
+            options.resizing = resizing
+            options.stride = resizing == .none ? 90 : nil
+            let plan = WindowPlan(photoHeight: height, photoWidth: width, size, options)
+            for axis in [plan.rows, plan.columns] {
+                #expect(axis.count >= axis.window && axis.origins.last == axis.count - axis.window)
+                #expect((0..<axis.count).allSatisfy { axis.coverage[$0] > 0 })
+            }
+            if max(height, width) < 10 * min(height, width) {
+                let ratio = Double(plan.width) / Double(plan.height) / (Double(width) / Double(height))
+                #expect(abs(ratio - 1) < 16.0 / 224)
+            } else {
+                #expect(plan.width * plan.height < 80 << 20)
+            }
+        }
+    }
+
+    @Test func sizesFollowTheOptions() {
+        func pixels(_ resizing: InferenceOptions.Resizing, scale: Double = 1) -> [Int] {
+            var options = InferenceOptions()
+            options.resizing = resizing
+            let plan = WindowPlan(photoHeight: 400, photoWidth: 600, size, options, scale: scale)
+            return [plan.height, plan.width]
+        }
+        #expect(pixels(.toWindow) == [224, 336])
+        #expect(pixels(.toWindow, scale: 1.5) == [336, 512])
+        #expect(pixels(.toWindow, scale: 0.5) == [224, 336])  // never less than a window
+        #expect(pixels(.shortSide(320)) == [320, 480])
+        #expect(pixels(.none) == [400, 608])
+        #expect(pixels(.crop(112)) == [800, 1200])
+    }
+
+    /// Sums over all windows at once, divided by their number, against the stream.
+    @Test(arguments: [false, true]) func overlappingLogitsAreAveraged(_ mirrored: Bool) {
+        let size = WindowSize(patch: 4, rows: 3, columns: 2)
+        let network = patchwork(size)
+        var options = InferenceOptions()
+        options.resizing = .none
+        let plan = WindowPlan(photoHeight: 29, photoWidth: 27, size, options)
+        #expect(plan.rows.origins == [0, 2, 4] && plan.columns.origins == [0, 1, 2, 3, 4, 5])
+        let image = noise(width: plan.width, height: plan.height)
+        let (height, width) = (plan.height / 2, plan.width / 2)
+        var sums = [Float](repeating: 0, count: height * width * 3)
+        var counts = [Float](repeating: 0, count: height * width)
+        for top in plan.rows.origins {
+            for left in plan.columns.origins {
+                let window = image.cropped(x: left * 4, y: top * 4, width: 8, height: 12)
+                let pixels = Tensor(uninitialized: [1, 3, 12, 8])
+                network.scaling.write(mirrored ? window.flippedHorizontally() : window, to: pixels.pointer)
+                let logits = network.logits(pixels)
+                for y in 0..<6 {
+                    for x in 0..<4 {
+                        let place = (top * 2 + y) * width + left * 2 + x
+                        counts[place] += 1
+                        for c in 0..<3 {
+                            sums[place * 3 + c] += logits.pointer[(y * 4 + (mirrored ? 3 - x : x)) * 3 + c]
+                        }
+                    }
+                }
+            }
+        }
+        let stream = LogitsStream(network, image, plan, isMirrored: mirrored, batch: 4)
+        #expect(stream.height == height && stream.width == width)
+        var found: [Float] = []
+        for start in stride(from: 0, to: height, by: 3) {
+            found += stream.rows(start..<min(height, start + 3)).flatMap(\.values)
+        }
+        let wanted = sums.indices.map { sums[$0] / counts[$0 / 3] }
+        #expect(found.count == wanted.count)
+        #expect(zip(found, wanted).allSatisfy { abs($0 - $1) < 1e-4 })
+    }
+
+    @Test func aMirroredPhotoGivesTheMirroredMask() {
+        let size = WindowSize(patch: 4, rows: 3, columns: 3)
+        var options = InferenceOptions()
+        (options.flips, options.scales) = (true, [1, 1.6])
+        let photo = noise(width: 12, height: 21)
+        let segmenter = PhotoSegmenter(patchwork(size), options)
+        let plain = segmenter.segment(PreparedPhoto(photo, size, options), confidence: true)
+        let mirrored = segmenter.segment(PreparedPhoto(photo.flippedHorizontally(), size, options), confidence: true)
+        let back = (0..<21).flatMap { y in (0..<12).map { mirrored.classes[y * 12 + 11 - $0] } }
+        #expect(plain.classes == back)
+        #expect(Set(plain.classes).count == 3)
+        #expect(plain.confidence.allSatisfy { $0 > 1 / 3.0 && $0 <= 1.0001 })
+    }
+
+    @Test func batchAndThreadsDoNotMatter() {
+        let size = WindowSize(patch: 4, rows: 2, columns: 3)
+        let photo = noise(width: 90, height: 40)
+        let results = [(1, 1), (2, 3), (5, 7)].map { threads, batch in
+            var options = InferenceOptions()
+            (options.resizing, options.batch) = (.shortSide(37), batch)
+            return WorkerPool.$scoped.withValue(WorkerPool(threads: threads)) {
+                PhotoSegmenter(patchwork(size), options)
+                    .segment(PreparedPhoto(photo, size, options), confidence: true)
+            }
+        }
+        for result in results {
+            #expect(result.classes == results[0].classes && result.confidence == results[0].confidence)
+        }
+    }
+}
