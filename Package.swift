@@ -83,7 +83,7 @@ let package = Package(
         room("Checkpoints", ["Files", "TensorCore", "Ops", "Layers", "Models", "HDF5"]),
         room("ImageIO", ["Files", "CImageShim"]),
         room("Datasets", ["Files", "TensorCore", "ImageIO"]),
-        room("Metrics", ["TensorCore", "Checkpoints", "Datasets"]),
+        room("Metrics", ["TensorCore", "Checkpoints", "ImageIO", "Datasets"]),
         room("Prediction", ["Files", "TensorCore", "Ops", "Models", "HDF5", "Checkpoints", "ImageIO", "Datasets"]),
         room(
             "Scoring",
@@ -94,7 +94,7 @@ let package = Package(
             [
                 "Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "Checkpoints", "ImageIO", "Datasets",
                 "Metrics", "Prediction", "Scoring", "Reports",
-            ]),
+            ], products: [logging]),
         room(
             "Commands",
             [

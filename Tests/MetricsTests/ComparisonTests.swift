@@ -5,9 +5,6 @@ import BEiTTensorCore
 import Testing
 
 @testable import BEiTMetrics
-@testable import BEiTPrediction
-@testable import BEiTReports
-@testable import BEiTScoring
 
 /// The bootstrap of a difference, against enumeration and against a plain calculation on pixels.
 @Suite struct ComparisonTests {

@@ -2,10 +2,7 @@ import BEiTFiles
 import Foundation
 import Testing
 
-import BEiTMetrics
 @testable import BEiTPrediction
-@testable import BEiTReports
-@testable import BEiTScoring
 
 /// A folder that goes away with the test.
 final class Scratch {

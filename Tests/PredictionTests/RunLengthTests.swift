@@ -2,10 +2,7 @@ import BEiTImageIO
 import BEiTTensorCore
 import Testing
 
-import BEiTMetrics
 @testable import BEiTPrediction
-@testable import BEiTReports
-@testable import BEiTScoring
 
 @Suite struct RunLengthTests {
     @Test func runsGoDownTheColumns() {

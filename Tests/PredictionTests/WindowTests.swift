@@ -3,10 +3,7 @@ import BEiTImageIO
 import BEiTTensorCore
 import Testing
 
-import BEiTMetrics
 @testable import BEiTPrediction
-@testable import BEiTReports
-@testable import BEiTScoring
 
 /// A picture without order, the same in every run.
 func noise(width: Int, height: Int, seed: UInt64 = 1) -> RGBImage {
