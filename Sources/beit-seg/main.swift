@@ -1,3 +1,3 @@
 import BEiTCommands
 
-BEiTSeg.start()
+Program.start()

@@ -4,7 +4,7 @@ import BEiTFiles
 import Foundation
 
 /// The program `beit-seg`.
-package struct BEiTSeg: ParsableCommand {
+package struct Program: ParsableCommand {
     /// In the order of the help.
     private static let commands: [any ParsableCommand.Type] = [
         Predict.self,
