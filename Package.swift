@@ -11,9 +11,11 @@ import PackageDescription
 
 let oneDNN: SwiftSetting = .define("OneDNN", .when(traits: ["OneDNN"]))
 
-/// Modules bear names that no other package has: two of one name do not go into one program.
-func module(_ name: String) -> String {
-    name.hasPrefix("C") && name.dropFirst().first?.isUppercase == true ? "CBEiT" + name.dropFirst() : "BEiT" + name
+/// The module of a room: two modules of one name do not go into one program, so ours have names of their own.
+func module(_ room: String) -> String {
+    if room == "BEiTSeg" { return room }
+    let isC = room.hasPrefix("C") && room.dropFirst().first?.isUppercase == true
+    return isC ? "CBEiT" + room.dropFirst() : "BEiT" + room
 }
 
 /// A Swift target in its folder of `Sources`; `dependencies` are rooms of ours.
@@ -44,7 +46,7 @@ let package = Package(
     name: "beit-seg",
     platforms: [.macOS(.v15)],
     products: [
-        .library(name: "BEiTSeg", targets: [module("Training")]),
+        .library(name: "BEiTSeg", targets: ["BEiTSeg"]),
         .executable(name: "beit-seg", targets: ["beit-seg"]),
     ],
     traits: [
@@ -95,11 +97,16 @@ let package = Package(
                 "Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "Checkpoints", "ImageIO", "Datasets",
                 "Metrics", "Prediction", "Scoring", "Reports",
             ], products: [logging]),
+        .target(
+            name: module("ShippedModels"), path: "models", exclude: ["README.md"], resources: [.copy("beit-seg.h5")]),
+        room(
+            "BEiTSeg",
+            ["Files", "Models", "Checkpoints", "ImageIO", "Datasets", "Prediction", "Training", "ShippedModels"]),
         room(
             "Commands",
             [
                 "Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "Checkpoints", "ImageIO", "Datasets",
-                "Metrics", "Prediction", "Scoring", "Reports", "Training",
+                "Metrics", "Prediction", "Scoring", "Reports", "Training", "BEiTSeg",
             ], products: [argumentParser, logging]),
         .executableTarget(name: "beit-seg", dependencies: [.byName(name: module("Commands"))]),
 
@@ -130,7 +137,8 @@ let package = Package(
             "Commands",
             [
                 "Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "Checkpoints", "ImageIO", "Datasets",
-                "Metrics", "Prediction", "Scoring", "Reports", "Training",
+                "Metrics", "Prediction", "Scoring", "Reports", "Training", "BEiTSeg",
             ], fixtures: true),
+        tests("BEiTSeg", ["Files", "ImageIO"]),
     ]
 )

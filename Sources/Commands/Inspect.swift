@@ -1,4 +1,5 @@
 import ArgumentParser
+import BEiTSeg
 import BEiTCheckpoints
 import BEiTFiles
 import Foundation

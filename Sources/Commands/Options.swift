@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Logging
+import BEiTSeg
 import BEiTTensorCore
 
 /// A command of beit-seg: `execute` does its work once the options that all commands share have taken effect.

@@ -2,20 +2,21 @@ import BEiTFiles
 import Foundation
 
 /// The model that ships with beit-seg, found from any working directory.
-enum DefaultModel {
+package enum DefaultModel {
     static let name = "beit-seg.h5"
     static let variable = "BEIT_SEG_MODEL"
 
-    struct NotFound: ExitStatus {
-        let exitStatus: Int32 = 66
-        let description: String
+    package struct NotFound: ExitStatus {
+        package let exitStatus: Int32 = 66
+        package let description: String
     }
 
-    /// The file that the environment names; else `models/` beside the package that the executable was built in; else
-    /// `share/beit-seg/models/` of the prefix that it is installed in.
-    static func path(
+    /// The file that the environment names; else that of the library's resources beside the executable; else `models/`
+    /// beside the package that the executable was built in; else `share/beit-seg/models/` of the prefix that it is
+    /// installed in. Throws ``NotFound``.
+    package static func path(
         environment: [String: String] = ProcessInfo.processInfo.environment, executable: String = executablePath
-    ) throws -> String {
+    ) throws(NotFound) -> String {
         if let path = environment[variable], !path.isEmpty {
             guard FileManager.default.fileExists(atPath: path) else {
                 throw NotFound(description: "\(path): there is no such file; the environment's \(variable) names it")
@@ -25,12 +26,13 @@ enum DefaultModel {
         let candidates = candidates(executable: executable)
         if let path = candidates.first(where: FileManager.default.fileExists) { return path }
         throw NotFound(
-            description: "models/\(name): not found beside the program; name a model with --model or in \(variable)")
+            description: "models/\(name): not found beside the program; name a model, or set \(variable) to its path")
     }
 
     static func candidates(executable: String) -> [String] {
         let bin = URL(fileURLWithPath: executable).resolvingSymlinksInPath().deletingLastPathComponent()
-        var folders: [URL] = []
+        // Not `Bundle.module`, which ends the process where the folder is missing.
+        var folders = [bin.appendingPathComponent("beit-seg_BEiTShippedModels.resources")]
         var folder = bin
         while folder.path != "/" {
             folders.append(folder.appendingPathComponent("models"))
@@ -40,5 +42,5 @@ enum DefaultModel {
         return folders.map { $0.appendingPathComponent(name).path }
     }
 
-    static var executablePath: String { Bundle.main.executablePath ?? CommandLine.arguments[0] }
+    package static var executablePath: String { Bundle.main.executablePath ?? CommandLine.arguments[0] }
 }

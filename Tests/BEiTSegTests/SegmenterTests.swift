@@ -1,0 +1,71 @@
+import BEiTFiles
+import BEiTImageIO
+import BEiTSeg
+import Foundation
+import Testing
+
+/// What another package sees of beit-seg.
+@Suite struct SegmenterTests {
+    private static let samples = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .appendingPathComponent("../../samples/images").standardized.path
+    private let photo = samples + "/" + (try! FileManager.default.contentsOfDirectory(atPath: samples).sorted()[0])
+
+    @Test func aPhotoHasAMaskAreasAndFiles() throws {
+        let folder = try TemporaryFolder()
+        let result = try Segmenter().segment(photo)
+        let image = try decodeImage(photo)
+        #expect((result.width, result.height) == (image.width, image.height))
+        #expect(result.mask.count == result.width * result.height && result.confidence.count == result.mask.count)
+        #expect(result.confidence.allSatisfy { $0 > 0 && $0 <= 1 })
+        #expect(result.areas.reduce(0) { $0 + $1.pixels } == result.mask.count)
+        #expect(abs(result.areas.reduce(0) { $0 + $1.share } - 1) < 1e-9)
+        #expect(result.areas.map(\.pixels) == result.areas.map(\.pixels).sorted(by: >))
+        #expect(result[3, 2] == result.classes[Int(result.mask[2 * result.width + 3])])
+        try result.writeMask(to: folder.path + "/mask.png")
+        #expect(try decodeMask(folder.path + "/mask.png").values == result.mask)
+        try result.writeOverlay(to: folder.path + "/overlay.png", opacity: 0)
+        #expect(try decodeImage(folder.path + "/overlay.png") == image)
+    }
+
+    @Test func pixelsInMemoryGiveTheSameMask() throws {
+        let segmenter = try Segmenter()
+        let image = try decodeImage(photo)
+        let fromMemory = try segmenter.segment(rgb: image.pixels, width: image.width, height: image.height)
+        #expect(try segmenter.segment(photo).mask == fromMemory.mask)
+    }
+
+    @Test func aBatchGoesOnBehindABadPhoto() async throws {
+        let segmenter = try Segmenter()
+        var found: [String] = []
+        for await photo in segmenter.segment([self.photo, "/no/such.jpg", self.photo]) {
+            switch photo.result {
+            case .success(let result): found.append("\(result.areas.count > 0)")
+            case .failure(let error): found.append("\(error.kind)")
+            }
+        }
+        #expect(found == ["true", "missing", "true"])
+    }
+
+    @Test func errorsSayWhatKindTheyAre() throws {
+        func kind(_ body: () throws -> Void) -> BEiTSegError.Kind? {
+            do { try body() } catch let error as BEiTSegError { return error.kind } catch {}
+            return nil
+        }
+        #expect(kind { _ = try Segmenter(model: "/no/such.h5") } == .missing)
+        #expect(kind { _ = try Segmenter(model: photo) } == .data)
+        let segmenter = try Segmenter()
+        #expect(kind { _ = try segmenter.segment(rgb: [1, 2, 3], width: 2, height: 1) } == .usage)
+        var options = SegmentationOptions()
+        options.scales = [0]
+        #expect(kind { _ = try segmenter.segment(photo, options) } == .usage)
+        let result = try segmenter.segment(photo)
+        #expect(kind { try result.writeMask(to: "/proc/no/mask.png") } != nil)
+    }
+}
+
+/// A folder that goes with the value.
+private final class TemporaryFolder {
+    let path = NSTemporaryDirectory() + "/beit-seg-" + UUID().uuidString
+    init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+}
