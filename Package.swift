@@ -85,7 +85,7 @@ let package = Package(
         room("Checkpoints", ["Files", "TensorCore", "Ops", "Layers", "Models", "HDF5"]),
         room("ImageIO", ["Files", "CImageShim"]),
         room("Datasets", ["Files", "TensorCore", "ImageIO"]),
-        room("Metrics", ["TensorCore", "Checkpoints", "ImageIO", "Datasets"]),
+        room("Metrics", ["Files", "TensorCore", "Checkpoints", "ImageIO", "Datasets"]),
         room("Prediction", ["Files", "TensorCore", "Ops", "Models", "HDF5", "Checkpoints", "ImageIO", "Datasets"]),
         room(
             "Scoring",

@@ -92,10 +92,8 @@ package enum Checkpoint {
 
     private static func json<Value: Decodable>(_ name: String, in reader: HDF5Reader) throws -> Value {
         let text = try text(name, in: reader)
-        do {
-            return try JSONDecoder().decode(Value.self, from: Data(text.utf8))
-        } catch {
-            throw CheckpointError.badAttribute(file: reader.file, name: name, reason: describeJSON(error))
+        do { return try JSONText.decode(from: text.utf8, of: reader.file) } catch {
+            throw CheckpointError.badAttribute(file: reader.file, name: name, reason: error.reason)
         }
     }
 }
@@ -112,20 +110,5 @@ extension ModelDescription {
         configuration.backbone = backbone
         preprocessing.size = size
         return PositionResizing(from: old, to: configuration)
-    }
-}
-
-/// What is wrong with a JSON text, in half a line.
-func describeJSON(_ error: any Error) -> String {
-    func place(_ context: DecodingError.Context) -> String {
-        let path = context.codingPath.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: ".")
-        return path.isEmpty ? "the top level" : path
-    }
-    switch error as? DecodingError {
-    case .dataCorrupted(let context) where context.codingPath.isEmpty: return "it is no JSON"
-    case .keyNotFound(let key, let context): return "\(key.stringValue) is missing at \(place(context))"
-    case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
-        return "\(place(context)) makes no sense"
-    default: return "it is no JSON"
     }
 }

@@ -1,3 +1,4 @@
+import BEiTFiles
 import BEiTModels
 
 extension Settings {
@@ -30,6 +31,6 @@ extension Settings {
             return .badSetting(found.text, reason: "this model has no \(section)")
         default: break
         }
-        return .badSetting(texts.map(\.text).joined(separator: " "), reason: describeJSON(error))
+        return .badSetting(texts.map(\.text).joined(separator: " "), reason: JSONText.problem(error))
     }
 }

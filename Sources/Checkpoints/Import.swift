@@ -209,8 +209,8 @@ private struct Companion {
         let path = URL(fileURLWithPath: file).deletingLastPathComponent().appendingPathComponent("config.json").path
         guard let data = FileManager.default.contents(atPath: path) else { return nil }
         let fields: Fields
-        do { fields = try JSONDecoder().decode(Fields.self, from: data) } catch {
-            throw ImportError.badConfig(file: path, reason: describeJSON(error))
+        do { fields = try JSONText.decode(from: data, of: path) } catch {
+            throw ImportError.badConfig(file: path, reason: error.reason)
         }
         guard fields.model_type == "beit" else { return nil }
         settings["backbone.heads"] = fields.num_attention_heads.map { "\($0)" }

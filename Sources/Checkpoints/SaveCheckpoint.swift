@@ -1,4 +1,4 @@
-import Foundation
+import BEiTFiles
 import BEiTHDF5
 import BEiTLayers
 import BEiTTensorCore
@@ -23,10 +23,10 @@ extension Checkpoint {
         try writer.setAttribute("format", formatName)
         try writer.setAttribute("format_version", formatVersion)
         try writer.setAttribute("task", description.task.rawValue)
-        try writer.setAttribute("config", json(description.configuration))
-        try writer.setAttribute("classes", json(description.classes))
-        try writer.setAttribute("preprocessing", json(description.preprocessing))
-        try writer.setAttribute("provenance", json(description.provenance))
+        try writer.setAttribute("config", JSONText.line(description.configuration))
+        try writer.setAttribute("classes", JSONText.line(description.classes))
+        try writer.setAttribute("preprocessing", JSONText.line(description.preprocessing))
+        try writer.setAttribute("provenance", JSONText.line(description.provenance))
         for (path, tensor) in model.tensors {
             try writer.write(
                 "/model/" + path, shape: tensor.shape, floats: UnsafeBufferPointer(tensor.buffer), as: type.stored,
@@ -60,13 +60,6 @@ extension Checkpoint {
             return (path: String(info.path.dropFirst("/training/".count)), tensor: Tensor(values, shape))
         }
         return TrainingState(tensors: tensors, json: json)
-    }
-
-    /// Sorted keys: the same description gives the same bytes.
-    private static func json(_ value: some Encodable) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 }
 

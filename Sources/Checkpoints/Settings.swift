@@ -1,4 +1,5 @@
 import Foundation
+import BEiTFiles
 import BEiTModels
 
 /// Parts of a configuration by name, such as `backbone.heads`: each value is a fragment of JSON.
@@ -28,7 +29,7 @@ package struct Settings: Equatable, Sendable {
 
     /// The parts of a value that encodes as an object of objects.
     init(_ value: some Encodable, below prefix: String? = nil) throws {
-        let object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(value)) as? [String: Any] ?? [:]
+        let object = try JSONSerialization.jsonObject(with: Data(JSONText.line(value).utf8)) as? [String: Any] ?? [:]
         let sections = prefix.map { [$0: object] } ?? object.compactMapValues { $0 as? [String: Any] }
         for (section, members) in sections {
             for (name, member) in members {
@@ -82,8 +83,7 @@ package struct Settings: Equatable, Sendable {
             let numbers = parts.compactMap { number($0[...]) }
             if parts.count > 1, numbers.count == parts.count { return "[\(numbers.joined(separator: ","))]" }
         }
-        let quoted = (try? JSONEncoder().encode(text)) ?? Data()
-        return String(decoding: quoted, as: UTF8.self)
+        return (try? JSONText.line(text)) ?? ""
     }
 
     /// Every name that a configuration can have, with the default.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import BEiTFiles
 import Foundation
 import BEiTModels
 import BEiTOps
@@ -47,7 +48,7 @@ struct Benchmark: Command {
         let peak = peaks.map(\.gflops).max() ?? 0
         if !output.json {
             for peak in peaks { print("peak \(peak.instructionSet): \(formatted(peak.gflops)) GFLOP/s") }
-            print("pass               size  batch  images/s   GFLOP/s  of peak  peak memory")
+            print(Self.table.line(["pass", "size", "batch", "images/s", "GFLOP/s", "of peak", "peak memory"]))
         }
         var results: [SpeedResult] = []
         for pass in pass.isEmpty ? [.forward, .trainingStep] : pass {
@@ -61,20 +62,21 @@ struct Benchmark: Command {
             }
         }
         guard output.json else { return }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        print(String(decoding: try encoder.encode(["results": results]), as: UTF8.self))
+        try Console.print(json: ["results": results])
     }
 
     private func formatted(_ value: Double) -> String { String(format: "%.2f", value) }
 
+    /// Rows appear as they are measured.
+    private static let table = TextTable(
+        [.left] + Array(repeating: .right, count: 6), widths: [17, 5, 6, 9, 9, 8, 12])
+
     private func row(_ result: SpeedResult) -> String {
-        String(
-            // No width goes with %@.
-            format: "%@ %5d %6d %9.2f %9.1f %7.1f%% %8d MiB",
-            result.pass.rawValue.padding(toLength: 17, withPad: " ", startingAt: 0), result.size, result.batch,
-            result.imagesPerSecond, result.gflops, 100 * result.shareOfPeak,
-            result.peakMemoryBytes >> 20)
+        Self.table.line([
+            result.pass.rawValue, "\(result.size)", "\(result.batch)", formatted(result.imagesPerSecond),
+            String(format: "%.1f", result.gflops), String(format: "%.1f%%", 100 * result.shareOfPeak),
+            "\(result.peakMemoryBytes >> 20) MiB",
+        ])
     }
 }
 

@@ -1,3 +1,4 @@
+import BEiTFiles
 import Foundation
 import Logging
 
@@ -11,14 +12,7 @@ enum Console {
         FileHandle.standardError.write(Data((line + "\n").utf8))
     }
 
-    static func print(json value: some Encodable) throws { Swift.print(try text(json: value)) }
-
-    /// The document that ``print(json:)`` prints, without the line feed behind it.
-    static func text(json value: some Encodable) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(value), as: UTF8.self)
-    }
+    static func print(json value: some Encodable) throws { Swift.print(try JSONText.pretty(value)) }
 }
 
 /// Log messages as plain lines on standard error.

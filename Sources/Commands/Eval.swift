@@ -166,7 +166,7 @@ struct Eval: Command {
         let folder = try report.map(ReportFolder.init)
         let gallery = folder.map { _ in ScoreGallery() }
         let result = try set.predictionSet().map { try score($0, gallery) } ?? scoreModels(gallery)
-        let metrics = try Console.text(json: result.report)
+        let metrics = try JSONText.pretty(result.report)
         print(json.json ? metrics : result.report.table)
         if let folder, let gallery {
             try folder.write(result.report, result.scores, gallery, result.source, metrics: metrics)

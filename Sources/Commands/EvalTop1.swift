@@ -1,4 +1,5 @@
 import ArgumentParser
+import BEiTFiles
 import BEiTDatasets
 import BEiTMetrics
 import BEiTPrediction
@@ -41,7 +42,7 @@ extension Eval {
             classifier, dataset, set.split, batch: inference.batch, gallery: gallery
         ) { Console.error($0.reason) }
         let result = ClassificationReport(score, seed: seed)
-        let metrics = try Console.text(json: result)
+        let metrics = try JSONText.pretty(result)
         print(json.json ? metrics : result.table)
         if let folder, let gallery {
             let facts = [("model", file)] + set.facts + (view.cropShare.map { [("crop share", "\($0)")] } ?? [])

@@ -164,7 +164,9 @@ private struct Inspection: Encodable {
         }
         rows += origin
         rows.append(("training state", hasTrainingState ? "yes: a run can be resumed" : "none"))
-        var lines = rows.map { $0.0.padding(toLength: max(16, $0.0.count + 2), withPad: " ", startingAt: 0) + $0.1 }
+        var table = TextTable([.left, .left], widths: [14], gap: "  ")
+        for row in rows { table.add([row.0, row.1]) }
+        var lines = table.lines
         if verbose { lines += parameters.map { "  \($0.path) \($0.shape) \($0.type)" } }
         return lines.joined(separator: "\n")
     }

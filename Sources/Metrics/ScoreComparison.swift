@@ -1,4 +1,5 @@
 import BEiTDatasets
+import BEiTFiles
 import Foundation
 
 /// Two models on the same images, as `eval --compare` prints it; differences are the second's score less the first's.
@@ -102,21 +103,13 @@ package struct ScoreComparison: Encodable, Sendable {
 
     /// The IoU of each class and the totals side by side, in percent; a dash for 0/0.
     package var table: String {
-        let rows = rows
-        let width = max(22, classes.map(\.name.count).max() ?? 0)
-        func line(_ cells: [String]) -> String {
-            cells.enumerated().map { place, cell in
-                let padding = String(repeating: " ", count: max(0, (place == 0 ? width : 8) - cell.count))
-                return place == 0 ? cell + padding : padding + cell
-            }.joined(separator: " ")
+        var table = TextTable.numbers(["IoU", "A", "B", "B − A"])
+        func add(_ name: String, _ first: Double?, _ second: Double?) {
+            table.add([name, percent(first), percent(second), signedPercent(Self.difference(first, second))])
         }
-        func line(_ name: String, _ first: Double?, _ second: Double?) -> String {
-            line([name, percent(first), percent(second), signedPercent(Self.difference(first, second))])
-        }
-        return
-            (["A: \(model)", "B: \(other)", "", line(["IoU", "A", "B", "B − A"])]
-            + classes.map { line($0.name, $0.iou.value, $0.otherIoU.value) } + [""]
-            + rows.map { line($0.name, $0.first, $0.second) } + ["", verdict])
-            .joined(separator: "\n")
+        for c in classes { add(c.name, c.iou.value, c.otherIoU.value) }
+        table.add([])
+        for row in rows { add(row.name, row.first, row.second) }
+        return (["A: \(model)", "B: \(other)", ""] + table.lines + ["", verdict]).joined(separator: "\n")
     }
 }

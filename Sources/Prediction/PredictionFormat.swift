@@ -101,8 +101,7 @@ final class ProbabilityWriter {
         try file.create(
             Self.dataset, shape: [classes.count, height, width], as: .float16,
             chunk: [1, min(height, PhotoSegmenter.strip), width])
-        let names = try JSONEncoder().encode(classes.map(\.name))
-        try file.setAttribute("classes", String(decoding: names, as: UTF8.self), at: Self.dataset)
+        try file.setAttribute("classes", JSONText.line(classes.map(\.name)), at: Self.dataset)
     }
 
     /// - Parameter strip: `[rows, width, K]`.

@@ -110,7 +110,7 @@ package struct PredictionManifest: Codable, Equatable, Sendable {
     static func earlier(_ path: String) throws(PredictionError) -> PredictionManifest? {
         if let journal = PredictionJournal.read(PredictionJournal.path(path)) { return journal }
         guard let data = FileManager.default.contents(atPath: path) else { return nil }
-        guard let manifest = try? JSONDecoder().decode(PredictionManifest.self, from: data) else {
+        guard let manifest = try? JSONText.decode(PredictionManifest.self, from: data, of: path) else {
             throw .unreadable(manifest: path)
         }
         return manifest
@@ -118,9 +118,7 @@ package struct PredictionManifest: Codable, Equatable, Sendable {
 
     /// Throws ``FileError``.
     func write(to path: String) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        try AtomicFile.write(String(decoding: try encoder.encode(self), as: UTF8.self) + "\n", to: path)
+        try AtomicFile.write(JSONText.pretty(self) + "\n", to: path)
     }
 }
 
@@ -152,19 +150,17 @@ final class PredictionJournal: Sendable {
     func remove() { unlink(path) }
 
     private static func line(_ value: some Encodable) throws -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return Array(try encoder.encode(value)) + [UInt8(ascii: "\n")]
+        Array((try JSONText.line(value) + "\n").utf8)
     }
 
     /// What a killed run recorded, without a last line that is not whole; nil where none was killed.
     static func read(_ path: String) -> PredictionManifest? {
         guard let data = FileManager.default.contents(atPath: path) else { return nil }
         let lines = data.split(separator: UInt8(ascii: "\n"))
-        let decoder = JSONDecoder()
-        guard var result = lines.first.flatMap({ try? decoder.decode(PredictionManifest.self, from: Data($0)) })
+        guard
+            var result = lines.first.flatMap({ try? JSONText.decode(PredictionManifest.self, from: $0, of: path) })
         else { return nil }
-        result.images = lines.dropFirst().compactMap { try? decoder.decode(PredictionRecord.self, from: Data($0)) }
+        result.images = lines.dropFirst().compactMap { try? JSONText.decode(from: $0, of: path) }
         return result
     }
 }

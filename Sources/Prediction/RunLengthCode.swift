@@ -1,4 +1,5 @@
 import BEiTCheckpoints
+import BEiTFiles
 import Foundation
 import BEiTImageIO
 
@@ -26,9 +27,7 @@ enum RunLengthCode {
                 area: stride(from: 1, to: counts.count, by: 2).reduce(0) { $0 + counts[$1] },
                 segmentation: .init(size: [mask.height, mask.width], counts: compressed(counts)))
         }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(annotations), as: UTF8.self) + "\n"
+        return try JSONText.line(annotations) + "\n"
     }
 
     /// For each class that occurs the lengths of runs down the columns, the first of them outside the class.

@@ -65,26 +65,19 @@ package struct ClassificationReport: Encodable, Sendable {
 
     /// A line for each class and the totals, in percent; a dash for 0/0.
     package var table: String {
-        let widths = [max(5, classes.map(\.name.count).max() ?? 0), 8, 8, 9, 8]
-        func line(_ cells: [String]) -> String {
-            zip(cells, widths).enumerated().map { place, cell in
-                let padding = String(repeating: " ", count: max(0, cell.1 - cell.0.count))
-                return place == 0 ? cell.0 + padding : padding + cell.0
-            }.joined(separator: " ")
-        }
         func spread(_ range: ClosedRange<Double>?) -> String {
             range.map { " (95 %: \(percent($0.lowerBound)) to \(percent($0.upperBound)))" } ?? ""
         }
-        let rows = classes.map { c in
-            line([c.name] + [c.accuracy, c.top5, c.precision].map { percent($0.value) } + [String(c.images)])
+        var table = TextTable.numbers(["class", "top-1", "top-5", "precision", "images"])
+        for c in classes {
+            table.add([c.name] + [c.accuracy, c.top5, c.precision].map { percent($0.value) } + ["\(c.images)"])
         }
         let totals = [
             "top-1 \(percent(top1.value))\(spread(interval))", "top-5 \(percent(top5.value))\(spread(top5Interval))",
             "mean accuracy of the classes \(percent(meanAccuracy.value))",
             images.counted("image") + (failed.isEmpty ? "" : "; \(failed.count.counted("image")) failed"),
         ]
-        return ([line(["class", "top-1", "top-5", "precision", "images"])] + rows + [""] + totals)
-            .joined(separator: "\n")
+        return (table.lines + [""] + totals).joined(separator: "\n")
     }
 
     /// `per-class.csv`: shares in 0…1 with all their digits, an empty cell for 0/0.

@@ -104,11 +104,12 @@ package struct EvidenceReport: Encodable, Sendable {
             "  of the most likely tokens   \(reconstructionOfBest.text)",
             "KL from the uniform prior     \(uniformKL.text)", "bound, uniform prior          \(bound.text)",
             "  in bits per value           \(bitsPerDimension.text(4))", "",
-            "hidden  KL uniform        KL model          saved             -ln p(token)      bound",
         ]
-        let rows = masked.map { row in
-            let cells = [row.uniformKL, row.priorKL, row.saved, row.surprise].map { $0.text(3).padded(18) }
-            return String(format: "%3.0f %%   ", 100 * row.ratio) + cells.joined() + row.bound.text
+        var table = TextTable([.right] + Array(repeating: .left, count: 5), gap: "   ")
+        table.add(["hidden", "KL uniform", "KL model", "saved", "-ln p(token)", "bound"])
+        for row in masked {
+            let cells = [row.uniformKL, row.priorKL, row.saved, row.surprise].map { $0.text(3) }
+            table.add([String(format: "%.0f %%", 100 * row.ratio)] + cells + [row.bound.text])
         }
         let tail = [
             "",
@@ -116,7 +117,7 @@ package struct EvidenceReport: Encodable, Sendable {
             "\(images.counted("photo")), \(tokens) tokens of \(vocabulary) codes each, \(masking) masks"
                 + (failed.isEmpty ? "" : "; \(failed.count.counted("photo")) failed"),
         ]
-        return (head + rows + tail).joined(separator: "\n")
+        return (head + table.lines + tail).joined(separator: "\n")
     }
 }
 
@@ -127,8 +128,4 @@ extension EvidenceReport.Estimate {
         let error = standardError.map { String(format: " ± %.*f", decimals, $0) } ?? ""
         return String(format: "%.*f", decimals, mean) + error
     }
-}
-
-extension String {
-    fileprivate func padded(_ width: Int) -> String { self + String(repeating: " ", count: max(1, width - count)) }
 }

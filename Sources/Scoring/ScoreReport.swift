@@ -86,15 +86,9 @@ package struct ScoreReport: Encodable, Sendable {
     /// A line for each class and the totals, in percent; a dash for 0/0. With another model both side by side.
     package var table: String {
         if let comparison { return [comparison.table, extent].joined(separator: "\n") }
-        let widths = [max(5, classes.map(\.name.count).max() ?? 0), 8, 8, 9, 8, 12]
-        func line(_ cells: [String]) -> String {
-            zip(cells, widths).enumerated().map { place, cell in
-                let padding = String(repeating: " ", count: max(0, cell.1 - cell.0.count))
-                return place == 0 ? cell.0 + padding : padding + cell.0
-            }.joined(separator: " ")
-        }
-        let rows = classes.filter(\.isScored).map { c in
-            line([c.name] + [c.iou, c.accuracy, c.precision, c.dice].map { percent($0.value) } + [String(c.pixels)])
+        var table = TextTable.numbers(["class", "IoU", "accuracy", "precision", "Dice", "pixels"])
+        for c in classes where c.isScored {
+            table.add([c.name] + [c.iou, c.accuracy, c.precision, c.dice].map { percent($0.value) } + ["\(c.pixels)"])
         }
         let spread = interval.map { String(format: " (95 %%: %.2f to %.2f)", 100 * $0.lowerBound, 100 * $0.upperBound) }
         let totals = [
@@ -102,8 +96,7 @@ package struct ScoreReport: Encodable, Sendable {
             "mean accuracy \(percent(meanAccuracy.value))", "mean Dice \(percent(meanDice.value))",
             "frequency-weighted IoU \(percent(frequencyWeightedIoU.value))", strangers, extent,
         ].compactMap { $0 }
-        return ([line(["class", "IoU", "accuracy", "precision", "Dice", "pixels"])] + rows + [""] + totals)
-            .joined(separator: "\n")
+        return (table.lines + [""] + totals).joined(separator: "\n")
     }
 
     /// What was predicted that the labels do not know; nil where the model's classes are theirs.

@@ -27,9 +27,7 @@ package final class RunFolder: Sendable {
         try claim()
         try requireFree()
         AtomicFile.removeAbandoned(in: path, isOnlyUser: true)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
-        try AtomicFile.write(String(decoding: try encoder.encode(settings), as: UTF8.self) + "\n", to: config)
+        try AtomicFile.write(JSONText.pretty(settings) + "\n", to: config)
         try AtomicFile.write("", to: log)
     }
 
@@ -60,16 +58,14 @@ package final class RunFolder: Sendable {
         let isThere = FileManager.default.fileExists(atPath: log)
         let text = String(decoding: isThere ? try Data(contentsOf: URL(fileURLWithPath: log)) : Data(), as: UTF8.self)
         let kept = text.split(separator: "\n").filter { line in
-            (try? JSONDecoder().decode(Line.self, from: Data(line.utf8))).map { $0.step <= step } ?? false
+            (try? JSONText.decode(Line.self, from: line.utf8, of: log)).map { $0.step <= step } ?? false
         }
         try AtomicFile.write(kept.map { $0 + "\n" }.joined(), to: log)
     }
 
     /// Appends a line to the log. Throws `FileError`.
     func append(_ entry: some Encodable) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys]
-        try appendBytes(Array(try encoder.encode(entry)) + [UInt8(ascii: "\n")], to: log)
+        try appendBytes(Array((JSONText.line(entry) + "\n").utf8), to: log)
     }
 }
 

@@ -1,6 +1,7 @@
 import BEiTReports
 import BEiTMetrics
 import BEiTCheckpoints
+import BEiTFiles
 import Foundation
 
 /// `report.html`: the curves of a run, what it learned with, and pictures. One file, without links to others.
@@ -180,14 +181,14 @@ struct LogLine: Decodable {
     static func read(_ path: String) -> [LogLine] {
         let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
         return text.split(separator: "\n").compactMap {
-            try? JSONDecoder().decode(LogLine.self, from: Data($0.utf8))
+            try? JSONText.decode(LogLine.self, from: $0.utf8, of: path)
         }
     }
 }
 
 /// A value's parts by name, for people: `optimizer.beta` for what is inside another.
 func listing(_ value: some Encodable) throws -> [(name: String, value: String)] {
-    try JSONDecoder().decode(Tree.self, from: JSONEncoder().encode(value)).rows(below: "")
+    try JSONText.decode(Tree.self, from: JSONText.line(value).utf8, of: "settings").rows(below: "")
 }
 
 private indirect enum Tree: Decodable {

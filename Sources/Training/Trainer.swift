@@ -236,10 +236,7 @@ extension Trainer {
         let saved = Saved(
             settings: objective.settings, recipe: recipe, progress: progress, optimizerSteps: optimizer.steps,
             fingerprint: objective.fingerprint)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let state = TrainingState(
-            tensors: stateTensors, json: String(decoding: try encoder.encode(saved), as: UTF8.self))
+        let state = TrainingState(tensors: stateTensors, json: try JSONText.line(saved))
         let metrics = progress.bestScore.map { ["best": $0] } ?? [:]
         try Checkpoint.save(objective.model, objective.description(metrics: metrics), training: state, to: folder.last)
     }
@@ -259,7 +256,7 @@ extension Trainer {
         else { throw TrainingError.nothingToResume(folder: folder.path) }
         let found = try Checkpoint.describe(folder.last).task
         guard found == task else { throw TrainingError.otherRun(folder: folder.path, task: found) }
-        guard let saved = try? JSONDecoder().decode(Saved.self, from: Data(state.json.utf8)) else {
+        guard let saved = try? JSONText.decode(Saved.self, from: state.json.utf8, of: folder.last) else {
             throw TrainingError.changed(folder: folder.path, what: "its training state is of another version")
         }
         return (state, saved)

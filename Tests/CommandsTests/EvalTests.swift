@@ -96,7 +96,7 @@ import Testing
         let folder = try folder("gray_errors", classes: 6, pairs: 3)
         let run = try Program("eval", "--miou", "--predictions", folder["predictions"], "--masks", folder["labels"])
         #expect(run.status == 0)
-        #expect(run.output.contains("class 5    55.79    71.48     71.76    71.62          256"))
+        #expect(run.output.contains("class 5    55.79    71.48     71.76    71.62      256"))
         #expect(run.output.contains("mIoU 60.61 (95 %: "))
         #expect(run.errors == ["beit-seg: the classes are taken to be 0 to 5; --classes names them"])
     }
