@@ -1,3 +1,4 @@
+import BEiTImageIO
 import BEiTFiles
 import Foundation
 import BEiTHDF5
@@ -82,7 +83,7 @@ package struct ForeignModel {
     ///   - size: another input size, height and width in pixels: positions are resized to it (``PositionResizing``).
     ///   - command: for the provenance.
     package func load(
-        settings: Settings, classes: [ClassInfo]?, size: [Int]? = nil, command: String
+        settings: Settings, classes: [LabelClass]?, size: [Int]? = nil, command: String
     ) throws -> (model: Model, description: ModelDescription, report: ImportReport) {
         let file = files.joined(separator: ", ")
         var report = ImportReport()
@@ -103,7 +104,7 @@ package struct ForeignModel {
     }
 
     private func describe(
-        _ settings: Settings, _ classes: [ClassInfo]?, _ command: String, _ report: inout ImportReport
+        _ settings: Settings, _ classes: [LabelClass]?, _ command: String, _ report: inout ImportReport
     ) throws -> ModelDescription {
         let file = files.joined(separator: ", ")
         var all = inference.settings
@@ -139,16 +140,16 @@ package struct ForeignModel {
     }
 
     private func classes(
-        _ given: [ClassInfo]?, _ configuration: ModelConfiguration, _ report: inout ImportReport
-    ) -> [ClassInfo] {
+        _ given: [LabelClass]?, _ configuration: ModelConfiguration, _ report: inout ImportReport
+    ) -> [LabelClass] {
         let count = configuration.decoder?.classes ?? configuration.classifier?.classes ?? 0
         if let given { return given }
         if let native, native.classes.count == count { return native.classes }
         if let names = companion?.classNames, names.count == count {
-            return names.enumerated().map { ClassInfo(name: $1, color: ClassInfo.standardColor($0)) }
+            return LabelClass.named(names)
         }
         if count > 0 { report.assumed.append("class names (--classes FILE gives them)") }
-        return ClassInfo.unnamed(count)
+        return LabelClass.unnamed(count)
     }
 
     private func preprocessing(

@@ -12,7 +12,6 @@ package enum ImportError: Error, Equatable, ExitStatus {
     case impossible(file: String, reason: String)
     case parameters(file: String, [ParameterIssue])
     case badConfig(file: String, reason: String)
-    case badClasses(file: String, reason: String)
     case twice(name: String, files: [String])
 
     package var exitStatus: Int32 {
@@ -37,7 +36,6 @@ package enum ImportError: Error, Equatable, ExitStatus {
             "\(file): the weights do not fit the architecture: \(CheckpointError.list(issues)); "
                 + "fetch or export them again, or correct the architecture with --set"
         case .badConfig(let file, let reason): "\(file): \(reason); correct it, or move it away and use --set"
-        case .badClasses(let file, let reason): "\(file): \(reason); it needs one `name R G B` a line"
         case .twice(let name, let files):
             "\(files.joined(separator: ", ")): \(name) is there twice; import one model at a time"
         }

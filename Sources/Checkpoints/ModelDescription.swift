@@ -1,13 +1,5 @@
+import BEiTImageIO
 import BEiTModels
-
-/// A class of a segmentation or classification model; an element of the JSON `classes`.
-package struct ClassInfo: Codable, Equatable, Sendable {
-    package var name: String
-    /// Red, green, blue.
-    package var color: [UInt8]
-
-    package init(name: String, color: [UInt8]) { (self.name, self.color) = (name, color) }
-}
 
 /// How an image becomes the pixels of the model; the JSON `preprocessing`.
 package struct Preprocessing: Codable, Equatable, Sendable {
@@ -80,12 +72,12 @@ package struct ModelDescription: Sendable {
     package var task: ModelTask
     package var configuration: ModelConfiguration
     /// In the order of the logits; empty for models without classes.
-    package var classes: [ClassInfo]
+    package var classes: [LabelClass]
     package var preprocessing: Preprocessing
     package var provenance: Provenance
 
     package init(
-        task: ModelTask, configuration: ModelConfiguration, classes: [ClassInfo], preprocessing: Preprocessing,
+        task: ModelTask, configuration: ModelConfiguration, classes: [LabelClass], preprocessing: Preprocessing,
         provenance: Provenance
     ) {
         (self.task, self.configuration, self.classes) = (task, configuration, classes)
@@ -102,9 +94,6 @@ package struct ModelDescription: Sendable {
         }
         let wanted = configuration.decoder?.classes ?? configuration.classifier?.classes ?? 0
         if classes.count != wanted { return "classes: there are \(classes.count) where config says \(wanted)" }
-        if let bad = classes.first(where: { $0.color.count != 3 }) {
-            return "classes: the color of \(bad.name) is not r, g, b"
-        }
         return nil
     }
 }

@@ -1,3 +1,4 @@
+import BEiTImageIO
 import ArgumentParser
 import BEiTSeg
 import BEiTCheckpoints
@@ -70,7 +71,7 @@ struct LabelledSetOptions: ParsableArguments {
     }
 
     /// Photos and masks for a model of these classes; `samples/` where no option names any.
-    func photoSet(classes: [ClassInfo]) throws -> LabelledSet {
+    func photoSet(classes: [LabelClass]) throws -> LabelledSet {
         if let data {
             var options = DatasetOptions([data])
             (options.layout, options.ignoreIndex) = (layout, ignoreIndex)
@@ -78,9 +79,6 @@ struct LabelledSetOptions: ParsableArguments {
             return try LabelledSet(options, split)
         }
         if let images, let masks {
-            let classes = classes.map {
-                LabelClass(name: $0.name, color: .init($0.color[0], $0.color[1], $0.color[2]))
-            }
             return try LabelledSet(images: images, masks: masks, rules, classes: classes)
         }
         let samples = try SampleImages.folder()

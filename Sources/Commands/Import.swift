@@ -1,5 +1,6 @@
 import ArgumentParser
 import BEiTCheckpoints
+import BEiTDatasets
 import Foundation
 
 struct Import: Command {
@@ -44,7 +45,7 @@ struct Import: Command {
 
     func execute() throws {
         let settings = try Settings(settings)
-        let classes = try classes.map(ClassInfo.list)
+        let classes = try classes.map { try ClassList.read($0, repeating: true) }
         let (model, description, result) = try ForeignModel(sources).load(
             settings: settings, classes: classes, size: size?.sides, command: commandLine)
         try Checkpoint.save(model.module, description, as: type, to: output)

@@ -1,3 +1,4 @@
+import BEiTImageIO
 import ArgumentParser
 import BEiTSeg
 import BEiTCheckpoints
@@ -118,7 +119,7 @@ private struct Inspection: Encodable {
     var bytes: Int
     var task: ModelTask
     var config: ModelConfiguration
-    var classes: [ClassInfo]
+    var classes: [LabelClass]
     var preprocessing: Preprocessing
     var provenance: Provenance
     var parameterCount: Int

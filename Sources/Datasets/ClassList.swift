@@ -1,19 +1,13 @@
 import Foundation
 import BEiTImageIO
 
-/// A class that pixels are labelled with, and the colour it is shown in.
-package struct LabelClass: Equatable, Sendable {
-    package var name: String
-    package var color: RGBColor
-
-    package init(name: String, color: RGBColor) { (self.name, self.color) = (name, color) }
-}
-
 /// The classes of a data set, in the order of their indices.
 package enum ClassList {
     /// Reads `classes.txt`: a line `name R G B` for each class; the colour may be left out, a name may contain spaces,
     /// and empty lines and lines that begin with `#` do not count. Throws ``DatasetError``.
-    package static func read(_ path: String) throws -> [LabelClass] {
+    ///
+    /// - Parameter repeating: whether several classes may have one name (ImageNet has two kinds of crane).
+    package static func read(_ path: String, repeating: Bool = false) throws -> [LabelClass] {
         let text = try readText(path, of: "class list")
         var result: [LabelClass] = []
         for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
@@ -29,21 +23,15 @@ package enum ClassList {
             }
             let name = words.dropLast(color.count).joined(separator: " ")
             result.append(
-                named(name, color: color.count == 3 ? RGBColor(color[0], color[1], color[2]) : nil, result.count))
+                LabelClass(
+                    name: name,
+                    color: color.count == 3 ? RGBColor(color[0], color[1], color[2]) : ColorMap.color(result.count)))
         }
         guard !result.isEmpty else { throw DatasetError(.invalid, path: path, reason: "names no class") }
+        guard !repeating else { return result }
         let repeated = Dictionary(grouping: result, by: \.name).first { $0.value.count > 1 }
         if let repeated { throw DatasetError(.invalid, path: path, reason: "names the class \(repeated.key) twice") }
         return result
-    }
-
-    /// Classes of these names, in the palette's colours.
-    static func named(_ names: [String]) -> [LabelClass] {
-        names.enumerated().map { named($1, color: nil, $0) }
-    }
-
-    private static func named(_ name: String, color: RGBColor?, _ index: Int) -> LabelClass {
-        LabelClass(name: name, color: color ?? ColorMap.colors(index + 1)[index])
     }
 }
 

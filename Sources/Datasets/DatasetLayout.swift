@@ -1,3 +1,4 @@
+import BEiTImageIO
 import Foundation
 
 /// How a data set for segmentation lies in its folder.
@@ -62,10 +63,10 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
         let list = folder / "classes.txt"
         guard self != .folders, !FileManager.default.fileExists(atPath: list) else { return try ClassList.read(list) }
         switch self {
-        case .ade20k: return ClassList.named(try adeNames(folder))
-        case .voc: return ClassList.named(KnownClasses.voc)
+        case .ade20k: return LabelClass.named(try adeNames(folder))
+        case .voc: return LabelClass.named(KnownClasses.voc)
         case .cityscapes: return KnownClasses.cityscapes
-        case .camvid, .folders: return ClassList.named(KnownClasses.camvid)
+        case .camvid, .folders: return LabelClass.named(KnownClasses.camvid)
         }
     }
 
@@ -80,7 +81,7 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
     /// Names from `objectInfo150.txt`, which comes with the data set, whose last column is the name.
     private func adeNames(_ folder: String) throws -> [String] {
         let path = folder / "objectInfo150.txt"
-        guard FileManager.default.fileExists(atPath: path) else { return (1...150).map { "class \($0)" } }
+        guard FileManager.default.fileExists(atPath: path) else { return LabelClass.unnamed(150).map(\.name) }
         return try readText(path, of: "class list").split(separator: "\n").dropFirst().compactMap { line in
             line.split(separator: "\t").last.map { $0.trimmingCharacters(in: .whitespaces) }
         }
@@ -107,7 +108,7 @@ private enum KnownClasses {
     ]
     /// Label ids of the 19 classes that are scored, in the order of their train ids.
     static let cityscapesIDs = [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]
-    static let cityscapes = ClassList.named([
+    static let cityscapes = LabelClass.named([
         "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation",
         "terrain",
         "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",

@@ -1,3 +1,4 @@
+import BEiTImageIO
 import Foundation
 
 /// What the values of a mask mean: the class index of each, void, or nothing.

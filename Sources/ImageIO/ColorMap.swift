@@ -2,17 +2,18 @@
 package enum ColorMap {
     /// The first `count` colours. Source: `VOClabelcolormap.m` of the VOC development kit: the bits of the class index
     /// are dealt out in turn to red, green and blue, highest first.
-    package static func colors(_ count: Int) -> [RGBColor] {
-        (0..<count).map { index in
-            var color = RGBColor(0, 0, 0)
-            for step in 0..<8 {
-                let bits = index >> (3 * step)
-                color.red |= UInt8(bits & 1) << (7 - step)
-                color.green |= UInt8(bits >> 1 & 1) << (7 - step)
-                color.blue |= UInt8(bits >> 2 & 1) << (7 - step)
-            }
-            return color
+    package static func colors(_ count: Int) -> [RGBColor] { (0..<count).map(color) }
+
+    /// The colour of class `index`.
+    package static func color(_ index: Int) -> RGBColor {
+        var color = RGBColor(0, 0, 0)
+        for step in 0..<8 {
+            let bits = index >> (3 * step)
+            color.red |= UInt8(bits & 1) << (7 - step)
+            color.green |= UInt8(bits >> 1 & 1) << (7 - step)
+            color.blue |= UInt8(bits >> 2 & 1) << (7 - step)
         }
+        return color
     }
 }
 

@@ -1,4 +1,4 @@
-import BEiTCheckpoints
+import BEiTImageIO
 import BEiTDatasets
 import Foundation
 import BEiTTensorCore
@@ -20,7 +20,7 @@ package struct SegmentationScore: Sendable {
 
         package init(path: String, reason: String) { (self.path, self.reason) = (path, reason) }
     }
-    package let classes: [ClassInfo]
+    package let classes: [LabelClass]
     /// Whether the labels know the class; see ``ClassTotals/scored``.
     package let scored: [Bool]
     package let images: [Image]
@@ -29,7 +29,7 @@ package struct SegmentationScore: Sendable {
 
     /// - Parameter scored: the indices of the classes that the labels know; nil: all.
     /// - Precondition: `classes` has every index that the images hold.
-    package init(classes: [ClassInfo], scored: [UInt16]? = nil, images: [Image], failed: [Failure]) {
+    package init(classes: [LabelClass], scored: [UInt16]? = nil, images: [Image], failed: [Failure]) {
         (self.classes, self.images, self.failed) = (classes, images, failed)
         let known = scored.map { Set($0.map { Int($0) }) }
         self.scored = classes.indices.map { known?.contains($0) ?? true }

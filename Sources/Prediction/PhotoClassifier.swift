@@ -9,7 +9,7 @@ import BEiTTensorCore
 
 /// A classifier of a file, and how it sees photos: the middle of each, resized.
 package struct PhotoClassifier {
-    package let classes: [ClassInfo]
+    package let classes: [LabelClass]
     /// The file.
     package let path: String
     private let model: Classifier

@@ -38,12 +38,12 @@ package enum PredictionFormat: String, CaseIterable, Sendable {
 struct PredictionWriter: Sendable {
     let folder: String
     let formats: [PredictionFormat]
-    let classes: [ClassInfo]
+    let classes: [LabelClass]
     let palette: [RGBColor]
 
-    init(folder: String, formats: [PredictionFormat], classes: [ClassInfo]) {
+    init(folder: String, formats: [PredictionFormat], classes: [LabelClass]) {
         (self.folder, self.formats, self.classes) = (folder, formats, classes)
-        palette = classes.map { RGBColor($0.color[0], $0.color[1], $0.color[2]) }
+        palette = classes.map(\.color)
     }
 
     func path(_ stem: String, _ format: PredictionFormat) -> String {
@@ -95,7 +95,7 @@ final class ProbabilityWriter {
     private let width: Int
 
     /// Throws `HDF5Error`.
-    init(_ path: String, width: Int, height: Int, _ classes: [ClassInfo]) throws {
+    init(_ path: String, width: Int, height: Int, _ classes: [LabelClass]) throws {
         file = try HDF5Writer(path)
         (self.classes, self.width) = (classes.count, width)
         try file.create(

@@ -1,3 +1,4 @@
+import BEiTImageIO
 import BEiTCheckpoints
 import BEiTFiles
 import Foundation
@@ -24,7 +25,7 @@ package struct PredictionRecord: Codable, Equatable, Sendable {
 
     /// An image that is done.
     init(
-        _ path: String, _ width: Int, _ height: Int, _ counts: ClassCounts, _ classes: [ClassInfo],
+        _ path: String, _ width: Int, _ height: Int, _ counts: ClassCounts, _ classes: [LabelClass],
         seconds: Double? = nil
     ) {
         (self.path, status) = (path, .done)

@@ -25,13 +25,13 @@ package struct PredictionSettings: Sendable {
 /// network never waits for a disk.
 package struct PredictionRun {
     private let network: WindowNetwork
-    private let classes: [ClassInfo]
+    private let classes: [LabelClass]
     /// The manifest, yet without images.
     private let heading: PredictionManifest
     private let settings: PredictionSettings
 
     package init(
-        _ network: WindowNetwork, classes: [ClassInfo], heading: PredictionManifest, _ settings: PredictionSettings
+        _ network: WindowNetwork, classes: [LabelClass], heading: PredictionManifest, _ settings: PredictionSettings
     ) {
         (self.network, self.classes, self.heading, self.settings) = (network, classes, heading, settings)
     }
@@ -253,7 +253,7 @@ package enum PredictionError: ExitStatus, Equatable {
 
 extension PredictionWriter {
     /// The record of complete results that no manifest knows: from the index mask, where there is one that fits.
-    fileprivate func record(of image: InputImage, _ classes: [ClassInfo]) -> PredictionRecord? {
+    fileprivate func record(of image: InputImage, _ classes: [LabelClass]) -> PredictionRecord? {
         guard formats.contains(.index), let mask = try? decodeMask(path(image.stem, .index)),
             mask.values.allSatisfy({ $0 < classes.count })
         else { return nil }

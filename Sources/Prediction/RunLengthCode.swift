@@ -20,7 +20,7 @@ enum RunLengthCode {
     }
 
     /// A JSON list with an element for each class that occurs, by index.
-    static func json(_ mask: IndexMask, _ classes: [ClassInfo]) throws -> String {
+    static func json(_ mask: IndexMask, _ classes: [LabelClass]) throws -> String {
         let annotations = runs(mask).map { index, counts in
             Annotation(
                 category_id: index, category_name: classes[index].name,

@@ -1,6 +1,5 @@
 import BEiTScoring
 import BEiTMetrics
-import BEiTCheckpoints
 import Foundation
 import BEiTImageIO
 

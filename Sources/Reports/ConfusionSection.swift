@@ -1,13 +1,13 @@
+import BEiTImageIO
 import BEiTScoring
 import BEiTMetrics
-import BEiTCheckpoints
 import BEiTDatasets
 import Foundation
 
 /// The part of a page that shows what was taken for what.
 struct ConfusionSection {
     private let matrix: ConfusionMatrix
-    private let classes: [ClassInfo]
+    private let classes: [LabelClass]
     /// What is counted: pixels, images.
     private let unit: String
     private let picture: Picture
@@ -19,7 +19,7 @@ struct ConfusionSection {
 
     /// - Parameter scored: whether the labels know the class; nil: all.
     package init(
-        _ matrix: ConfusionMatrix, _ classes: [ClassInfo], scored: [Bool]? = nil, unit: String, picture: Picture
+        _ matrix: ConfusionMatrix, _ classes: [LabelClass], scored: [Bool]? = nil, unit: String, picture: Picture
     ) {
         (self.matrix, self.classes, self.unit, self.picture) = (matrix, classes, unit, picture)
         self.scored = scored ?? classes.map { _ in true }

@@ -1,3 +1,4 @@
+import BEiTImageIO
 import BEiTScoring
 import BEiTMetrics
 import Foundation
@@ -32,12 +33,12 @@ enum HTML {
     }
 
     /// A name that is cut off where it is long, with its class's colour before it.
-    static func name(_ name: String, color: [UInt8]) -> String {
+    static func name(_ name: String, color: RGBColor) -> String {
         swatch(color) + "<span class=\"name\" title=\"\(text(name))\">\(text(name))</span>"
     }
 
-    static func swatch(_ color: [UInt8]) -> String {
-        "<i class=\"swatch\" style=\"background:rgb(\(color[0]),\(color[1]),\(color[2]))\"></i>"
+    static func swatch(_ color: RGBColor) -> String {
+        "<i class=\"swatch\" style=\"background:rgb(\(color.red),\(color.green),\(color.blue))\"></i>"
     }
 
     /// A bar whose full length is 1.

@@ -36,7 +36,7 @@ package struct ReportFolder: Sendable {
         _ report: ScoreReport, _ scores: [SegmentationScore], _ gallery: ScoreGallery, _ source: ScoreSource,
         metrics: String
     ) throws {
-        let confusion = ConfusionPicture(scores[0].matrix, colors: scores[0].classes.map(\.rgb)).image()
+        let confusion = ConfusionPicture(scores[0].matrix, colors: scores[0].classes.map(\.color)).image()
         try AtomicFile.write(metrics + "\n", to: file("metrics.json"))
         try AtomicFile.write(report.perClassTable, to: file("per-class.csv"))
         try AtomicFile.write(
@@ -58,7 +58,7 @@ extension ReportFolder {
         _ report: ClassificationReport, _ score: ClassificationScore, _ gallery: ClassificationGallery,
         _ source: ScoreSource, metrics: String
     ) throws {
-        let confusion = ConfusionPicture(score.matrix, colors: score.classes.map(\.rgb)).image()
+        let confusion = ConfusionPicture(score.matrix, colors: score.classes.map(\.color)).image()
         try AtomicFile.write(metrics + "\n", to: file("metrics.json"))
         try AtomicFile.write(report.perClassTable, to: file("per-class.csv"))
         try AtomicFile.write(score.perImageTable, to: file("per-image.csv"))

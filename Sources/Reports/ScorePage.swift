@@ -1,6 +1,6 @@
+import BEiTImageIO
 import BEiTScoring
 import BEiTMetrics
-import BEiTCheckpoints
 import BEiTDatasets
 import Foundation
 
@@ -78,7 +78,7 @@ struct ScorePage {
             """
     }
 
-    private func row(_ c: ScoreReport.Class, _ info: ClassInfo) -> String {
+    private func row(_ c: ScoreReport.Class, _ info: LabelClass) -> String {
         let name = "\(c.index) " + HTML.name(info.name, color: info.color)
         let cells = [name, HTML.bar(c.iou.value), "<b>\(percent(c.iou.value))</b>"]
         let others = [c.accuracy, c.precision, c.dice].map { percent($0.value) }

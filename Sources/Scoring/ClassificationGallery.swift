@@ -1,4 +1,3 @@
-import BEiTCheckpoints
 import BEiTImageIO
 import Foundation
 

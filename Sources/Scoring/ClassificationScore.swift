@@ -1,6 +1,6 @@
+import BEiTImageIO
 import BEiTPrediction
 import BEiTMetrics
-import BEiTCheckpoints
 import BEiTDatasets
 import Foundation
 import BEiTTensorCore
@@ -24,13 +24,13 @@ package struct ClassificationScore: Sendable {
             rank = Tensor(result.probabilities, [1, result.probabilities.count]).ranks(of: [truth])[0]
         }
     }
-    package let classes: [ClassInfo]
+    package let classes: [LabelClass]
     package let images: [Image]
     package let failed: [SegmentationScore.Failure]
     /// Photos counted.
     package let matrix: ConfusionMatrix
 
-    package init(classes: [ClassInfo], images: [Image], failed: [SegmentationScore.Failure]) {
+    package init(classes: [LabelClass], images: [Image], failed: [SegmentationScore.Failure]) {
         (self.classes, self.images, self.failed) = (classes, images, failed)
         var matrix = ConfusionMatrix(classes: classes.count)
         for image in images { matrix.add(1, truth: image.truth, prediction: image.prediction) }

@@ -1,6 +1,5 @@
 import BEiTPrediction
 import BEiTMetrics
-import BEiTCheckpoints
 import BEiTDatasets
 import BEiTFiles
 import Foundation
@@ -67,7 +66,8 @@ package struct LabelledSet: Sendable {
     /// - Throws: ``DatasetError``.
     package init(images: String, masks: String, _ rules: LabelRules, classes: [LabelClass]) throws {
         try self.init(
-            Pairing(images: images, masks: masks).files(), rules, classes: rules.classes.map(ClassList.read) ?? classes,
+            Pairing(images: images, masks: masks).files(), rules,
+            classes: rules.classes.map { try ClassList.read($0) } ?? classes,
             nothing: (images, "holds no photo with a mask of the same name in \(masks)"))
     }
 
@@ -77,7 +77,8 @@ package struct LabelledSet: Sendable {
         let found = try Pairing(images: masks, masks: predictions).files()
         let pairs = found.pairs.map { LabelledImage(image: $0.mask, mask: $0.image) }
         try self.init(
-            PairedFiles(pairs: pairs, incomplete: found.incomplete), rules, classes: rules.classes.map(ClassList.read),
+            PairedFiles(pairs: pairs, incomplete: found.incomplete), rules,
+            classes: rules.classes.map { try ClassList.read($0) },
             nothing: (predictions, "holds no prediction for a mask in \(masks)"))
     }
 
@@ -110,7 +111,7 @@ package struct LabelledSet: Sendable {
     ///
     /// By name where the model knows all names; else by index where there are equally many. Throws ``DatasetError``.
     /// - Parameter file: the model's, where there is more than one and the error should name it.
-    package func indices(in model: [ClassInfo], file: String? = nil) throws -> [UInt16] {
+    package func indices(in model: [LabelClass], file: String? = nil) throws -> [UInt16] {
         let classes = classes ?? []
         let places = classes.map { own in model.firstIndex { $0.name == own.name } }
         if !places.contains(nil) { return places.compactMap { $0.map { UInt16($0) } } }

@@ -1,6 +1,5 @@
 import BEiTPrediction
 import BEiTMetrics
-import BEiTCheckpoints
 import BEiTDatasets
 import BEiTImageIO
 import BEiTTensorCore
@@ -8,11 +7,11 @@ import BEiTTensorCore
 /// A model that is scored.
 package struct ScoredModel {
     package var network: WindowNetwork
-    package var classes: [ClassInfo]
+    package var classes: [LabelClass]
     /// Its file.
     package var path: String
 
-    package init(_ network: WindowNetwork, classes: [ClassInfo], path: String) {
+    package init(_ network: WindowNetwork, classes: [LabelClass], path: String) {
         (self.network, self.classes, self.path) = (network, classes, path)
     }
 }
@@ -83,8 +82,8 @@ package struct Scoring {
     /// The colours of each model's classes; what is one class of the set has the first model's colour in all.
     private func palettes(_ models: [ScoredModel], _ indices: [[UInt16]]) -> [[RGBColor]] {
         zip(models, indices).map { model, own in
-            var colors = model.classes.map(\.rgb)
-            for (first, index) in zip(indices[0], own) { colors[Int(index)] = models[0].classes[Int(first)].rgb }
+            var colors = model.classes.map(\.color)
+            for (first, index) in zip(indices[0], own) { colors[Int(index)] = models[0].classes[Int(first)].color }
             return colors
         }
     }
@@ -105,8 +104,8 @@ package struct Scoring {
     /// Where the set names no classes they are 0, 1, … to the largest index that occurs.
     /// - Throws: ``OutsideClasses``.
     package func scorePredictions() throws -> SegmentationScore {
-        let classes = set.classes.map { $0.map(ClassInfo.init) }
-        gallery?.begin([classes?.map(\.rgb) ?? []])
+        let classes = set.classes
+        gallery?.begin([classes?.map(\.color) ?? []])
         let images = Prefetcher(0..<set.pairs.count, ahead: 3, threads: 2) { [set] number in
             let pair = set.pairs[number]
             let label = try set.label(pair)
@@ -128,7 +127,7 @@ package struct Scoring {
     /// Takes the images one by one; a score for each of their predictions.
     /// - Parameter scored: for each prediction the indices that labels can have, where these are not all.
     private func collect(
-        _ classes: [[ClassInfo]]?, scored: [[UInt16]]? = nil, _ next: () throws -> ScoredImage?
+        _ classes: [[LabelClass]]?, scored: [[UInt16]]? = nil, _ next: () throws -> ScoredImage?
     ) throws -> [SegmentationScore] {
         var images: [(pair: LabelledImage, confusions: [ImageConfusion])] = []
         var failed: [SegmentationScore.Failure] = []
@@ -154,7 +153,7 @@ package struct Scoring {
                     reason: "\(path): nothing of the same name to compare it with; add that, or leave it out"))
             report(failed[failed.count - 1])
         }
-        func total(_ place: Int, _ classes: [ClassInfo]?) throws -> SegmentationScore {
+        func total(_ place: Int, _ classes: [LabelClass]?) throws -> SegmentationScore {
             let images = images.map { SegmentationScore.Image(pair: $0.pair, confusion: $0.confusions[place]) }
             return SegmentationScore(
                 classes: try classes ?? Self.classes(of: images), scored: scored?[place], images: images,
@@ -164,7 +163,7 @@ package struct Scoring {
     }
 
     /// Classes 0, 1, … to the largest index that occurs.
-    private static func classes(of images: [SegmentationScore.Image]) throws(OutsideClasses) -> [ClassInfo] {
+    private static func classes(of images: [SegmentationScore.Image]) throws(OutsideClasses) -> [LabelClass] {
         let most = 1024
         for image in images {
             guard let largest = image.confusion.largestClass, largest >= most else { continue }
@@ -174,7 +173,7 @@ package struct Scoring {
                     "this mask or its prediction holds \(largest), more than \(most) classes; name the classes with --classes"
             )
         }
-        return ClassInfo.numbered((images.compactMap(\.confusion.largestClass).max() ?? 0) + 1)
+        return LabelClass.unnamed((images.compactMap(\.confusion.largestClass).max() ?? 0) + 1)
     }
 
     private static func check(_ pair: LabelledImage, _ label: IndexMask, _ width: Int, _ height: Int) throws {

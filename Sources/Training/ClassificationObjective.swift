@@ -1,3 +1,4 @@
+import BEiTImageIO
 import BEiTReports
 import BEiTMetrics
 import BEiTCheckpoints
@@ -89,7 +90,7 @@ package final class ClassificationObjective: Objective {
         provenance.metrics = metrics
         return ModelDescription(
             task: .classification, configuration: settings.configuration,
-            classes: classes.enumerated().map { ClassInfo(name: $1, color: ClassInfo.standardColor($0 + 1)) },
+            classes: classes.enumerated().map { LabelClass(name: $1, color: ColorMap.color($0 + 1)) },
             preprocessing: settings.preprocessing, provenance: provenance)
     }
 }

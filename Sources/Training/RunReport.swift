@@ -1,3 +1,4 @@
+import BEiTImageIO
 import BEiTReports
 import BEiTMetrics
 import BEiTCheckpoints
@@ -12,7 +13,7 @@ struct RunReport {
     var log: [LogLine]
     /// Tables of what the run is made of.
     var facts: [(heading: String, rows: [(name: String, value: String)])]
-    var classes: [ClassInfo] = []
+    var classes: [LabelClass] = []
     var pictures: [ReportPicture] = []
 
     var html: String {
@@ -71,7 +72,7 @@ struct RunReport {
                 + "\(Data(picture.png).base64EncodedString())\"><figcaption>\(escaped(picture.caption))</figcaption></figure>"
         }
         let legend = classes.map { one in
-            let color = one.color.map(String.init).joined(separator: " ")
+            let color = "\(one.color.red) \(one.color.green) \(one.color.blue)"
             return "<li><i style=\"background:rgb(\(color))\"></i>\(escaped(one.name))</li>"
         }
         return "<h2>Pictures</h2>\n" + (legend.isEmpty ? "" : "<ul class=\"legend\">\(legend.joined())</ul>\n")

@@ -1,3 +1,4 @@
+import BEiTImageIO
 import BEiTReports
 import BEiTMetrics
 import BEiTCheckpoints
@@ -33,7 +34,7 @@ package final class SegmentationObjective: Objective {
     package let settings: SegmentationSettings
     package var model: any Module { segmenter }
     let segmenter: Segmenter
-    let classes: [ClassInfo]
+    let classes: [LabelClass]
     let training: SegmentationBatches
     /// Without images if there is no validation split.
     let validation: SegmentationBatches
@@ -47,9 +48,7 @@ package final class SegmentationObjective: Objective {
         (self.settings, self.segmenter, self.seed) = (settings, segmenter, seed)
         segmenter.backbone.checkpointsBlocks = settings.checkpointsBlocks
         size = settings.preprocessing.size
-        classes = dataset.classes.map {
-            ClassInfo(name: $0.name, color: [$0.color.red, $0.color.green, $0.color.blue])
-        }
+        classes = dataset.classes
         let scaling = PixelScaling(mean: settings.preprocessing.mean, std: settings.preprocessing.std)
         let batches = { [size] (split: DatasetSplit) in
             SegmentationBatches(dataset, try dataset.images(split).pairs, size: size, scaling: scaling)

@@ -38,7 +38,8 @@ extension SegmentationObjective {
     private func shown(_ mask: IndexMask, on photo: RGBImage) -> RGBImage {
         var colors = photo
         for (i, value) in mask.values.enumerated() where value != LabelMap.void {
-            colors.pixels.replaceSubrange(3 * i..<3 * i + 3, with: classes[Int(value)].color)
+            let color = classes[Int(value)].color
+            colors.pixels.replaceSubrange(3 * i..<3 * i + 3, with: [color.red, color.green, color.blue])
         }
         return photo.overlaid(with: colors, opacity: 0.6)
     }

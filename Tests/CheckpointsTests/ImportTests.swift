@@ -138,17 +138,4 @@ import Testing
             to: URL(fileURLWithPath: folder["config.json"]))
         #expect(throws: ImportError.self) { try description([]) }
     }
-
-    @Test func classLists() throws {
-        let folder = try Scratch()
-        let path = folder["classes.txt"]
-        try Data("# name R G B\ncat 255 160 0\n\ntree trunk\nsky 1 2 300\n".utf8).write(to: URL(fileURLWithPath: path))
-        #expect(
-            try ClassInfo.list(path) == [
-                ClassInfo(name: "cat", color: [255, 160, 0]), ClassInfo(name: "tree trunk", color: [128, 0, 0]),
-                ClassInfo(name: "sky 1 2 300", color: [0, 128, 0]),
-            ])
-        #expect(ClassInfo.standardColor(21) == [128, 64, 128])  // of Pascal VOC's list
-        #expect(throws: (any Error).self) { try ClassInfo.list(folder["no.txt"]) }
-    }
 }

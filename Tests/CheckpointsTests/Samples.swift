@@ -1,3 +1,4 @@
+import BEiTImageIO
 import BEiTCheckpoints
 import Foundation
 import BEiTLayers
@@ -57,7 +58,7 @@ enum Sample: String, CaseIterable, CustomTestStringConvertible {
         let configuration = configuration
         let count = configuration.decoder?.classes ?? configuration.classifier?.classes ?? 0
         return ModelDescription(
-            task: configuration.task ?? .tokenizer, configuration: configuration, classes: ClassInfo.unnamed(count),
+            task: configuration.task ?? .tokenizer, configuration: configuration, classes: LabelClass.unnamed(count),
             preprocessing: Preprocessing(
                 mean: [0.25, 0.5, 0.75], std: [0.5, 0.25, 1], size: configuration.backbone?.imageSize ?? [16, 24]),
             provenance: Provenance(

@@ -96,7 +96,7 @@ enum SmallModel {
         let model = Model(configuration, Initializer(seed: seed, style: .pretraining))
         let description = ModelDescription(
             task: .segmentation, configuration: configuration,
-            classes: names.enumerated().map { ClassInfo(name: $1, color: [UInt8(50 * $0), 7, 200]) },
+            classes: names.enumerated().map { LabelClass(name: $1, color: RGBColor(UInt8(50 * $0), 7, 200)) },
             preprocessing: Preprocessing(size: [32, 48]), provenance: Provenance(command: "test"))
         try Checkpoint.save(model.module, description, as: .float32, to: path)
     }

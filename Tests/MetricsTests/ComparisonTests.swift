@@ -1,4 +1,4 @@
-import BEiTCheckpoints
+import BEiTImageIO
 import BEiTDatasets
 import Foundation
 import BEiTTensorCore
@@ -25,7 +25,7 @@ import Testing
                 pair: LabelledImage(image: "\(i).jpg", mask: "\(i).png"),
                 confusion: ImageConfusion(label: Self.labels[i], prediction: predictions[i]))
         }
-        return SegmentationScore(classes: ClassInfo.numbered(4), images: images, failed: [])
+        return SegmentationScore(classes: LabelClass.unnamed(4), images: images, failed: [])
     }
 
     private func comparison(images: Int, seed: UInt64 = 5) -> ScoreComparison {
@@ -106,7 +106,7 @@ import Testing
                     label: Self.labels[i].map { $0 == .max ? $0 : turned[Int($0)] },
                     prediction: Self.second[i].map { turned[Int($0)] }))
         }
-        let other = SegmentationScore(classes: ClassInfo.numbered(5), images: images, failed: [])
+        let other = SegmentationScore(classes: LabelClass.unnamed(5), images: images, failed: [])
         let found = ScoreComparison(
             score(Self.first, images: 4), other, models: ("a.h5", "b.h5"),
             classes: turned.enumerated().map { ($0, Int($1)) },

@@ -1,3 +1,4 @@
+import BEiTImageIO
 import BEiTCheckpoints
 import BEiTDatasets
 import Testing
@@ -15,7 +16,7 @@ import BEiTMetrics
         let image = SegmentationScore.Image(
             pair: LabelledImage(image: "a.jpg", mask: "a.png"),
             confusion: ImageConfusion(label: label, prediction: prediction))
-        return SegmentationScore(classes: ClassInfo.numbered(3), scored: scored, images: [image], failed: [])
+        return SegmentationScore(classes: LabelClass.unnamed(3), scored: scored, images: [image], failed: [])
     }
 
     @Test func whatTheLabelsDoNotKnowIsAnErrorButNoClass() throws {

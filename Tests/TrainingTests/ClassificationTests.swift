@@ -133,7 +133,7 @@ private func bits(_ path: String) throws -> [String: [UInt32]] {
         }
         let description = ModelDescription(
             task: configuration.task ?? .mim, configuration: configuration,
-            classes: classes.map { ClassInfo(name: $0, color: [1, 2, 3]) },
+            classes: classes.map { LabelClass(name: $0, color: RGBColor(1, 2, 3)) },
             preprocessing: Preprocessing(
                 mean: [0.4, 0.5, 0.6], std: [0.2, 0.3, 0.2], size: configuration.backbone?.imageSize ?? []),
             provenance: Provenance(command: "test"))

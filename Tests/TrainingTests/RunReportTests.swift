@@ -25,7 +25,7 @@ import Testing
         return RunReport(
             title: "a < b & c", steps: 400, log: steps + [validation],
             facts: [("Recipe", [(name: "batch", value: "<16>")])],
-            classes: [ClassInfo(name: "sky", color: [1, 2, 3])],
+            classes: [LabelClass(name: "sky", color: RGBColor(1, 2, 3))],
             pictures: [try ReportPicture("one", RGBImage(width: 1, height: 1, pixels: [1, 2, 3]))])
     }
 
