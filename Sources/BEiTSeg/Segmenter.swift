@@ -94,5 +94,5 @@ public struct PixelClass: Equatable, Sendable {
     /// The colour that it is shown in: red, green, blue, 0…255.
     public var color: [UInt8]
 
-    init(_ info: ClassInfo) { (name, color) = (info.name, info.color) }
+    init(_ info: LabelClass) { (name, color) = (info.name, [info.color.red, info.color.green, info.color.blue]) }
 }
