@@ -62,6 +62,7 @@ let package = Package(
         system("COneDNN", apt: "libdnnl-dev", brew: "onednn"),
         system("CHDF5", pkgConfig: hdf5PackageName, apt: "libhdf5-dev", brew: "hdf5"),
         system("CPNG", pkgConfig: "libpng", apt: "libpng-dev", brew: "libpng"),
+        system("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev", brew: "openssl@3"),
         system("CJPEG", pkgConfig: jpegPackageName, apt: "libjpeg62-turbo-dev", brew: "jpeg-turbo"),
 
         .target(name: module("CHDF5Shim"), dependencies: [.byName(name: module("CHDF5"))], path: "Sources/CHDF5Shim"),
@@ -74,9 +75,10 @@ let package = Package(
             path: "Sources/COneDNNShim",
             cSettings: [.define("BEITSEG_ONEDNN", .when(traits: ["OneDNN"]))],
             linkerSettings: [.linkedLibrary("dnnl", .when(traits: ["OneDNN"]))]),
+        .target(name: module("CFilesShim"), path: "Sources/CFilesShim"),
         .target(name: module("CKernels"), path: "Sources/CKernels", linkerSettings: [.linkedLibrary("m")]),
 
-        room("Files", []),
+        room("Files", ["CCrypto", "CFilesShim"]),
         room("TensorCore", []),
         room("Ops", ["TensorCore", "CKernels", "COpenBLAS", "COneDNNShim"]),
         room("Layers", ["TensorCore", "Ops"]),

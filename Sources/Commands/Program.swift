@@ -53,9 +53,16 @@ package struct Program: ParsableCommand {
 
     /// Runs the command of this process and ends it with the status that says how it went.
     package static func start() -> Never {
-        // A reader that goes away ends the printing, not a run of hours.
-        signal(SIGPIPE, SIG_IGN)
-        Foundation.exit(status(of: Array(CommandLine.arguments.dropFirst())))
+        // A reader that goes away ends the printing, not a run of hours; a file that may not grow is an error to report.
+        for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
+        Console.keepStandardStreams()
+        Interruption.watch()
+        // `CommandLine.arguments` puts U+FFFD where a name is not UTF-8.
+        let arguments = (1..<max(1, Int(CommandLine.argc))).compactMap { CommandLine.unsafeArgv[$0] }
+        let status = status(of: arguments.map { String(fileSystemName: $0) })
+        guard status < 2, let error = Console.printingError else { Foundation.exit(status) }
+        Console.error(error.description)
+        Foundation.exit(error.exitStatus)
     }
 
     private static func status(of arguments: [String]) -> Int32 {
@@ -80,7 +87,7 @@ package struct Program: ParsableCommand {
             Console.error("\(error.localizedDescription)")
             return 74
         case _ where code == ExitCode.success.rawValue:  // --help, --version
-            print(fullMessage(for: error))
+            Console.print(fullMessage(for: error))
             return 0
         case _ where code == ExitCode.validationFailure.rawValue:
             Console.error("\(usage(message(for: error))); see `beit-seg \(name(of: arguments))--help`")

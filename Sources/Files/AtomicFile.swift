@@ -1,82 +1,46 @@
 import Foundation
-import Synchronization
-
-/// The temporary files that this process is writing.
-private let unfinished = Mutex<Set<String>>([])
-
-/// What went wrong with a file: which one, why, and what to do about it.
-package struct FileError: Error, Equatable, CustomStringConvertible {
-    package enum Kind: Equatable, Sendable {
-        /// The path does not exist (exit status 66).
-        case missing
-        /// Reading or writing failed: permissions, a full disk (exit status 74).
-        case inputOutput
-    }
-    package var kind: Kind
-    package var path: String
-    package var reason: String
-
-    package init(_ kind: Kind, path: String, reason: String) {
-        (self.kind, self.path, self.reason) = (kind, path, reason)
-    }
-
-    package var description: String { "\(path): \(reason)" }
-
-    /// The error for a failed system call on `path`, from `errno`.
-    package static func system(_ path: String, doing action: String, code: Int32 = errno) -> FileError {
-        FileError(
-            code == ENOENT ? .missing : .inputOutput, path: path,
-            reason: "cannot \(action): \(systemReason(code))")
-    }
-
-    /// What the system says about an error number, and what to do.
-    package static func systemReason(_ code: Int32) -> String {
-        let remedy: [Int32: String] = [
-            ENOENT: "see whether the path is spelled right", EACCES: "change its permissions, or run as another user",
-            EPERM: "change its permissions, or run as another user", ENOSPC: "make room on the disk",
-            EDQUOT: "make room in your quota", EROFS: "choose a folder on another disk",
-            EMFILE: "raise the limit (ulimit -n)", EIO: "see whether the disk is sound",
-        ]
-        return String(cString: strerror(code)) + (remedy[code].map { "; \($0)" } ?? "")
-    }
-}
 
 /// A file that appears under its final name whole or not at all: it is written under a temporary name in the same
-/// folder, flushed to disk, and renamed by ``commit()``. Without a commit it is removed when the value goes away.
+/// folder, flushed to disk, and renamed by ``commit()``. Without a commit it is removed when the value goes away, and when
+/// a signal ends the process.
+///
+/// A link is followed: the file that it leads to is replaced, and the link stays. A device, a pipe, a folder and a link
+/// that leads nowhere are refused.
 ///
 /// The one way in which beit-seg writes files; writers that open a path by themselves (HDF5) write to
 /// ``temporaryPath``.
 package final class AtomicFile {
+    /// As the caller spelled it.
     package let path: String
     package let temporaryPath: String
+    /// The file itself, behind the links.
+    private let destination: String
     private var committed = false
 
     /// Creates the parent folders. Throws ``FileError``.
     package init(_ path: String) throws(FileError) {
         try Self.requireWritable(path)
         self.path = path
-        let folder = Self.parent(path)
+        let isLink = FileSystem.status(of: path, followingLinks: false)?.kind == .link
+        destination = isLink ? FileSystem.realPath(path) ?? path : path
         // A name as long as a name may be has a longer one beside it: its beginning will do, in at most 120 bytes.
-        let name = String((path as NSString).lastPathComponent.unicodeScalars.prefix(30))
-        temporaryPath =
-            (folder as NSString).appendingPathComponent(
-                ".\(name).\(Self.owner)-\(UInt32.random(in: 0...(.max))).partial")
-        try makeFolder(folder)
-        unfinished.withLock { _ = $0.insert(temporaryPath) }
+        let name = String(String.UnicodeScalarView(destination.lastName.unicodeScalars.prefix(30)))
+        temporaryPath = destination.parent.joined(
+            ".\(name).\(Self.owner)-\(UInt32.random(in: 0...(.max))).partial")
+        try makeFolder(destination.parent)
+        Leftovers.add(temporaryPath)
     }
 
     /// Sees whether `path` could be written, and changes nothing: for a look before the work that the file is to hold.
     /// Throws ``FileError``.
     package static func requireWritable(_ path: String) throws(FileError) {
-        if isFolder(path) == true {
-            throw FileError(.inputOutput, path: path, reason: "it is a folder, not a file")
-        }
-        var folder = parent(path)
-        while isFolder(folder) == nil, folder != parent(folder) { folder = parent(folder) }
-        guard isFolder(folder) == true else {
+        try OutputCheck.requireFileName(path)
+        var folder = (FileSystem.realPath(path) ?? path).parent
+        while !FileSystem.exists(folder), folder != folder.parent { folder = folder.parent }
+        guard FileSystem.isFolder(folder) else {
             throw FileError(.inputOutput, path: folder, reason: "it is a file, not a folder")
         }
-        guard access(folder, W_OK | X_OK) == 0 else {
+        guard folder.withFileSystemName({ access($0, W_OK | X_OK) }) == 0 else {
             let code = errno
             throw FileError(
                 .inputOutput, path: folder,
@@ -84,38 +48,27 @@ package final class AtomicFile {
         }
     }
 
-    /// Nil where nothing is there.
-    private static func isFolder(_ path: String) -> Bool? {
-        var answer: ObjCBool = false
-        return FileManager.default.fileExists(atPath: path, isDirectory: &answer) ? answer.boolValue : nil
-    }
-
-    /// The folder that holds `path`, "." for a bare name. (`deletingLastPathComponent` of swift-corelibs-foundation traps
-    /// on a name of one letter.)
-    package static func parent(_ path: String) -> String {
-        var rest = path[...]
-        while rest.count > 1, rest.last == "/" { rest.removeLast() }
-        guard let slash = rest.lastIndex(of: "/") else { return "." }
-        return slash == rest.startIndex ? "/" : String(rest[..<slash])
-    }
-
     deinit {
-        if !committed { unlink(temporaryPath) }
-        unfinished.withLock { _ = $0.remove(temporaryPath) }
+        if !committed { temporaryPath.withFileSystemName { _ = unlink($0) } }
+        Leftovers.forget(temporaryPath)
     }
 
     /// The machine and the process, without dots.
     private static let owner = hostPrefix + String(getpid())
-    private static let hostPrefix =
-        ProcessInfo.processInfo.hostName.replacingOccurrences(of: ".", with: "_") + "-"
+    private static let hostPrefix: String = {
+        var name = [CChar](repeating: 0, count: 65)
+        gethostname(&name, name.count - 1)
+        return String(fileSystemName: name).map { $0 == "." || $0 == "/" ? "_" : String($0) }.joined() + "-"
+    }()
 
     /// Removes the temporary files in `folder` that processes of this machine left behind when they were killed.
     /// - Parameter isOnlyUser: whether no other process writes there (``LockedFile``): then those of any machine go.
     package static func removeAbandoned(in folder: String, isOnlyUser: Bool = false) {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.isEmpty ? "." : folder)) ?? []
-        for name in names where name.hasPrefix(".") && name.hasSuffix(".partial") {
-            let path = (folder as NSString).appendingPathComponent(name)
-            if (isOnlyUser || isAbandoned(name)) && !unfinished.withLock({ $0.contains(path) }) { unlink(path) }
+        for name in (try? FileSystem.names(in: folder)) ?? [] where name.hasPrefix(".") && name.hasSuffix(".partial") {
+            let path = folder.joined(name)
+            if (isOnlyUser || isAbandoned(name)) && !Leftovers.contains(path) {
+                path.withFileSystemName { _ = unlink($0) }
+            }
         }
     }
 
@@ -130,61 +83,61 @@ package final class AtomicFile {
         return identifier == getpid() || (kill(identifier, 0) != 0 && errno == ESRCH)
     }
 
-    /// Flushes the temporary file to disk and gives it its final name.
+    /// Flushes the temporary file to disk and gives it its final name. Throws ``FileError``.
     package func commit() throws(FileError) {
-        let descriptor = open(temporaryPath, O_RDONLY)
-        guard descriptor >= 0 else { throw FileError.system(path, doing: "write") }
-        let flushed = fsync(descriptor) == 0
+        let descriptor = temporaryPath.withFileSystemName { open($0, O_RDONLY | O_CLOEXEC) }
+        guard descriptor >= 0 else { throw FileError.writing(path, doing: "write") }
+        let flushed = retrying { Int(fsync(descriptor)) } == 0
         let code = errno
         close(descriptor)
-        guard flushed else { throw FileError.system(path, doing: "flush to disk", code: code) }
-        guard rename(temporaryPath, path) == 0 else { throw FileError.system(path, doing: "rename into place") }
+        guard flushed else { throw FileError.writing(path, doing: "flush to disk", code: code) }
+        let renamed = temporaryPath.withFileSystemName { from in
+            destination.withFileSystemName { to in rename(from, to) }
+        }
+        guard renamed == 0 else { throw FileError.writing(path, doing: "rename into place") }
         committed = true
+        Self.flush(folder: destination.parent)
+    }
+
+    /// So that the new name outlives a power cut as well. The file is whole under its old or new name without it, and some
+    /// file systems refuse: no error.
+    private static func flush(folder: String) {
+        let descriptor = folder.withFileSystemName { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        guard descriptor >= 0 else { return }
+        fsync(descriptor)
+        close(descriptor)
     }
 
     /// Writes `bytes` to `path`, whole or not at all.
-    package static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws {
+    package static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws(FileError) {
         let file = try AtomicFile(path)
-        let descriptor = open(file.temporaryPath, O_WRONLY | O_CREAT | O_EXCL, 0o644)
-        guard descriptor >= 0 else { throw FileError.system(path, doing: "create") }
-        var done = 0
-        while done < bytes.count {
-            let written = Foundation.write(descriptor, bytes.baseAddress! + done, bytes.count - done)
-            if written < 0 && errno == EINTR { continue }
-            guard written > 0 else {
-                let code = errno
-                close(descriptor)
-                throw FileError.system(path, doing: "write", code: code)
-            }
-            done += written
+        let descriptor = file.temporaryPath.withFileSystemName {
+            open($0, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
         }
-        guard close(descriptor) == 0 else { throw FileError.system(path, doing: "write") }
+        guard descriptor >= 0 else { throw FileError.writing(path, doing: "create") }
+        guard writeAll(bytes, to: descriptor) else {
+            let code = errno
+            close(descriptor)
+            throw FileError.writing(path, doing: "write", code: code)
+        }
+        guard close(descriptor) == 0 || errno == EINTR else { throw FileError.writing(path, doing: "write") }
         try file.commit()
     }
 
     /// Writes `text` as UTF-8 to `path`, whole or not at all.
-    package static func write(_ text: String, to path: String) throws {
+    package static func write(_ text: String, to path: String) throws(FileError) {
         try write(Array(text.utf8), to: path)
     }
 
     /// Writes `bytes` to `path`, whole or not at all.
-    package static func write(_ bytes: [UInt8], to path: String) throws {
-        try bytes.withUnsafeBytes { buffer in try write(buffer, to: path) }
+    package static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
+        var outcome: Result<Void, FileError> = .success(())
+        bytes.withUnsafeBytes { buffer in
+            do throws(FileError) { try write(buffer, to: path) } catch { outcome = .failure(error) }
+        }
+        try outcome.get()
     }
-}
 
-/// Makes a folder, and those above it; one that is there is fine. Throws ``FileError``.
-func makeFolder(_ path: String) throws(FileError) {
-    guard mkdir(path, 0o777) != 0 else { return }
-    var code = errno
-    let above = AtomicFile.parent(path)
-    if code == ENOENT, above != path {
-        try makeFolder(above)
-        code = mkdir(path, 0o777) == 0 ? 0 : errno
-    }
-    var isFolder: ObjCBool = false
-    if code == 0 || (FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue) {
-        return
-    }
-    throw FileError.system(path, doing: "create the folder", code: code == EEXIST ? ENOTDIR : code)
+    /// The folder that holds `path`, "." for a bare name.
+    package static func parent(_ path: String) -> String { path.parent }
 }

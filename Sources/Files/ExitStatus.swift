@@ -6,5 +6,11 @@ package protocol ExitStatus: Error, CustomStringConvertible {
 }
 
 extension FileError: ExitStatus {
-    package var exitStatus: Int32 { kind == .missing ? 66 : 74 }
+    package var exitStatus: Int32 {
+        switch kind {
+        case .missing: 66
+        case .inputOutput: 74
+        case .notAFile, .isInput: 64
+        }
+    }
 }

@@ -10,18 +10,19 @@ package final class LockedFile: Sendable {
 
     /// Makes the file and its folders. Nil where another process holds it. Throws ``FileError``.
     package init?(_ path: String) throws(FileError) {
-        try makeFolder(AtomicFile.parent(path))
+        try makeFolder(path.parent)
         while true {
-            let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-            guard descriptor >= 0 else { throw FileError.system(path, doing: "create") }
-            if flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK {
+            let descriptor = path.withFileSystemName { open($0, O_RDWR | O_CREAT | O_CLOEXEC, 0o644) }
+            guard descriptor >= 0 else { throw FileError.writing(path, doing: "create") }
+            if retrying({ Int(flock(descriptor, LOCK_EX | LOCK_NB)) }) != 0 && errno == EWOULDBLOCK {
                 close(descriptor)
                 return nil
             }
             // Who held it before may have removed it in the meantime.
-            var (own, current) = (stat(), stat())
-            if fstat(descriptor, &own) == 0, stat(path, &current) == 0, own.st_ino == current.st_ino {
+            var own = stat()
+            if fstat(descriptor, &own) == 0, FileStatus(own).identity == FileSystem.status(of: path)?.identity {
                 (self.path, self.descriptor) = (path, descriptor)
+                Leftovers.add(path)
                 return
             }
             close(descriptor)
@@ -29,7 +30,8 @@ package final class LockedFile: Sendable {
     }
 
     deinit {
-        unlink(path)
+        path.withFileSystemName { _ = unlink($0) }
+        Leftovers.forget(path)
         close(descriptor)
     }
 }

@@ -53,7 +53,7 @@ struct ClassCounts {
 package struct PredictionManifest: Codable, Equatable, Sendable {
     /// The model's file.
     package var model: String
-    /// Of its contents (`SHA256.fingerprint`); the first manifests had none.
+    /// Of its contents (its SHA-256); the first manifests had none.
     package var modelFingerprint: String?
     /// What changes results beside the model, as it was typed: `--slide --flip`; the first manifests did not say.
     package var options: String?
@@ -63,7 +63,7 @@ package struct PredictionManifest: Codable, Equatable, Sendable {
     /// The manifest of a run that has not begun. Throws ``FileError`` where the model cannot be read.
     package init(model: String, options: String) throws {
         (self.model, self.options) = (model, options)
-        modelFingerprint = try SHA256.fingerprint(ofFile: model)
+        modelFingerprint = try SHA256.hexDigest(ofFile: model)
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -126,7 +126,6 @@ package struct PredictionManifest: Codable, Equatable, Sendable {
 /// The records of a run that is not finished, a line each: what a killed run leaves for the next one.
 final class PredictionJournal: Sendable {
     private let path: String
-    private let descriptor: Int32
 
     static func path(_ manifest: String) -> String { PredictionManifest.hidden(manifest, "journal") }
 
@@ -135,20 +134,12 @@ final class PredictionJournal: Sendable {
         self.path = path
         let lines = try [Self.line(heading)] + records.map { try Self.line($0) }
         try AtomicFile.write(lines.flatMap { $0 }, to: path)
-        descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
-        guard descriptor >= 0 else { throw FileError.system(path, doing: "open") }
     }
 
-    deinit { close(descriptor) }
+    /// Throws ``FileError``, also where the journal has been removed, with the folder or without.
+    func add(_ record: PredictionRecord) throws { try appendBytes(try Self.line(record), to: path) }
 
-    /// Throws ``FileError``.
-    func add(_ record: PredictionRecord) throws {
-        let line = try Self.line(record)
-        let written = line.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-        guard written == line.count else { throw FileError.system(path, doing: "write") }
-    }
-
-    func remove() { unlink(path) }
+    func remove() { path.withFileSystemName { _ = unlink($0) } }
 
     private static func line(_ value: some Encodable) throws -> [UInt8] {
         Array((try JSONText.line(value) + "\n").utf8)

@@ -14,7 +14,7 @@ final class EventFile {
     /// Throws `FileError`.
     init(in folder: String, firstStep: Int, now: Date = Date()) throws {
         let prefix = "events.out.tfevents."
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        let names = try FileSystem.names(in: folder)
         let latest = names.compactMap { name -> Int? in
             guard name.hasPrefix(prefix) else { return nil }
             return name.dropFirst(prefix.count).split(separator: ".").first.flatMap { Int($0) }
@@ -25,16 +25,15 @@ final class EventFile {
             folder + "/" + prefix + String(repeating: "0", count: max(0, 10 - digits.count)) + digits
             + ".\(ProcessInfo.processInfo.hostName).\(getpid())"
         let wallTime = now.timeIntervalSince1970
-        try append(
-            EventFile.version(wallTime: wallTime) + EventFile.sessionStart(step: firstStep, wallTime: wallTime))
+        try AtomicFile.write(
+            EventFile.version(wallTime: wallTime) + EventFile.sessionStart(step: firstStep, wallTime: wallTime),
+            to: path)
     }
 
     /// Throws `FileError`.
     func append(_ scalars: [(tag: String, value: Double)], step: Int) throws {
-        try append(EventFile.record(scalars, step: step, wallTime: Date().timeIntervalSince1970))
+        try appendBytes(EventFile.record(scalars, step: step, wallTime: Date().timeIntervalSince1970), to: path)
     }
-
-    private func append(_ bytes: [UInt8]) throws { try appendBytes(bytes, to: path) }
 }
 
 // MARK: Records

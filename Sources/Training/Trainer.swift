@@ -70,13 +70,13 @@ package final class Trainer<Task: Objective> {
 
     /// Trains until the last step, from the first or from where the state stood.
     ///
-    /// Throws ``TrainingError``, also when SIGINT or SIGTERM ends the run after its checkpoint, and whatever reading the
+    /// Throws ``TrainingError``, also when a signal ends the run after its checkpoint, and whatever reading the
     /// data or writing the checkpoints throws.
     package func run(_ report: (TrainingEvent) -> Void) throws { try run(until: steps, report) }
 
     /// As ``run(_:)``, up to the step `end`.
     func run(until end: Int, _ report: (TrainingEvent) -> Void) throws {
-        try Interruption.noting {
+        try Interruption.noting(patience: nil) {
             try folder.claim()
             defer { folder.release() }
             let (first, passes) = (progress.step, recipe.accumulate)
