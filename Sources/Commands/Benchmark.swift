@@ -47,8 +47,8 @@ struct Benchmark: Command {
         let peaks = Machine.measurePeaks()
         let peak = peaks.map(\.gflops).max() ?? 0
         if !output.json {
-            for peak in peaks { print("peak \(peak.instructionSet): \(formatted(peak.gflops)) GFLOP/s") }
-            print(Self.table.line(["pass", "size", "batch", "images/s", "GFLOP/s", "of peak", "peak memory"]))
+            for peak in peaks { Console.print("peak \(peak.instructionSet): \(formatted(peak.gflops)) GFLOP/s") }
+            Console.print(Self.table.line(["pass", "size", "batch", "images/s", "GFLOP/s", "of peak", "peak memory"]))
         }
         var results: [SpeedResult] = []
         for pass in pass.isEmpty ? [.forward, .trainingStep] : pass {
@@ -57,7 +57,7 @@ struct Benchmark: Command {
                     let measurement = SpeedMeasurement(
                         preset: preset, size: size, batch: batch, classes: classes, seconds: seconds)
                     results.append(measurement.run(pass, peakGflops: peak))
-                    if !output.json, let result = results.last { print(row(result)) }
+                    if !output.json, let result = results.last { Console.print(row(result)) }
                 }
             }
         }

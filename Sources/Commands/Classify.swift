@@ -3,6 +3,7 @@ import BEiTMetrics
 import BEiTPrediction
 import BEiTReports
 import BEiTScoring
+import BEiTFiles
 import Foundation
 
 struct Classify: Command {
@@ -69,7 +70,7 @@ struct Classify: Command {
             if json.json {
                 report.images.append(.init(path: images[index].path, classes: classes))
             } else {
-                print(line(images[index].path, classes))
+                Console.print(line(images[index].path, classes))
             }
         }
         if json.json { try Console.print(json: report) }
@@ -78,6 +79,6 @@ struct Classify: Command {
 
     private func line(_ path: String, _ classes: [Report.Class]) -> String {
         let cells = classes.map { $0.name + String(format: " %.2f %%", 100 * Double($0.probability)) }
-        return ([path] + cells).joined(separator: "\t").split(whereSeparator: \.isNewline).joined(separator: " ")
+        return ([path.shown] + cells).joined(separator: "\t")
     }
 }

@@ -1,18 +1,53 @@
 import BEiTFiles
 import Foundation
 import Logging
+import Synchronization
 
-/// Standard error, one line a message. Standard output belongs to results.
+/// Results go to standard output, all else to standard error, one line a message.
+///
+/// A message that cannot be written is lost, and that ends nothing. A result that cannot be written is an error, which the
+/// program reports at its end with status 74. A reader that went away (`| head`) has what it wanted: the rest of the
+/// printing is left out, quietly, and the status is that of the work.
 enum Console {
-    static func error(_ message: String) { write("beit-seg: \(message)") }
+    /// Why results could not be printed; after the first failure nothing more is.
+    private static let failure = Mutex<FileError?>(nil)
 
-    /// Line breaks that came with a file's name or a library's message do not break the line.
-    static func write(_ line: String) {
-        let line = line.split(whereSeparator: \.isNewline).joined(separator: " ")
-        FileHandle.standardError.write(Data((line + "\n").utf8))
+    /// Nil where all results were printed, or their reader went away.
+    static var printingError: FileError? {
+        failure.withLock { $0.flatMap { $0.reason.isEmpty ? nil : $0 } }
     }
 
-    static func print(json value: some Encodable) throws { Swift.print(try JSONText.pretty(value)) }
+    static func error(_ message: String) { write("beit-seg: \(message)") }
+
+    /// One line whatever is in the names that it tells of: control characters are shown, not sent.
+    static func write(_ line: String) { emit(line.shown + "\n") }
+
+    /// Text for a terminal as it is, such as a bar.
+    static func emit(_ text: String) {
+        _ = Array(text.utf8).withUnsafeBytes { writeAll($0, to: STDERR_FILENO) }
+    }
+
+    /// Results, and a line feed behind them.
+    static func print(_ text: String) {
+        failure.withLock { failure in
+            guard failure == nil else { return }
+            let bytes = Array((text + "\n").utf8)
+            guard !bytes.withUnsafeBytes({ writeAll($0, to: STDOUT_FILENO) }) else { return }
+            let isReaderGone = errno == EPIPE
+            failure = .writing("standard output", doing: "write")
+            if isReaderGone { failure?.reason = "" }
+        }
+    }
+
+    static func print(json value: some Encodable) throws { print(try JSONText.pretty(value)) }
+
+    /// Sees to it that no file that is opened later gets the number of a standard stream that was closed (`>&-`), and what
+    /// is printed goes into it. Printing to a closed one fails.
+    static func keepStandardStreams() {
+        for number in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(number, F_GETFD) < 0 && errno == EBADF {
+            _ = open("/dev/null", number == STDERR_FILENO ? O_WRONLY : O_RDONLY)
+        }
+    }
 }
 
 /// Log messages as plain lines on standard error.

@@ -57,6 +57,9 @@ struct Elbo: Command {
         // The report comes last, after all the work.
         if let report { try AtomicFile.requireWritable(report) }
         let images = try InputImages.find(paths)
+        if let report {
+            try OutputCheck.check(write: report, reads: images.map(\.path) + paths + [model, tokenizer])
+        }
         var settings = EvidenceSettings()
         if let ratios { settings.ratios = ratios.values.map { (Double($0) * 1e6).rounded() / 1e6 } }
         (settings.masking, settings.samples, settings.seed) = (masking, samples, seed)
@@ -69,7 +72,7 @@ struct Elbo: Command {
             progress.note(left: $0)
         }
         progress.end()
-        if json.json { try Console.print(json: result) } else { print(result.text) }
+        if json.json { try Console.print(json: result) } else { Console.print(result.text) }
         if let report {
             try AtomicFile.write(result.page([("model", model), ("tokenizer", tokenizer)]), to: report)
             log.info("the report is \(report)")

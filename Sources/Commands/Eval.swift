@@ -160,12 +160,13 @@ struct Eval: Command {
     }
 
     func execute() throws {
+        try requireReportApart(from: named)
         if top1 { return try scoreClassifier() }
         let folder = try report.map(ReportFolder.init)
         let gallery = folder.map { _ in ScoreGallery() }
         let result = try set.predictionSet().map { try score($0, gallery) } ?? scoreModels(gallery)
         let metrics = try JSONText.pretty(result.report)
-        print(json.json ? metrics : result.report.table)
+        Console.print(json.json ? metrics : result.report.table)
         if let folder, let gallery {
             try folder.write(result.report, result.scores, gallery, result.source, metrics: metrics)
             log.info("the report is \(folder.page)")
@@ -173,11 +174,28 @@ struct Eval: Command {
         if !result.scores[0].failed.isEmpty { throw ExitCode(1) }
     }
 
+    /// What the options name for reading.
+    private var named: [String] {
+        [
+            set.data, set.images, set.masks, set.predictions, set.classes, set.labelMap, compare,
+            set.predictions == nil ? try? model.path() : nil,
+        ].compactMap { $0 }
+    }
+
+    /// Sees to it that the report overwrites nothing that is read. Throws `FileError` of status 64.
+    func requireReportApart(from reads: [String]) throws {
+        guard let report else { return }
+        var check = OutputCheck(reads: reads)
+        try check.check(writeInto: report)
+        for file in ReportFolder.files(in: report) { try check.check(write: file) }
+    }
+
     private func scoring(_ set: LabelledSet, _ gallery: ScoreGallery?) -> Scoring {
         Scoring(set, gallery: gallery) { Console.error($0.reason) }
     }
 
     private func score(_ predictions: LabelledSet, _ gallery: ScoreGallery?) throws -> Result {
+        try requireReportApart(from: predictions.pairs.flatMap { [$0.image, $0.mask] })
         let score = try scoring(predictions, gallery).scorePredictions()
         if predictions.classes == nil {
             log.info("the classes are taken to be 0 to \(score.classes.count - 1); --classes names them")
@@ -198,6 +216,7 @@ struct Eval: Command {
         if let spare = photos.spareMasks.first {
             log.warning("\(photos.spareMasks.count.counted("mask")) without a photo left out, the first is \(spare)")
         }
+        try requireReportApart(from: photos.pairs.flatMap { [$0.image, $0.mask] })
         let scoring = scoring(photos, gallery)
         let scores = try scoring.score(models, try inference.options)
         var report = ScoreReport(scores[0], seed: seed)

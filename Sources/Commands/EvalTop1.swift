@@ -38,12 +38,13 @@ extension Eval {
         let gallery = folder.map { _ in ClassificationGallery() }
         let classifier = try PhotoClassifier(file, cropShare: view.cropShare)
         let dataset = try ClassFolders([data], [set.split])
+        try requireReportApart(from: dataset.images(set.split).map(\.path))
         let score = try ClassificationScore(
             classifier, dataset, set.split, batch: inference.batch, gallery: gallery
         ) { Console.error($0.reason) }
         let result = ClassificationReport(score, seed: seed)
         let metrics = try JSONText.pretty(result)
-        print(json.json ? metrics : result.table)
+        Console.print(json.json ? metrics : result.table)
         if let folder, let gallery {
             let facts = [("model", file)] + set.facts + (view.cropShare.map { [("crop share", "\($0)")] } ?? [])
             try folder.write(

@@ -35,15 +35,8 @@ struct Export: Command {
 
     @OptionGroup var common: CommonOptions
 
-    func validate() throws {
-        let files = [model, output].map { URL(fileURLWithPath: $0).resolvingSymlinksInPath().path }
-        if files[0] == files[1] {
-            throw ValidationError(
-                "--output \(output) is the model itself, whose training state would be lost; name another")
-        }
-    }
-
     func execute() throws {
+        try OutputCheck.check(write: output, reads: [self.model])
         var (model, description) = try Checkpoint.load(self.model, frozen: false)
         switch layout {
         case .native:
@@ -53,7 +46,7 @@ struct Export: Command {
         case .flat:
             try Checkpoint.saveFlat(model, as: type, compress: compress, to: output)
         }
-        let bytes = (try? FileManager.default.attributesOfItem(atPath: output)[.size] as? Int) ?? 0
+        let bytes = FileSystem.status(of: output)?.size ?? 0
         log.info("\(output): \(model.module.parameterCount) parameters as \(type.rawValue), \(fileSize(bytes))")
     }
 }

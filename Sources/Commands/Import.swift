@@ -1,6 +1,7 @@
 import ArgumentParser
 import BEiTCheckpoints
 import BEiTDatasets
+import BEiTFiles
 import Foundation
 
 struct Import: Command {
@@ -44,12 +45,18 @@ struct Import: Command {
     }
 
     func execute() throws {
+        let companions = sources.map { $0.parent.joined("config.json") }
+        try OutputCheck.check(write: output, reads: sources + companions + (classes.map { [$0] } ?? []))
         let settings = try Settings(settings)
         let classes = try classes.map { try ClassList.read($0, repeating: true) }
         let (model, description, result) = try ForeignModel(sources).load(
             settings: settings, classes: classes, size: size?.sides, command: commandLine)
         try Checkpoint.save(model.module, description, as: type, to: output)
-        if report.json { try Console.print(json: result) } else { print(text(result, task: description.task.rawValue)) }
+        if report.json {
+            try Console.print(json: result)
+        } else {
+            Console.print(text(result, task: description.task.rawValue))
+        }
     }
 
     private func text(_ result: ImportReport, task: String) -> String {

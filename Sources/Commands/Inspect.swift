@@ -37,11 +37,11 @@ struct Inspect: Command {
             if output.json {
                 try Console.print(json: inspection)
             } else {
-                print(inspection.text(verbose: common.verbose))
+                Console.print(inspection.text(verbose: common.verbose))
             }
         } catch CheckpointError.foreign {
             if let cache = try CacheInspection(path) {
-                return output.json ? try Console.print(json: cache) : print(cache.text)
+                return output.json ? try Console.print(json: cache) : Console.print(cache.text)
             }
             let weights = try ForeignModel([path])
             // Where `import` must be told more of the architecture, what is missing shows there.
@@ -50,7 +50,7 @@ struct Inspect: Command {
             if output.json {
                 try Console.print(json: ForeignInspection(file: path, looksLike: weights.summary))
             } else {
-                print("\(path): \(weights.summary)\n`beit-seg import \(path) -o MODEL.h5` makes a model of it.")
+                Console.print("\(path): \(weights.summary)\n`beit-seg import \(path) -o MODEL.h5` makes a model of it.")
             }
         }
     }

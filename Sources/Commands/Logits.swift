@@ -29,7 +29,9 @@ struct Logits: Command {
     @OptionGroup var common: CommonOptions
 
     func execute() throws {
-        let (model, description) = try Checkpoint.load(model.path())
+        let path = try model.path()
+        try OutputCheck.check(write: output, reads: [path, input])
+        let (model, description) = try Checkpoint.load(path)
         let images = try PixelFile(input, description.configuration)
         let results = try ResultFile(output, rows: images.count)
         for rows in images.batches {

@@ -1,3 +1,4 @@
+import BEiTFiles
 import Foundation
 
 /// Progress on standard error: a bar that renews itself on a terminal, elsewhere a plain line now and then.
@@ -22,7 +23,7 @@ final class ProgressLine {
         guard isTerminal else { return Console.write(text()) }
         let filled = 20 * min(done, all) / max(1, all)
         let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 20 - filled)
-        FileHandle.standardError.write(Data("\r\u{1B}[K\(bar) \(text())".utf8))
+        Console.emit("\r\u{1B}[K\(bar) \(text().shown)")
     }
 
     /// A message that stays.
@@ -34,7 +35,7 @@ final class ProgressLine {
 
     /// Makes room for a message or the end.
     func clear() {
-        if isTerminal && !quiet { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+        if isTerminal && !quiet { Console.emit("\r\u{1B}[K") }
     }
 
     static func time(_ seconds: Double) -> String {

@@ -36,6 +36,9 @@ struct TokenizerInput: ParsableArguments {
 
     func images(excluding output: String) throws -> [InputImage] { try InputImages.find(paths, excluding: output) }
 
+    /// All that is read.
+    func files(_ images: [InputImage]) -> [String] { images.map(\.path) + paths + [model] }
+
     func tokenizer() throws -> PhotoTokenizer { try PhotoTokenizer(model, size: size?.sides) }
 }
 
@@ -69,6 +72,7 @@ struct TokenizerEncode: Command {
 
     func execute() throws {
         let images = try input.images(excluding: output)
+        try OutputCheck.check(write: output, reads: input.files(images))
         let tokenizer = try input.tokenizer()
         let cache = try TokenCache.Writer(
             output, tokenizer.description, grid: tokenizer.grid, count: images.count)
@@ -126,6 +130,9 @@ struct TokenizerReconstruct: Command {
 
     func execute() throws {
         let images = try input.images(excluding: output)
+        var check = OutputCheck(reads: input.files(images))
+        for image in images { try check.check(write: Reconstruction.path(of: image, in: output)) }
+        if let sheet { try check.check(write: sheet) }
         let run = Reconstruction(try input.tokenizer(), output: output)
         let records = try run.run(images, sheet: sheet) { record in
             if let error = record.error { Console.error(error) } else { log.debug("\(record.path)") }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import BEiTDatasets
+import BEiTFiles
 import BEiTModels
 import BEiTTraining
 
@@ -52,7 +53,9 @@ struct RunOptions: ParsableArguments {
             return false
         }
         if data.isEmpty { throw ValidationError("--data is missing") }
-        if output == nil { throw ValidationError("--output is missing: the folder of the run") }
+        guard let output else { throw ValidationError("--output is missing: the folder of the run") }
+        // What a run writes there would count as data the next time.
+        try OutputCheck(reads: data).check(writeInto: output)
         return true
     }
 }

@@ -24,6 +24,9 @@ package struct Reconstruction {
     /// - Parameter output: the folder, where the photos' own folders are repeated.
     package init(_ tokenizer: PhotoTokenizer, output: String) { (self.tokenizer, self.output) = (tokenizer, output) }
 
+    /// The file of a photo and its reconstruction.
+    package static func path(of image: InputImage, in output: String) -> String { output.joined(image.stem + ".png") }
+
     /// Pairs on a sheet, at most.
     package static let mostDrawn = 64
 
@@ -59,8 +62,7 @@ package struct Reconstruction {
             let cells = tokenizer.grid[0] * tokenizer.grid[1]
             for (index, picture) in tokenizer.pictures(batch.tokens).enumerated() {
                 let (image, view) = (batch.images[index], batch.views[index])
-                let path = (output as NSString).appendingPathComponent(image.stem + ".png")
-                try writePNG(.sheet([view, picture], columns: 2), to: path)
+                try writePNG(.sheet([view, picture], columns: 2), to: Self.path(of: image, in: output))
                 if sheet != nil, drawn.count < 2 * Reconstruction.mostDrawn { drawn += [view, picture] }
                 var record = TokenizerRecord(path: image.path)
                 record.codes = Set(batch.tokens[index * cells..<(index + 1) * cells]).count

@@ -16,12 +16,14 @@ package struct ReportFolder: Sendable {
         self.path = path
         do throws(FileError) {
             let probe = try AtomicFile(page)
-            let descriptor = open(probe.temporaryPath, O_WRONLY | O_CREAT | O_EXCL, 0o644)
+            let descriptor = probe.temporaryPath.withFileSystemName { open($0, O_WRONLY | O_CREAT | O_EXCL, 0o644) }
             guard descriptor >= 0 else { throw FileError.system(path, doing: "write to the folder") }
             close(descriptor)
         } catch {
             // A folder that cannot be made is no missing input, whatever the system calls it.
-            throw FileError(.inputOutput, path: path, reason: "\(error.reason); choose another folder for --report")
+            throw FileError(
+                error.kind == .missing ? .inputOutput : error.kind, path: path,
+                reason: "\(error.reason); choose another folder for --report")
         }
         AtomicFile.removeAbandoned(in: path)
     }
@@ -46,7 +48,12 @@ package struct ReportFolder: Sendable {
         try AtomicFile.write(page.html, to: self.page)
     }
 
-    func file(_ name: String) -> String { (path as NSString).appendingPathComponent(name) }
+    /// All that is written into the folder at `path`.
+    package static func files(in path: String) -> [String] {
+        ["report.html", "metrics.json", "per-class.csv", "per-image.csv", "confusion.png"].map { path.joined($0) }
+    }
+
+    func file(_ name: String) -> String { path.joined(name) }
 }
 
 extension ReportFolder {

@@ -119,7 +119,7 @@ package final class StoragePool: Sendable {
 
 /// Memory that the system refuses cannot be had by any other way; the message names the remedy.
 private func outOfMemory(_ byteCount: Int) -> Never {
-    FileHandle.standardError.write(
-        Data("beit-seg: out of memory (\(byteCount >> 20) MiB more); use a smaller --batch or --size\n".utf8))
+    let message = Array("beit-seg: out of memory (\(byteCount >> 20) MiB more); use a smaller --batch or --size\n".utf8)
+    _ = message.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     _exit(74)  // what runs at an ordinary exit would wait for the other threads
 }

@@ -17,9 +17,12 @@ package final class RunFolder: Sendable {
     /// Of masked image modeling: what is predicted for a few photos.
     var predictions: String { path + "/predictions.png" }
 
+    /// Of a tokenizer's training: photos beside what their tokens keep.
+    var reconstructions: String { path + "/reconstructions.png" }
+
     package init(_ path: String) { self.path = path }
 
-    var exists: Bool { FileManager.default.fileExists(atPath: path) }
+    var exists: Bool { FileSystem.exists(path) }
 
     /// Makes the folder for a new run, and claims it. Throws ``TrainingError`` if a run is there, or `FileError`.
     package func begin(_ settings: some Encodable) throws {
@@ -27,8 +30,8 @@ package final class RunFolder: Sendable {
         try claim()
         try requireFree()
         AtomicFile.removeAbandoned(in: path, isOnlyUser: true)
-        try AtomicFile.write(JSONText.pretty(settings) + "\n", to: config)
         try AtomicFile.write("", to: log)
+        try AtomicFile.write(JSONText.pretty(settings) + "\n", to: config)
     }
 
     /// Keeps other processes out until ``release()``. Throws ``TrainingError`` where one is at work, or `FileError`.
@@ -42,11 +45,19 @@ package final class RunFolder: Sendable {
 
     func release() { lock.withLock { $0 = nil } }
 
-    /// Throws ``TrainingError`` if a run is there, and `FileError` where none can be written; makes nothing.
+    /// Throws ``TrainingError`` if a run is there, or a file of another origin that the run would overwrite, and
+    /// `FileError` where none can be written; makes nothing.
     func requireFree() throws {
-        let files = FileManager.default
-        if files.fileExists(atPath: last) { throw TrainingError.occupied(folder: path) }
-        if files.fileExists(atPath: best) { throw TrainingError.holdsModel(file: best) }
+        if FileSystem.exists(last) { throw TrainingError.occupied(folder: path) }
+        // What a run writes after `last.h5`; and before it `log.jsonl`, empty, and then `config.json`.
+        for file in [best, report, predictions, reconstructions] where FileSystem.exists(file) {
+            throw TrainingError.wouldOverwrite(file: file)
+        }
+        if let size = FileSystem.status(of: log)?.size {
+            if size > 0 { throw TrainingError.wouldOverwrite(file: log) }
+        } else if FileSystem.exists(config) {
+            throw TrainingError.wouldOverwrite(file: config)
+        }
         try AtomicFile.requireWritable(config)
     }
 
@@ -55,8 +66,7 @@ package final class RunFolder: Sendable {
     func rewindLog(to step: Int) throws {
         AtomicFile.removeAbandoned(in: path, isOnlyUser: true)
         struct Line: Decodable { var step: Int }
-        let isThere = FileManager.default.fileExists(atPath: log)
-        let text = String(decoding: isThere ? try Data(contentsOf: URL(fileURLWithPath: log)) : Data(), as: UTF8.self)
+        let text = String(decoding: FileSystem.exists(log) ? try FileSystem.read(log) : [], as: UTF8.self)
         let kept = text.split(separator: "\n").filter { line in
             (try? JSONText.decode(Line.self, from: line.utf8, of: log)).map { $0.step <= step } ?? false
         }
@@ -66,16 +76,5 @@ package final class RunFolder: Sendable {
     /// Appends a line to the log. Throws `FileError`.
     func append(_ entry: some Encodable) throws {
         try appendBytes(Array((JSONText.line(entry) + "\n").utf8), to: log)
-    }
-}
-
-/// Appends `bytes` to a file at once, so that a reader sees all of them or nothing. Throws `FileError`.
-func appendBytes(_ bytes: [UInt8], to path: String) throws {
-    let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT, 0o644)
-    guard descriptor >= 0 else { throw FileError.system(path, doing: "open") }
-    let written = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-    let code = errno
-    guard close(descriptor) == 0, written == bytes.count else {
-        throw FileError.system(path, doing: "write", code: code)
     }
 }

@@ -48,7 +48,7 @@ package final class TokenizerObjective: Objective {
         folder: RunFolder
     ) {
         (self.settings, self.tokenizer, self.seed) = (settings, tokenizer, seed)
-        (sheet, fingerprint) = (folder.path + "/reconstructions.png", dataset.fingerprint)
+        (sheet, fingerprint) = (folder.reconstructions, dataset.fingerprint)
         let form = settings.preprocessing
         let batches = { (paths: [String]) in
             PhotoBatches(

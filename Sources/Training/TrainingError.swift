@@ -12,8 +12,8 @@ package enum TrainingError: Error, Equatable, ExitStatus {
     case interrupted(signal: Int32, step: Int, folder: String)
     /// There is a run already.
     case occupied(folder: String)
-    /// There is the result of a run that cannot be resumed.
-    case holdsModel(file: String)
+    /// There is a file of another origin, or the result of a run that cannot be resumed.
+    case wouldOverwrite(file: String)
     /// Another process trains there.
     case busy(folder: String)
     /// Nothing to resume from.
@@ -27,7 +27,7 @@ package enum TrainingError: Error, Equatable, ExitStatus {
         switch self {
         case .diverged, .changed, .otherRun: 65
         case .interrupted(let signal, _, _): 128 + signal
-        case .occupied, .holdsModel, .busy: 64
+        case .occupied, .wouldOverwrite, .busy: 64
         case .nothingToResume: 66
         }
     }
@@ -41,8 +41,8 @@ package enum TrainingError: Error, Equatable, ExitStatus {
             "interrupted after step \(step); \(folder)/last.h5 is written, go on with --resume \(folder)"
         case .occupied(let folder):
             "\(folder): holds a training run; go on with --resume \(folder), or choose another folder"
-        case .holdsModel(let file):
-            "\(file): is there from another run, and would be overwritten; move it away, or choose another folder"
+        case .wouldOverwrite(let file):
+            "\(file): is there already, and would be overwritten; move it away, or choose another folder"
         case .busy(let folder):
             "\(folder): another process is training there; wait until it ends, or choose another folder"
         case .nothingToResume(let folder):

@@ -1,4 +1,5 @@
 import BEiTCheckpoints
+import BEiTFiles
 import Foundation
 import BEiTHDF5
 import BEiTImageIO
@@ -19,10 +20,14 @@ struct Program {
         try self.init(arguments: arguments, environment: environment)
     }
 
+    static var path: String {
+        URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("beit-seg")
+            .path
+    }
+
     private static func process(_ arguments: [String]) -> Process {
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-            .appendingPathComponent("beit-seg")
+        process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
         return process
     }
@@ -124,6 +129,7 @@ final class Scratch {
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
     subscript(name: String) -> String { path + "/" + name }
+    var names: [String] { (try? FileSystem.names(in: path)) ?? [] }
 }
 
 /// A training of some command, killed at random moments, ends as one that never was.

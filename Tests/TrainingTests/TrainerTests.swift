@@ -183,7 +183,7 @@ private func steps(_ lines: [[String: NSObject]], with key: String) -> [Int?] {
     @Test func aModelThatCannotBeResumedIsNotOverwritten() throws {
         let set = try DiscSet(), best = set.path + "/run/best.h5"
         try AtomicFile.write("a model", to: best)
-        #expect(throws: TrainingError.holdsModel(file: best)) { try set.run(set.plan, in: "run") }
+        #expect(throws: TrainingError.wouldOverwrite(file: best)) { try set.run(set.plan, in: "run") }
     }
 
     @Test func aTornLineIsForgottenAndTheLogStays() throws {
