@@ -55,7 +55,7 @@ struct RunOptions: ParsableArguments {
         if data.isEmpty { throw ValidationError("--data is missing") }
         guard let output else { throw ValidationError("--output is missing: the folder of the run") }
         // What a run writes there would count as data the next time.
-        try OutputCheck(reads: data).check(writeInto: output)
+        do { try OutputCheck(reads: data).check(writeInto: output) } catch { throw ValidationError(error.description) }
         return true
     }
 }
