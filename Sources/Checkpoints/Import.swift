@@ -207,8 +207,9 @@ private struct Companion {
 
     /// Nil if there is none, or one of another kind of model.
     init?(beside file: String) throws {
-        let path = URL(fileURLWithPath: file).deletingLastPathComponent().appendingPathComponent("config.json").path
-        guard let data = FileManager.default.contents(atPath: path) else { return nil }
+        let path = file.parent.joined("config.json")
+        guard FileSystem.exists(path) else { return nil }
+        let data = try FileSystem.read(path)
         let fields: Fields
         do { fields = try JSONText.decode(from: data, of: path) } catch {
             throw ImportError.badConfig(file: path, reason: error.reason)

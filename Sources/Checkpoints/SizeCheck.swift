@@ -1,3 +1,4 @@
+import BEiTFiles
 import Foundation
 import BEiTModels
 
@@ -13,7 +14,7 @@ extension ModelConfiguration {
         }
         let declared = tensors.reduce(0.0) { $0 + $1.shape.reduce(1.0) { $0 * Double($1) } }
         let bytes = try files.reduce(0) {
-            try $0 + (FileManager.default.attributesOfItem(atPath: $1)[.size] as? Int ?? 0)
+            try $0 + FileSystem.requireStatus(of: $1).size
         }
         // Float16 at zlib's best ratio.
         let held = min(declared, Double(bytes) * 1032 / 2)

@@ -136,7 +136,7 @@ private struct Inspection: Encodable {
     init(_ path: String) throws {
         let (description, parameters, training) = try Checkpoint.contents(path)
         file = path
-        bytes = (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
+        bytes = FileSystem.status(of: path)?.size ?? 0
         (task, config, classes) = (description.task, description.configuration, description.classes)
         (preprocessing, provenance) = (description.preprocessing, description.provenance)
         self.parameters = parameters.map {

@@ -84,7 +84,9 @@ package final class AtomicFile {
     }
 
     /// Flushes the temporary file to disk and gives it its final name. Throws ``FileError``.
-    package func commit() throws(FileError) {
+    /// - Parameter flushingFolder: whether the new name must outlive a power cut as well, as that of a checkpoint of hours.
+    ///   It takes as long as flushing the file, and the file is whole under its old or its new name without it.
+    package func commit(flushingFolder: Bool = false) throws(FileError) {
         let descriptor = temporaryPath.withFileSystemName { open($0, O_RDONLY | O_CLOEXEC) }
         guard descriptor >= 0 else { throw FileError.writing(path, doing: "write") }
         let flushed = retrying { Int(fsync(descriptor)) } == 0
@@ -96,11 +98,10 @@ package final class AtomicFile {
         }
         guard renamed == 0 else { throw FileError.writing(path, doing: "rename into place") }
         committed = true
-        Self.flush(folder: destination.parent)
+        if flushingFolder { Self.flush(folder: destination.parent) }
     }
 
-    /// So that the new name outlives a power cut as well. The file is whole under its old or new name without it, and some
-    /// file systems refuse: no error.
+    /// Some file systems refuse: no error.
     private static func flush(folder: String) {
         let descriptor = folder.withFileSystemName { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
         guard descriptor >= 0 else { return }

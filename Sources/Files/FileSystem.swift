@@ -102,6 +102,23 @@ package enum FileSystem {
         return try read(descriptor, path, atMost: limit)
     }
 
+    /// The first bytes of a file, `count` or, of a shorter one, fewer. Throws ``FileError``.
+    package static func start(of path: String, count: Int) throws(FileError) -> [UInt8] {
+        let descriptor = path.withFileSystemName { open($0, O_RDONLY | O_CLOEXEC) }
+        guard descriptor >= 0 else { throw FileError.system(path, doing: "open") }
+        defer { close(descriptor) }
+        var (bytes, done) = ([UInt8](repeating: 0, count: count), 0)
+        while done < count {
+            let read = bytes.withUnsafeMutableBytes { bytes in
+                retrying { Foundation.read(descriptor, bytes.baseAddress! + done, count - done) }
+            }
+            guard read >= 0 else { throw FileError.system(path, doing: "read") }
+            if read == 0 { break }
+            done += read
+        }
+        return Array(bytes[..<done])
+    }
+
     /// All bytes that are left to read. `path` is for the error.
     package static func read(_ descriptor: Int32, _ path: String, atMost limit: Int = 1 << 30) throws(FileError)
         -> [UInt8]

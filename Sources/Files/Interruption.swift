@@ -34,6 +34,9 @@ package enum Interruption {
         return value
     }
 
+    /// So that a signal ends anything within a second.
+    package static let short = Duration.milliseconds(700)
+
     /// From here on the process takes the signals; for a program's start, before it has other threads.
     package static func watch() {
         var signals = watched
@@ -44,10 +47,10 @@ package enum Interruption {
 
     /// Calls `body` with the signals noted instead of obeyed.
     ///
-    /// - Parameter patience: how long a signal may go unheeded before it ends the process: for a run whose results are
-    ///   on the disk as soon as they are there. Nil for one that would lose work, as a training within a step.
+    /// - Parameter patience: how long a signal may go unheeded before it ends the process: ``short`` for a run whose
+    ///   results are on the disk as soon as they are there. Nil for one that would lose work, as a training within a step.
     package static func noting<Result>(
-        patience: Duration? = .milliseconds(700), _ body: () throws -> Result
+        patience: Duration? = nil, _ body: () throws -> Result
     ) rethrows -> Result {
         received.store(0, ordering: .relaxed)
         run.withLock { $0 = Run(thread: pthread_self(), patience: patience) }

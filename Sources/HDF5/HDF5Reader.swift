@@ -221,7 +221,7 @@ func float(fromHalf half: UInt16) -> Float {
 /// Bytes in `file`. Anything but a regular file is refused: opening a pipe would wait for ever.
 private func sizeOfRegularFile(_ file: String) throws -> Int {
     var status = stat()
-    guard stat(file, &status) == 0 else {
+    guard file.withFileSystemName({ stat($0, &status) }) == 0 else {
         let code = errno
         throw code == ENOENT || code == ENOTDIR
             ? HDF5Error.notFound(file: file) : .cannotOpen(file: file, reason: FileError.systemReason(code))
@@ -229,7 +229,7 @@ private func sizeOfRegularFile(_ file: String) throws -> Int {
     guard status.st_mode & S_IFMT == S_IFREG else {
         throw HDF5Error.cannotOpen(file: file, reason: "it is a folder or a device, not a file")
     }
-    guard access(file, R_OK) == 0 else {
+    guard file.withFileSystemName({ access($0, R_OK) }) == 0 else {
         throw HDF5Error.cannotOpen(file: file, reason: FileError.systemReason(errno))
     }
     return Int(status.st_size)
@@ -242,5 +242,6 @@ private func openForReading(_ file: String) throws -> Handle {
     let access = try Handle(H5Pcreate(beitseg_h5p_file_access()), H5Pclose, orThrow: failure)
     // Files appear by renaming and are never changed in place, and not every file system can lock.
     H5Pset_file_locking(access.id, false, true)
-    return try Handle(H5Fopen(file, beitseg_h5f_read_only(), access.id), H5Fclose, orThrow: failure)
+    let root = file.withFileSystemName { H5Fopen($0, beitseg_h5f_read_only(), access.id) }
+    return try Handle(root, H5Fclose, orThrow: failure)
 }

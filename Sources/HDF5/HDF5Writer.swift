@@ -32,7 +32,9 @@ package final class HDF5Writer {
             // The format of 1.8: checksummed metadata, no limit of 64 KiB on a group's or dataset's description.
             H5Pset_libver_bounds(access.id, H5F_LIBVER_V18, H5F_LIBVER_V18)
             H5Pset_fclose_degree(access.id, H5F_CLOSE_STRONG)
-            let root = H5Fcreate(path, beitseg_h5f_exclusive(), creation.id, access.id)
+            let root = path.withFileSystemName {
+                H5Fcreate($0, beitseg_h5f_exclusive(), creation.id, access.id)
+            }
             guard root >= 0 else { throw failure(Library.reason) }
             return root
         }
@@ -42,7 +44,7 @@ package final class HDF5Writer {
         streams = [:]
         guard root >= 0, Library.locked({ H5Fclose(root) }) < 0 else { return }
         // A full disk: libhdf5 keeps the file open, and with it the space, although its name will be gone.
-        truncate(output.temporaryPath, 0)
+        output.temporaryPath.withFileSystemName { _ = truncate($0, 0) }
     }
 
     /// Finishes the file, flushes it to disk and gives it its name. Nothing may be written afterwards.
@@ -53,7 +55,7 @@ package final class HDF5Writer {
             try check(H5Fclose(root))
             root = -1
         }
-        do { try output.commit() } catch { throw failure(error.reason) }
+        do { try output.commit(flushingFolder: true) } catch { throw failure(error.reason) }
     }
 
     // MARK: Whole datasets

@@ -1,4 +1,4 @@
-import Foundation
+import BEiTFiles
 
 /// What holds weights elsewhere, told by the first bytes of a file.
 package enum OtherFormat: Sendable {
@@ -14,7 +14,7 @@ package enum OtherFormat: Sendable {
 
     /// Nil for a file of none of them. Nothing but the first bytes is read.
     init?(file: String) {
-        let start = [UInt8]((try? FileHandle(forReadingAtPath: file)?.read(upToCount: 9)) ?? Data())
+        let start = (try? FileSystem.start(of: file, count: 9)) ?? []
         if start.starts(with: [0x50, 0x4B, 3, 4]) {
             self = .zip
         } else if start.count > 1, start[0] == 0x80, (2...5).contains(start[1]) {  // PROTO and its version

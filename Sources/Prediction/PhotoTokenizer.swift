@@ -77,7 +77,7 @@ package struct PhotoTokenizer {
         _ images: [InputImage], failed: (InputImage, any Error) -> Void, _ body: (Batch) throws -> Void
     ) throws {
         let atOnce = 8
-        try Interruption.noting {
+        try Interruption.noting(patience: Interruption.short) {
             let views = Prefetcher(0..<images.count, ahead: 2 * atOnce, threads: 2) {
                 [view] in view(try decodeImage(images[$0].path))
             }

@@ -63,7 +63,7 @@ package struct PredictionRun {
         for folder in Set(folders + [settings.output]) { AtomicFile.removeAbandoned(in: folder) }
         let complete = records.all.filter { $0.status == .done }
         let journal = try PredictionJournal(PredictionJournal.path(manifestPath), heading, records: complete)
-        try Interruption.noting {
+        try Interruption.noting(patience: Interruption.short) {
             if settings.tiles {
                 try segmentInStrips(images, open, writer, records, journal)
             } else {

@@ -89,7 +89,7 @@ package struct EvidenceBound {
         var photos: [PhotoEvidence] = []
         var errors: [String] = []
         let size = model.backbone.configuration.imageSize
-        try Interruption.noting {
+        try Interruption.noting(patience: Interruption.short) {
             let loader = Prefetcher(0..<images.count, ahead: 3, threads: 1) { [view = tokenizer.view] in
                 let photo = try decodeImage(images[$0].path)
                 return Views(

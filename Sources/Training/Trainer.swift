@@ -76,7 +76,7 @@ package final class Trainer<Task: Objective> {
 
     /// As ``run(_:)``, up to the step `end`.
     func run(until end: Int, _ report: (TrainingEvent) -> Void) throws {
-        try Interruption.noting(patience: nil) {
+        try Interruption.noting {
             try folder.claim()
             defer { folder.release() }
             let (first, passes) = (progress.step, recipe.accumulate)

@@ -62,7 +62,7 @@ import Testing
         #expect(try records(folder, "killed") == records(folder, "whole"))
     }
 
-    @Test(arguments: [SIGINT, SIGTERM]) func predictingEndsInOrderOnASignal(_ signal: Int32) throws {
+    @Test(arguments: [SIGINT, SIGTERM, SIGHUP]) func predictingEndsInOrderOnASignal(_ signal: Int32) throws {
         let folder = try workshop(photos: 40, height: 500)  // some seconds of work after the first photos
         let journal = folder["out/.predictions.json.journal"]
         let status = try Program.killed(

@@ -65,6 +65,10 @@ import Testing
     @Test func namesThatAreNoUTF8AreFound() throws {
         let folder = try Scratch()
         let bytes = "$'\\xe9t\\xff.h5'"
+        let made = try shell(
+            "cd '\(folder.path)'; \"$B\" import '\(Oracle.path("unilm-pth/classifier.h5"))' -o \(bytes) -q >/dev/null "
+                + "&& \"$B\" inspect \(bytes) >/dev/null && \"$B\" export \(bytes) -o a.h5 -q; ls; rm \(bytes)")
+        #expect(made.text == "\u{FFFD}t\u{FFFD}.h5\na.h5\n" || made.text == "a.h5\n\u{FFFD}t\u{FFFD}.h5\n")
         let run = try shell("cd '\(folder.path)'; \"$B\" inspect \(bytes)")
         #expect(run.status == 66)
         #expect(run.text.contains("\\xE9t\\xFF.h5"), "\(run.text)")

@@ -8,7 +8,7 @@ import Testing
     @Test(arguments: [SIGINT, SIGTERM, SIGHUP]) func aRunHeedsTheSignal(_ number: Int32) async throws {
         await #expect(processExitsWith: .exitCode(7)) { [number = number as Int32] in
             Interruption.watch()
-            Interruption.noting {
+            Interruption.noting(patience: Interruption.short) {
                 kill(getpid(), number)
                 while Interruption.signal == nil { usleep(1000) }
                 #expect(Interruption.signal == number)
@@ -24,7 +24,7 @@ import Testing
         let started = ContinuousClock.now
         await #expect(processExitsWith: .exitCode(128 + SIGHUP)) { [path = folder.path as String] in
             Interruption.watch()
-            try Interruption.noting {
+            try Interruption.noting(patience: Interruption.short) {
                 let lock = try LockedFile(path + "/.lock"), file = try AtomicFile(path + "/a.png")
                 _ = FileManager.default.createFile(atPath: file.temporaryPath, contents: nil)
                 kill(getpid(), SIGHUP)
@@ -52,7 +52,7 @@ import Testing
     @Test func patienceWithoutEnd() async throws {
         await #expect(processExitsWith: .exitCode(7)) {
             Interruption.watch()
-            Interruption.noting(patience: nil) {
+            Interruption.noting {
                 kill(getpid(), SIGINT)
                 usleep(1_500_000)
                 #expect(Interruption.signal == SIGINT)
@@ -61,7 +61,7 @@ import Testing
         }
         await #expect(processExitsWith: .exitCode(128 + SIGINT)) {
             Interruption.watch()
-            Interruption.noting(patience: nil) {
+            Interruption.noting {
                 kill(getpid(), SIGINT)
                 usleep(100_000)
                 kill(getpid(), SIGINT)
