@@ -78,7 +78,7 @@ struct Classify: Command {
     }
 
     private func line(_ path: String, _ classes: [Report.Class]) -> String {
-        let cells = classes.map { $0.name + String(format: " %.2f %%", 100 * Double($0.probability)) }
+        let cells = classes.map { $0.name.shown + String(format: " %.2f %%", 100 * Double($0.probability)) }
         return ([path.shown] + cells).joined(separator: "\t")
     }
 }

@@ -27,7 +27,14 @@ enum Console {
         _ = Array(text.utf8).withUnsafeBytes { writeAll($0, to: STDERR_FILENO) }
     }
 
-    /// Results, and a line feed behind them.
+    /// Results for people, whose lines tell of names that came with files.
+    static func print(lines text: String) {
+        print(
+            text.split(separator: "\n", omittingEmptySubsequences: false).map { String($0).shown }.joined(
+                separator: "\n"))
+    }
+
+    /// Results as they are, and a line feed behind them.
     static func print(_ text: String) {
         failure.withLock { failure in
             guard failure == nil else { return }

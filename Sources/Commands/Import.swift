@@ -55,14 +55,14 @@ struct Import: Command {
         if report.json {
             try Console.print(json: result)
         } else {
-            Console.print(text(result, task: description.task.rawValue))
+            Console.print(lines: text(result, task: description.task.rawValue))
         }
     }
 
     private func text(_ result: ImportReport, task: String) -> String {
         func list(_ names: [String]) -> String { names.isEmpty ? "none" : names.joined(separator: ", ") }
         return """
-            \(output): \(task)
+            \(output.shown): \(task)
             used       \(result.used.count) tensors
             converted  \(list(result.converted))
             left out   \(list(result.leftOut))

@@ -37,11 +37,11 @@ struct Inspect: Command {
             if output.json {
                 try Console.print(json: inspection)
             } else {
-                Console.print(inspection.text(verbose: common.verbose))
+                Console.print(lines: inspection.text(verbose: common.verbose))
             }
         } catch CheckpointError.foreign {
             if let cache = try CacheInspection(path) {
-                return output.json ? try Console.print(json: cache) : Console.print(cache.text)
+                return output.json ? try Console.print(json: cache) : Console.print(lines: cache.text)
             }
             let weights = try ForeignModel([path])
             // Where `import` must be told more of the architecture, what is missing shows there.
@@ -50,7 +50,10 @@ struct Inspect: Command {
             if output.json {
                 try Console.print(json: ForeignInspection(file: path, looksLike: weights.summary))
             } else {
-                Console.print("\(path): \(weights.summary)\n`beit-seg import \(path) -o MODEL.h5` makes a model of it.")
+                Console.print(
+                    lines:
+                        "\(path.shown): \(weights.summary)\n`beit-seg import \(path.shown) -o MODEL.h5` makes a model of it."
+                )
             }
         }
     }
@@ -89,9 +92,9 @@ private struct CacheInspection: Encodable {
     }
 
     var text: String {
-        "\(file): visual tokens of \(images.counted("photo")), \(grid[0])×\(grid[1]) of \(vocabulary) words each, from "
+        "\(file.shown): visual tokens of \(images.counted("photo")), \(grid[0])×\(grid[1]) of \(vocabulary) words each, from "
             + "\(size[0])×\(size[1]) pixels\ntokenizer  SHA-256 \(tokenizerSHA256)\n"
-            + "`beit-seg pretrain --tokens \(file)` learns from them."
+            + "`beit-seg pretrain --tokens \(file.shown)` learns from them."
     }
 }
 
@@ -150,7 +153,7 @@ private struct Inspection: Encodable {
 
     func text(verbose: Bool) -> String {
         var rows: [(String, String)] = [
-            ("file", "\(file) (\(fileSize(bytes)))"), ("task", task.rawValue),
+            ("file", "\(file.shown) (\(fileSize(bytes)))"), ("task", task.rawValue),
         ]
         rows += architecture
         rows += [

@@ -80,6 +80,11 @@ package struct OutputCheck {
             if FileSystem.status(of: path, followingLinks: false)?.kind == .link {
                 throw refuse("it is a link that leads nowhere")
             }
+            // Else it would show after the work.
+            var status = stat()
+            if path.withFileSystemName({ lstat($0, &status) }) != 0, errno == ENAMETOOLONG {
+                throw FileError.writing(path, doing: "create")
+            }
         }
     }
 }

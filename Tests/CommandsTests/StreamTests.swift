@@ -74,6 +74,27 @@ import Testing
         #expect(run.text.contains("\\xE9t\\xFF.h5"), "\(run.text)")
     }
 
+    /// Also where they came with a file: class names that colour the terminal or turn the line.
+    @Test func namesInFilesAreShown() throws {
+        let folder = try Scratch()
+        try SmallModel.save(to: folder["m\n.h5"], names: ["a\u{1B}[31m", "b\u{202E}", "c\nd"])
+        let run = try Program("inspect", folder["m\n.h5"])
+        #expect(run.status == 0)
+        #expect(run.output.contains("m\\n.h5 ("))
+        #expect(run.output.contains("a\\x1B[31m, b\\u{202E}, c"), "\(run.output)")
+        #expect(!run.output.unicodeScalars.contains("\u{1B}"))
+    }
+
+    @Test(arguments: [["export"], ["import"]]) func aNameThatIsTooLongIsRefusedBeforeTheWork(_ command: [String]) throws
+    {
+        let folder = try Scratch(), name = String(repeating: "n", count: 300)
+        try SmallModel.save(to: folder["m.h5"])
+        let run = try Program(arguments: command + [folder["m.h5"], "-o", folder[name]])
+        #expect(run.status == 74 && run.errors.count == 1)
+        #expect(run.errors.first?.hasSuffix("cannot create: File name too long; give it a shorter name") == true)
+        #expect(folder.names == ["m.h5"])
+    }
+
     @Test func aFileThatMayNotGrowIsAnError() throws {
         let folder = try Scratch()
         let run = try shell(
