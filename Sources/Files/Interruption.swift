@@ -45,21 +45,25 @@ package enum Interruption {
         install()
     }
 
-    /// Calls `body` with the signals noted instead of obeyed.
+    /// Calls `body` with the signals noted instead of obeyed. A run within a run has its own patience, and leaves what it
+    /// noted to the outer one.
     ///
     /// - Parameter patience: how long a signal may go unheeded before it ends the process: ``short`` for a run whose
     ///   results are on the disk as soon as they are there. Nil for one that would lose work, as a training within a step.
     package static func noting<Result>(
         patience: Duration? = nil, _ body: () throws -> Result
     ) rethrows -> Result {
-        received.store(0, ordering: .relaxed)
-        run.withLock { $0 = Run(thread: pthread_self(), patience: patience) }
+        let outer = run.withLock { run in
+            defer { run = Run(thread: pthread_self(), patience: patience) }
+            return run
+        }
+        if outer == nil { received.store(0, ordering: .relaxed) }
         var (signals, before) = (watched, sigset_t())
         pthread_sigmask(SIG_BLOCK, &signals, &before)
         _ = taker
         let handlers = install()
         defer {
-            run.withLock { $0 = nil }
+            run.withLock { $0 = outer }
             for (number, var handler) in handlers { sigaction(number, &handler, nil) }
             pthread_sigmask(SIG_SETMASK, &before, nil)
         }

@@ -70,6 +70,21 @@ import Testing
         }
     }
 
+    @Test func aRunWithinARunLeavesTheSignalToTheOuterOne() async throws {
+        await #expect(processExitsWith: .exitCode(7)) {
+            Interruption.watch()
+            Interruption.noting {
+                Interruption.noting(patience: Interruption.short) {
+                    kill(getpid(), SIGINT)
+                    while Interruption.signal == nil { usleep(1000) }
+                }
+                #expect(Interruption.signal == SIGINT)
+                usleep(1_000_000)
+            }
+            exit(7)
+        }
+    }
+
     /// As `nohup` starts a program.
     @Test func whatIsIgnoredStaysIgnored() async throws {
         await #expect(processExitsWith: .exitCode(7)) {
