@@ -84,7 +84,7 @@ private final class RecordedBatches: Objective {
         (recipe.steps, recipe.batch, recipe.learningRate, recipe.minimumLearningRate) = (20, 2, 5e-3, 1e-4)
         (recipe.warmupEpochs, recipe.weightDecay, recipe.clipGradient) = (1, 0.5, 2)
         let folder = RunFolder(NSTemporaryDirectory() + "beit-seg-" + UUID().uuidString)
-        try FileManager.default.createDirectory(atPath: folder.path, withIntermediateDirectories: true)
+        try folder.begin(recipe)
         defer { try? FileManager.default.removeItem(atPath: folder.path) }
         var norms: [Double] = []
         try MatrixEngine.$current.withValue(engine) {
