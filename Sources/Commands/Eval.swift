@@ -15,32 +15,34 @@ struct LabelledSetOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A data set; see --layout and --split.", valueName: "folder"))
     var data: String?
 
-    @Option(help: "The data set's layout: folders, ade20k, voc, cityscapes, camvid (default: the one that is there).")
-    var layout: DatasetLayout?
-
-    @Option(help: "The part of the data set: train, val.")
+    @Option(help: "The part of the data set: train, val, or another name of a folder or list (test).")
     var split = DatasetSplit.val
 
     @Option(help: ArgumentHelp("Photos, each with a mask of the same name in --masks.", valueName: "folder"))
     var images: String?
 
-    @Option(help: ArgumentHelp("Masks: grey or palette PNGs of class indices.", valueName: "folder"))
+    @Option(
+        help: ArgumentHelp(
+            "Masks: grey or palette PNGs of class indices, or RGB PNGs in the classes' colours.", valueName: "folder"))
     var masks: String?
 
     @Option(help: ArgumentHelp("Score these masks instead of a model.", valueName: "folder"))
     var predictions: String?
 
+    @Option(
+        help: """
+            What --predictions hold with a label map or a zero label: masks (the same values as --masks, read by the same \
+            rules), or classes (class indices); default: what their values tell.
+            """)
+    var predictionValues: PredictionValues?
+
     @Option(help: ArgumentHelp("The masks' classes, a line `name R G B` each.", valueName: "file"))
     var classes: String?
 
-    @Option(help: ArgumentHelp("The value of pixels that do not count.", valueName: "value"))
-    var ignoreIndex = 255
-
-    @Flag(help: "Masks hold 0 for void and n for class n - 1.")
-    var reduceZeroLabel = false
-
     @Option(help: ArgumentHelp("What the masks' values mean, a line `VALUE CLASS` each.", valueName: "file"))
     var labelMap: String?
+
+    @OptionGroup var values: MaskOptions
 
     func validate() throws {
         if predictions != nil || images != nil, masks == nil { throw ValidationError("--masks is missing") }
@@ -52,14 +54,17 @@ struct LabelledSetOptions: ParsableArguments {
         if labelMap != nil, predictions != nil, classes == nil {
             throw ValidationError("--label-map names classes, so --predictions needs --classes with it")
         }
-        guard (0...65_535).contains(ignoreIndex) else {
-            throw ValidationError("--ignore-index \(ignoreIndex) is not 0 to 65535")
+        if predictions == nil, predictionValues != nil {
+            throw ValidationError("--prediction-values belongs to --predictions")
         }
+        if data == nil, values.validation != nil || values.layout != nil {
+            throw ValidationError("--layout and --validation belong to --data")
+        }
+        if let problem = rules.problem { throw ValidationError(problem) }
     }
 
     private var rules: LabelRules {
-        var rules = LabelRules()
-        (rules.ignoreIndex, rules.reducesZeroLabel) = (ignoreIndex, reduceZeroLabel)
+        var rules = values.rules
         (rules.labelMap, rules.classes) = (labelMap, classes)
         return rules
     }
@@ -67,15 +72,15 @@ struct LabelledSetOptions: ParsableArguments {
     /// Masks and predictions, where no model is to be run.
     func predictionSet() throws -> LabelledSet? {
         guard let predictions, let masks else { return nil }
-        return try LabelledSet(predictions: predictions, masks: masks, rules)
+        return try LabelledSet(predictions: predictions, masks: masks, rules, values: predictionValues)
     }
 
     /// Photos and masks for a model of these classes; `samples/` where no option names any.
     func photoSet(classes: [LabelClass]) throws -> LabelledSet {
         if let data {
             var options = DatasetOptions([data])
-            (options.layout, options.ignoreIndex) = (layout, ignoreIndex)
-            (options.reducesZeroLabel, options.labelMaps) = (reduceZeroLabel, labelMap.map { [$0] } ?? [])
+            values.apply(to: &options)
+            options.labelMaps = labelMap.map { [$0] } ?? []
             return try LabelledSet(options, split)
         }
         if let images, let masks {
@@ -99,8 +104,7 @@ extension LabelledSetOptions {
     }
 }
 
-extension DatasetLayout: ExpressibleByArgument {}
-extension DatasetSplit: ExpressibleByArgument {}
+extension PredictionValues: ExpressibleByArgument {}
 
 struct Eval: Command {
     static let configuration = CommandConfiguration(
@@ -190,6 +194,10 @@ struct Eval: Command {
         for file in ReportFolder.files(in: report) { try check.check(write: file) }
     }
 
+    func say(_ note: LabelNote) {
+        if note.isWarning { log.warning("\(note.line)") } else { log.info("\(note.line)") }
+    }
+
     private func scoring(_ set: LabelledSet, _ gallery: ScoreGallery?) -> Scoring {
         Scoring(set, gallery: gallery) { Console.error($0.reason) }
     }
@@ -197,6 +205,7 @@ struct Eval: Command {
     private func score(_ predictions: LabelledSet, _ gallery: ScoreGallery?) throws -> Result {
         try requireReportApart(from: predictions.pairs.flatMap { [$0.image, $0.mask] })
         let score = try scoring(predictions, gallery).scorePredictions()
+        predictions.notes.forEach(say)
         if predictions.classes == nil {
             log.info("the classes are taken to be 0 to \(score.classes.count - 1); --classes names them")
         }
@@ -213,12 +222,15 @@ struct Eval: Command {
             models.append(try load(other))
         }
         let photos = try set.photoSet(classes: models[0].classes)
-        if let spare = photos.spareMasks.first {
-            log.warning("\(photos.spareMasks.count.counted("mask")) without a photo left out, the first is \(spare)")
-        }
         try requireReportApart(from: photos.pairs.flatMap { [$0.image, $0.mask] })
+        var notes: [LabelNote] = []
+        for note in models.compactMap({ photos.positionNote($0.classes) }) where !notes.contains(note) {
+            notes.append(note)
+            say(note)
+        }
         let scoring = scoring(photos, gallery)
         let scores = try scoring.score(models, try inference.options)
+        photos.notes.forEach(say)
         var report = ScoreReport(scores[0], seed: seed)
         if models.count > 1 {
             report.comparison = try scoring.compare((models[0], models[1]), (scores[0], scores[1]), seed: seed)

@@ -10,8 +10,8 @@ import Foundation
 extension LabelledSetOptions {
     /// Options that have no meaning for class folders.
     fileprivate var isOfMasks: Bool {
-        let given: [Any?] = [layout, images, masks, predictions, classes, labelMap]
-        return given.contains { $0 != nil } || ignoreIndex != 255 || reduceZeroLabel
+        let given: [Any?] = [images, masks, predictions, classes, labelMap]
+        return given.contains { $0 != nil } || values.isGiven
     }
 }
 
@@ -39,6 +39,7 @@ extension Eval {
         let classifier = try PhotoClassifier(file, cropShare: view.cropShare)
         let dataset = try ClassFolders([data], [set.split])
         try requireReportApart(from: dataset.images(set.split).map(\.path))
+        if let note = ClassificationScore.positionNote(dataset, classifier) { say(note) }
         let score = try ClassificationScore(
             classifier, dataset, set.split, batch: inference.batch, gallery: gallery
         ) { Console.error($0.reason) }

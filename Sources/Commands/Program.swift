@@ -71,7 +71,8 @@ package struct Program: ParsableCommand {
             try command.run()
             return 0
         } catch let error as any ExitStatus {
-            Console.error(error.description)
+            let hint = (error as? any Hinted)?.hint
+            Console.error([error.description, hint].compactMap { $0 }.joined(separator: "; "))
             return error.exitStatus
         } catch {
             return status(of: error, arguments)

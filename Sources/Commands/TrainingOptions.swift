@@ -190,12 +190,8 @@ struct RecipeOptions<Defaults: RecipeDefaults>: ParsableArguments {
 
 /// What the values of masks mean.
 struct LabelOptions: ParsableArguments {
-    @Option(help: "How the data lies in its folder (default: found by the folders that are there).")
-    var layout: DatasetLayout?
-    @Option(help: ArgumentHelp("Mask value of pixels that do not count.", valueName: "n"))
-    var ignoreIndex = 255
-    @Flag(help: "Mask value 0 does not count, and n is class n - 1 (ADE20K's layout does so by itself).")
-    var reduceZeroLabel = false
+    @OptionGroup var values: MaskOptions
+
     @Option(
         parsing: .upToNextOption,
         help: ArgumentHelp(
@@ -205,12 +201,12 @@ struct LabelOptions: ParsableArguments {
             """, valueName: "file"))
     var labelMap: [String] = []
 
-    var isGiven: Bool { layout != nil || ignoreIndex != 255 || reduceZeroLabel || !labelMap.isEmpty }
+    var isGiven: Bool { values.isGiven || !labelMap.isEmpty }
 
     func options(_ folders: [String]) -> DatasetOptions {
         var result = DatasetOptions(folders)
-        (result.layout, result.ignoreIndex) = (layout, ignoreIndex)
-        (result.reducesZeroLabel, result.labelMaps) = (reduceZeroLabel, labelMap.map { $0 == "-" ? nil : $0 })
+        values.apply(to: &result)
+        result.labelMaps = labelMap.map { $0 == "-" ? nil : $0 }
         return result
     }
 }

@@ -58,7 +58,7 @@ package struct ClassFolders: Sendable {
 
     /// Changes when the photos to learn from or their order do, but not with the place of the data folders.
     package var fingerprint: UInt64 {
-        images(.train).map { "\($0.label)/" + ($0.path as NSString).lastPathComponent }.fingerprint
+        images(.train).map { "\($0.label)/" + ($0.path).lastName }.fingerprint
     }
 
     /// Photos of each class in a split.
@@ -123,7 +123,7 @@ private struct FoundPhoto {
 
     /// The photos of a data set's split; none where `val` is missing beside `train`.
     static func list(_ folder: String, _ split: DatasetSplit, _ warnings: inout [String]) throws -> [FoundPhoto] {
-        guard FileManager.default.fileExists(atPath: folder) else {
+        guard FileSystem.exists(folder) else {
             throw DatasetError(.missing, path: folder, reason: "there is no such data folder")
         }
         guard let root = root(folder, split) else {
@@ -133,10 +133,10 @@ private struct FoundPhoto {
                 reason: "has no folder \(split.rawValue) with a folder for each class, such as "
                     + "\(split.rawValue)/CLASS/photo.jpg")
         }
-        let entries = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []
+        let entries = (try? FileSystem.names(in: root)) ?? []
         let shown = entries.filter { !$0.hasPrefix(".") }.sorted()
         let classes = shown.filter { PhotoFiles.isFolder(root / $0) }
-        let loose = shown.count { PhotoFiles.endings.contains(($0 as NSString).pathExtension.lowercased()) }
+        let loose = shown.count { PhotoFiles.endings.contains($0.ending.lowercased()) }
         guard !classes.isEmpty else {
             throw DatasetError(
                 .invalid, path: root,
@@ -156,8 +156,7 @@ private struct FoundPhoto {
     }
 
     private static func root(_ folder: String, _ split: DatasetSplit) -> String? {
-        let names = split == .train ? ["train"] : ["val", "validation"]
-        return names.map { folder / $0 }.first(where: PhotoFiles.isFolder)
+        split.folders.map { folder / $0 }.first(where: PhotoFiles.isFolder)
     }
 
     static func failures(_ photos: [FoundPhoto]) -> [Int: String] {

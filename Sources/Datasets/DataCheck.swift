@@ -16,12 +16,16 @@ package struct DataCheck: Sendable {
         package var void = 0
         /// One line for each pair that cannot be used.
         package var errors: [String] = []
+        /// Whether some of them are labels outside the classes.
+        package var hasUnknownLabels = false
         /// Masks that were read: all of them, or an even sample of a large set.
         package var checked = 0
     }
 
     package private(set) var splits: [(name: DatasetSplit, findings: Split)] = []
     private let dataset: SegmentationDataset
+    /// What was decided and found odd, about names, then about masks.
+    package private(set) var notes: [LabelNote] = []
 
     /// Masks read in a split, at most; larger sets are sampled evenly.
     static let limit = 5000
@@ -34,8 +38,10 @@ package struct DataCheck: Sendable {
             guard !found.pairs.isEmpty else { continue }
             var findings = DataCheck.look(at: found.pairs, dataset)
             findings.warnings = found.warnings
+            notes += found.notes
             splits.append((split, findings))
         }
+        notes += dataset.notes
     }
 
     private static func look(at pairs: [LabelledImage], _ dataset: SegmentationDataset) -> Split {
@@ -47,7 +53,9 @@ package struct DataCheck: Sendable {
             total.withLock { total in
                 total.checked += 1
                 switch result {
-                case .failure(let error): total.errors.append("\(error)")
+                case .failure(let error):
+                    total.errors.append("\(error)")
+                    total.hasUnknownLabels = total.hasUnknownLabels || error is OutsideClasses
                 case .success(let (pixels, void)):
                     for (index, count) in pixels.enumerated() { total.pixels[index] += count }
                     total.void += void
@@ -62,11 +70,7 @@ package struct DataCheck: Sendable {
     private static func histogram(
         _ pair: LabelledImage, _ dataset: SegmentationDataset
     ) throws -> (pixels: [Int], void: Int) {
-        let header = try imageHeader(pair.image)
         let mask = try dataset.loadMask(pair)
-        guard (header.width, header.height) == (mask.width, mask.height) else {
-            throw DatasetError.sizes(pair, (header.width, header.height), (mask.width, mask.height))
-        }
         var counts = [Int](repeating: 0, count: 1 << 16)
         for value in mask.values { counts[Int(value)] += 1 }
         return (Array(counts.prefix(dataset.classes.count)), counts[Int(LabelMap.void)])
@@ -77,7 +81,7 @@ package struct DataCheck: Sendable {
 
     /// The findings for people to read.
     package var lines: [String] {
-        dataset.mapping.map { "data: \($0)" }
+        dataset.mapping.map { "data: \($0)" } + notes.map { ($0.isWarning ? "warning: " : "data: ") + $0.text }
             + splits.flatMap { name, split -> [String] in
                 let all = max(1, split.pixels.reduce(split.void, +))
                 let share = { (count: Int) in String(format: "%.1f %%", 100 * Double(count) / Double(all)) }
@@ -98,8 +102,11 @@ package struct DataCheck: Sendable {
     /// Throws ``DatasetError`` with the first pair that cannot be used.
     package func verdict() throws {
         let errors = splits.flatMap(\.findings.errors)
-        guard let first = errors.first else { return }
-        let more = errors.count > 1 ? " (and \(errors.count - 1) more)" : ""
-        throw DatasetError(.invalid, path: "data check", reason: first + more)
+        if let first = errors.first {
+            let more = errors.count > 1 ? " (and \(errors.count - 1) more)" : ""
+            let topic: LabelTopic? = splits.contains { $0.findings.hasUnknownLabels } ? .values : nil
+            throw DatasetError(.invalid, path: "data check", reason: first + more, topic)
+        }
+        try dataset.checkVoid(pixels: trainingPixels, void: splits.first { $0.name == .train }?.findings.void ?? 0)
     }
 }

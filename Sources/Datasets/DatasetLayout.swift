@@ -1,9 +1,10 @@
+import BEiTFiles
 import BEiTImageIO
 import Foundation
 
 /// How a data set for segmentation lies in its folder.
 package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
-    /// `images/{train,val}`, `masks/{train,val}`, `classes.txt`
+    /// `images/{train,val}`, `masks/{train,val}`, `classes.txt`; or without splits, or with photos and masks in one folder
     case folders
     /// `images/{training,validation}`, `annotations/{training,validation}`; label 0 is void
     case ade20k
@@ -16,13 +17,15 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
 
     /// The layout whose folders are there. Throws ``DatasetError``.
     package static func detect(_ folder: String) throws -> DatasetLayout {
-        let files = FileManager.default
-        guard files.fileExists(atPath: folder) else {
+        guard FileSystem.exists(folder) else {
             throw DatasetError(.missing, path: folder, reason: "there is no such data folder")
         }
-        for layout in allCases where layout.signature.allSatisfy({ files.fileExists(atPath: folder / $0) }) {
+        for layout in allCases where layout.signature.allSatisfy({ FileSystem.exists(folder / $0) }) {
             return layout
         }
+        // Without splits, or with photos and masks in one folder, a class list tells a set from any folder of images.
+        let isPlain = ["images", "masks"].allSatisfy { PhotoFiles.isFolder(folder / $0) }
+        if isPlain || FileSystem.exists(folder / "classes.txt") { return .folders }
         let known = allCases.map { "\($0.rawValue) (\($0.signature.joined(separator: ", ")))" }
         throw DatasetError(
             .invalid, path: folder, reason: "has none of the known layouts: " + known.joined(separator: "; "))
@@ -39,29 +42,84 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
         }
     }
 
-    /// Where the photos and masks of a split are.
-    func pairing(_ folder: String, _ split: DatasetSplit) -> Pairing {
-        let name = split.rawValue
+    /// Where the photos and masks of a split are; nil where the set has no such split.
+    ///
+    /// - Parameter maskEnding: what the names of masks end in; nil: what the layout says, or what is found.
+    func pairing(_ folder: String, _ split: DatasetSplit, maskEnding: String? = nil) -> Pairing? {
         switch self {
-        case .folders: return Pairing(images: folder / "images" / name, masks: folder / "masks" / name)
+        case .folders: return folders(folder, split, maskEnding)
         case .ade20k:
-            let name = split == .train ? "training" : "validation"
-            return Pairing(images: folder / "images" / name, masks: folder / "annotations" / name)
+            let names = ["train": "training", "val": "validation"]
+            return found(
+                folder / "images", folder / "annotations", [names[split.rawValue] ?? split.rawValue], maskEnding)
         case .voc:
-            let list = folder / "ImageSets/Segmentation" / name + ".txt"
-            return Pairing(images: folder / "JPEGImages", masks: folder / "SegmentationClass", list: list)
-        case .cityscapes:
+            let list = folder / "ImageSets/Segmentation" / split.rawValue + ".txt"
+            guard FileSystem.exists(list) else { return nil }
             return Pairing(
-                images: folder / "leftImg8bit" / name, masks: folder / "gtFine" / name, imageEnding: "_leftImg8bit",
-                maskEnding: "_gtFine_labelIds")
-        case .camvid: return Pairing(images: folder / name, masks: folder / name + "annot")
+                images: folder / "JPEGImages", masks: folder / "SegmentationClass", maskEnding: maskEnding,
+                list: SplitList(path: list, root: folder))
+        case .cityscapes:
+            let images = folder / "leftImg8bit" / split.rawValue
+            guard PhotoFiles.isFolder(images) else { return nil }
+            return Pairing(
+                images: images, masks: folder / "gtFine" / split.rawValue, imageEnding: "_leftImg8bit",
+                maskEnding: maskEnding ?? "_gtFine_labelIds")
+        case .camvid:
+            guard PhotoFiles.isFolder(folder / split.rawValue) else { return nil }
+            return Pairing(
+                images: folder / split.rawValue, masks: folder / split.rawValue + "annot", maskEnding: maskEnding)
+        }
+    }
+
+    /// `images/train` and `masks/train`; `images` and `masks` without splits; photos and masks in one folder, with splits
+    /// or without.
+    private func folders(_ folder: String, _ split: DatasetSplit, _ ending: String?) -> Pairing? {
+        let (images, masks) = (folder / "images", folder / "masks")
+        let isOne = !PhotoFiles.isFolder(images)
+        let (photos, labels) = isOne ? (folder, folder) : (images, masks)
+        if let pairing = found(photos, labels, split.folders, ending) { return pairing }
+        let isDivided = DatasetSplit.train.folders.contains { PhotoFiles.isFolder(photos / $0) }
+        return split == .train && !isDivided ? Pairing(images: photos, masks: labels, maskEnding: ending) : nil
+    }
+
+    /// The first of the folders `names` that is there.
+    private func found(_ images: String, _ masks: String, _ names: [String], _ ending: String?) -> Pairing? {
+        names.first { PhotoFiles.isFolder(images / $0) }.map {
+            Pairing(images: images / $0, masks: masks / $0, maskEnding: ending)
+        }
+    }
+
+    /// Tells the photos of the splits that trainings use from masks and other pictures, by their paths.
+    func photos(in folder: String) -> (String) -> Bool {
+        if self == .voc { return { $0.hasPrefix(folder / "JPEGImages" + "/") } }
+        let pairings = DatasetSplit.allCases.compactMap { pairing(folder, $0) }
+        let roots = pairings.filter { !$0.isOneFolder }.map { $0.images + "/" }
+        let found = pairings.filter(\.isOneFolder).compactMap { try? $0.files() }
+        let photos = Set(found.flatMap { $0.pairs.map(\.image) + $0.incomplete })
+        return { path in photos.contains(path) || roots.contains { path.hasPrefix($0) } }
+    }
+
+    /// The splits that a set has, by the names of folders or lists.
+    func splits(_ folder: String) -> [String] {
+        let place =
+            switch self {
+            case .folders: PhotoFiles.isFolder(folder / "images") ? folder / "images" : folder
+            case .ade20k: folder / "images"
+            case .voc: folder / "ImageSets/Segmentation"
+            case .cityscapes: folder / "leftImg8bit"
+            case .camvid: folder
+            }
+        let names = ((try? FileSystem.names(in: place)) ?? []).sorted()
+        return names.compactMap { name in
+            if self == .voc { return name.hasSuffix(".txt") ? String(name.dropLast(4)) : nil }
+            return PhotoFiles.isFolder(place / name) && !name.hasPrefix(".") && !name.hasSuffix("annot") ? name : nil
         }
     }
 
     /// The classes: those of the folder's `classes.txt` or, where the layout is that of one well-known data set, its own.
     func classes(_ folder: String) throws -> [LabelClass] {
         let list = folder / "classes.txt"
-        guard self != .folders, !FileManager.default.fileExists(atPath: list) else { return try ClassList.read(list) }
+        guard self != .folders, !FileSystem.exists(list) else { return try ClassList.read(list) }
         switch self {
         case .ade20k: return LabelClass.named(try adeNames(folder))
         case .voc: return LabelClass.named(KnownClasses.voc)
@@ -81,19 +139,37 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
     /// Names from `objectInfo150.txt`, which comes with the data set, whose last column is the name.
     private func adeNames(_ folder: String) throws -> [String] {
         let path = folder / "objectInfo150.txt"
-        guard FileManager.default.fileExists(atPath: path) else { return LabelClass.unnamed(150).map(\.name) }
+        guard FileSystem.exists(path) else { return LabelClass.unnamed(150).map(\.name) }
         return try readText(path, of: "class list").split(separator: "\n").dropFirst().compactMap { line in
             line.split(separator: "\t").last.map { $0.trimmingCharacters(in: .whitespaces) }
         }
     }
 }
 
-/// Which part of a data set.
-package enum DatasetSplit: String, CaseIterable, Codable, Sendable { case train, val }
+/// Which part of a data set: the name of a folder or list.
+package struct DatasetSplit: RawRepresentable, Hashable, Codable, Sendable {
+    package var rawValue: String
+
+    package init(rawValue: String) { self.rawValue = rawValue }
+
+    package static let train = DatasetSplit(rawValue: "train")
+    package static let val = DatasetSplit(rawValue: "val")
+    /// What a training uses.
+    package static let allCases = [train, val]
+
+    /// The folders that it may be.
+    var folders: [String] {
+        switch self {
+        case .train: ["train", "training"]
+        case .val: ["val", "validation", "valid"]
+        default: [rawValue]
+        }
+    }
+}
 
 extension String {
     /// A path below this folder.
-    static func / (folder: String, name: String) -> String { (folder as NSString).appendingPathComponent(name) }
+    static func / (folder: String, name: String) -> String { folder.joined(name) }
 }
 
 /// Class lists that data sets do not bring along.

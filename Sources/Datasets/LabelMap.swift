@@ -1,5 +1,4 @@
 import BEiTImageIO
-import Foundation
 
 /// What the values of a mask mean: the class index of each, void, or nothing.
 package struct LabelMap: Equatable, Sendable {
@@ -11,23 +10,24 @@ package struct LabelMap: Equatable, Sendable {
     package static let maximumClasses = Int(unknown)
 
     /// The class index of each of the 65,536 values.
-    private var table: [UInt16]
+    private var table = [UInt16](repeating: LabelMap.unknown, count: 1 << 16)
 
-    /// Value i is class `indices[i]`; `ignoreIndex` is void; nil and every other value are unknown.
-    package init(indices: [Int?], ignoreIndex: Int = 255) {
-        table = [UInt16](repeating: LabelMap.unknown, count: 1 << 16)
-        for (value, index) in indices.enumerated() { table[value] = index.map { UInt16($0) } ?? LabelMap.unknown }
+    /// Value i is class `indices[i]`, nil and every other value are unknown.
+    ///
+    /// - Parameters:
+    ///   - reducingZero: value 0 is void, and i + 1 is class `indices[i]` (ADE20K).
+    ///   - ignoreIndex: the value that is void, as the file has it: before any reduction.
+    package init(indices: [Int?], reducingZero: Bool = false, ignoreIndex: Int = 255) {
+        let first = reducingZero ? 1 : 0
+        for (place, index) in indices.enumerated() where first + place < table.count {
+            table[first + place] = index.map { UInt16($0) } ?? LabelMap.unknown
+        }
+        if reducingZero { setVoid(0) }
         setVoid(ignoreIndex)
     }
 
     /// Makes `value` void.
     mutating func setVoid(_ value: Int) { if table.indices.contains(value) { table[value] = LabelMap.void } }
-
-    /// Value 0 becomes void and every value n is read as n − 1 (ADE20K); void stays void.
-    package mutating func reduceZeroLabel(ignoreIndex: Int) {
-        table = [LabelMap.void] + table.dropLast()
-        setVoid(ignoreIndex)
-    }
 
     /// `value` stands for the class `index`.
     mutating func set(_ value: Int, to index: UInt16) { table[value] = index }
@@ -49,11 +49,6 @@ package struct UnknownLabel: Error, Equatable {
 }
 
 extension LabelMap {
-    /// The rules of `--label-map FILE` for masks of these classes. Throws ``DatasetError``.
-    package static func read(_ path: String, classes: [LabelClass], ignoreIndex: Int) throws -> LabelMap {
-        try LabelMap(LabelMapFile.read(path), classes: classes, ignoreIndex: ignoreIndex)
-    }
-
     /// Values that the file does not name are unknown. Throws ``DatasetError`` for a class that is none of `classes`.
     init(_ file: LabelMapFile, classes: [LabelClass], ignoreIndex: Int) throws {
         self.init(indices: [], ignoreIndex: ignoreIndex)

@@ -1,6 +1,6 @@
 import BEiTImageIO
 
-/// The contents of `--label-map FILE`: a line `VALUE CLASS` for each value of the masks, CLASS the name of a class, or
+/// The contents of a label map: a line `VALUE CLASS` for each value of the masks, CLASS the name of a class, or
 /// `void`. A line `VALUE CLASS R G B` makes a class of that colour, for a class that is in no data set's list.
 struct LabelMapFile {
     struct Rule {
@@ -18,7 +18,8 @@ struct LabelMapFile {
         var file = LabelMapFile(path: path)
         for line in try readText(path, of: "label map").split(separator: "\n") {
             var words = line.split(whereSeparator: \.isWhitespace).map(String.init)
-            guard let first = words.first, !first.hasPrefix("#") else { continue }
+            guard var first = words.first, !first.hasPrefix("#") else { continue }
+            if let mark = first.last, ":,=".contains(mark) { first.removeLast() }
             let numbers = words.count > 4 ? words.suffix(3).compactMap(UInt8.init) : []
             if numbers.count == 3 { words.removeLast(3) }
             guard let value = UInt16(first), words.count > 1 else {

@@ -69,9 +69,8 @@ package struct PhotoDataset: Sendable {
     private mutating func list(_ folder: String, excluding output: String?, share: Double) throws -> [Photo] {
         var names = try PhotoFiles.below(folder, excluding: output)
         if let layout = try? DatasetLayout.detect(folder) {
-            let roots = DatasetSplit.allCases.map { layout.pairing("", $0).images + "/" }
-            let all = names.count
-            names = names.filter { name in roots.contains { name.hasPrefix($0) } }
+            let (all, isPhoto) = (names.count, layout.photos(in: folder))
+            names = names.filter { isPhoto(folder / $0) }
             let others = all - names.count
             notes.append("\(folder) is a data set for segmentation: \(others) masks and other pictures are left out")
         }
@@ -87,7 +86,7 @@ package struct PhotoDataset: Sendable {
     }
 
     /// Uniform in 0..<1, from the name.
-    private static func draw(_ name: String) -> Double {
+    static func draw(_ name: String) -> Double {
         Double(Philox.block(seed: [name].fingerprint, stream: 0, counter: 0)[0]) * 0x1p-32
     }
 

@@ -1,46 +1,6 @@
-import Foundation
+import BEiTFiles
 import BEiTImageIO
-
-/// Where labelled photos are and how their masks are read.
-package struct DatasetOptions: Codable, Equatable, Sendable {
-    /// Folders; each is one data set.
-    package var folders: [String]
-    /// Nil: found by the folders that are there.
-    package var layout: DatasetLayout?
-    /// The value of pixels that do not count.
-    package var ignoreIndex = 255
-    /// Value 0 is void, and n is class n − 1. ADE20K's layout does so by itself.
-    package var reducesZeroLabel = false
-    /// Files of lines `VALUE CLASS`, in place of the layouts' own meaning of the values: none, one for all folders, or
-    /// one for each (nil: the layout's meaning).
-    package var labelMaps: [String?] = []
-
-    package init(_ folders: [String]) { self.folders = folders }
-
-    /// As checkpoints have it; the first ones knew a single `labelMap` for all folders.
-    package init(from decoder: any Decoder) throws {
-        enum Former: String, CodingKey { case labelMap }
-        let values = try decoder.container(keyedBy: CodingKeys.self)
-        folders = try values.decode([String].self, forKey: .folders)
-        layout = try values.decodeIfPresent(DatasetLayout.self, forKey: .layout)
-        ignoreIndex = try values.decode(Int.self, forKey: .ignoreIndex)
-        reducesZeroLabel = try values.decode(Bool.self, forKey: .reducesZeroLabel)
-        let former = try decoder.container(keyedBy: Former.self).decodeIfPresent(String.self, forKey: .labelMap)
-        labelMaps =
-            try values.decodeIfPresent([String?].self, forKey: .labelMaps) ?? former.map { [$0] } ?? []
-    }
-
-    /// What makes the options impossible, in one sentence; nil if nothing does.
-    package var problem: String? {
-        guard labelMaps.count > 1, labelMaps.count != folders.count else { return nil }
-        return
-            "--label-map has \(labelMaps.count) files for \(folders.count) data sets; give one for all, or one for each "
-            + "in the order of --data, `-` where a set needs none"
-    }
-
-    /// The label map of folder number `index`, if it has one.
-    func labelMap(_ index: Int) -> String? { labelMaps.count > 1 ? labelMaps[index] : labelMaps.first ?? nil }
-}
+import Foundation
 
 /// Labelled photos of one or several data sets that share one list of classes.
 ///
@@ -49,9 +9,10 @@ package struct DatasetOptions: Codable, Equatable, Sendable {
 /// where another set has a class for it, unless a label map says otherwise.
 package struct SegmentationDataset: Sendable {
     package let classes: [LabelClass]
+    package let options: DatasetOptions
+    private let sources: [LabelSource]
     /// One for each data set.
-    package let maps: [LabelMap]
-    private let pairings: [[DatasetSplit: Pairing]]
+    private let readers: [LabelReader]
     /// How the classes and label values came about, a line a data set.
     package let mapping: [String]
 
@@ -75,55 +36,119 @@ package struct SegmentationDataset: Sendable {
         guard union.count <= LabelMap.maximumClasses else {
             throw DatasetError(.invalid, path: sets[0].folder, reason: "has \(union.count) classes, more than 65,534")
         }
-        classes = union
-        maps = try sets.map { try LabelMap(options, $0, union: union) }
-        pairings = sets.map { set in
-            Dictionary(uniqueKeysWithValues: DatasetSplit.allCases.map { ($0, set.layout.pairing(set.folder, $0)) })
+        if options.isBinary, let set = sets.first(where: { $0.listed.count != 2 }) {
+            throw DatasetError(
+                .invalid, path: set.folder, reason: "has \(set.listed.count) classes, and binary masks have two",
+                .binary)
         }
+        (self.options, classes, sources) = (options, union, sets)
+        readers = try sets.map { try $0.reader(options, union) }
         mapping = sets.map { options.meaning(of: $0) }
     }
 
-    /// The photos and masks of a split in a fixed order. A data set may lack `val`, not `train`.
+    /// The photos and masks of a split in a fixed order. A data set may lack `val`, and then holds out what
+    /// ``DatasetOptions/validationShare`` says; of any other split one set must have some.
     /// Throws ``DatasetError``.
     package func images(_ split: DatasetSplit) throws -> PairedFiles {
         var result = PairedFiles()
-        for (source, pairing) in pairings.enumerated() {
-            guard let pairing = pairing[split], split == .train || pairing.exists else { continue }
-            let found = try pairing.files(source: source)
-            if found.pairs.isEmpty {
-                throw DatasetError(
-                    .invalid, path: pairing.images, reason: "holds no photo with a mask in \(pairing.masks)")
-            }
+        var isThere = false
+        for (index, source) in sources.enumerated() {
+            guard let found = try images(split, of: source, index) else { continue }
+            isThere = true
             result += found
+        }
+        guard isThere || split == .val else {
+            let known = Set(sources.flatMap { $0.layout.splits($0.folder) }).sorted()
+            throw DatasetError(
+                .invalid, path: options.folders.joined(separator: ", "),
+                reason: "has no split \(split.rawValue)"
+                    + (known.isEmpty ? "" : "; there is \(known.prefix(8).joined(separator: ", "))"), .split)
         }
         return result
     }
 
-    /// A photo and the class of each of its pixels (``LabelMap/void`` where none counts).
-    /// Throws ``ImageError`` or ``DatasetError``.
-    package func load(_ pair: LabelledImage) throws -> (image: RGBImage, mask: IndexMask) {
-        let image = try decodeImage(pair.image)
-        let mask = try loadMask(pair)
-        guard (image.width, image.height) == (mask.width, mask.height) else {
-            throw DatasetError.sizes(pair, (image.width, image.height), (mask.width, mask.height))
+    /// Nil where the set has no such split.
+    private func images(_ split: DatasetSplit, of source: LabelSource, _ index: Int) throws -> PairedFiles? {
+        func found(_ split: DatasetSplit) throws -> PairedFiles? {
+            guard let pairing = source.layout.pairing(source.folder, split, maskEnding: options.maskSuffix) else {
+                return nil
+            }
+            let found = try pairing.files(source: index)
+            if found.pairs.isEmpty {
+                throw DatasetError(
+                    .invalid, path: pairing.images, reason: "holds no photo with a mask in \(pairing.masks)", .suffix)
+            }
+            return found
         }
-        return (image, mask)
+        let divides = options.validationShare > 0 && [.train, .val].contains(split)
+        guard divides, source.layout.pairing(source.folder, .val) == nil, var all = try found(.train) else {
+            return try found(split)
+        }
+        let isHeldOut = HeldOut(all.pairs.map(\.image), in: source.folder, share: options.validationShare)
+        all.pairs = all.pairs.filter { isHeldOut($0.image) == (split == .val) }
+        // What the listing left out belongs to the training photos.
+        return split == .train ? all : PairedFiles(pairs: all.pairs)
+    }
+
+    /// A photo and the class of each of its pixels (``LabelMap/void`` where none counts).
+    /// Throws ``ImageError``, ``DatasetError`` or ``OutsideClasses``.
+    package func load(_ pair: LabelledImage) throws -> (image: RGBImage, mask: IndexMask) {
+        let mask = try loadMask(pair)
+        return (try storedPhoto(of: pair) ?? decodeImage(pair.image), mask)
+    }
+
+    /// The photo as stored, where its Exif would turn it and the options say not to; nil for any other.
+    package func storedPhoto(of pair: LabelledImage) throws -> RGBImage? {
+        try readers[pair.source].storedPhoto(of: pair)
     }
 
     /// The mask alone, as ``load(_:)`` gives it.
-    package func loadMask(_ pair: LabelledImage) throws -> IndexMask {
-        let mask = try decodeMask(pair.mask)
-        do {
-            return IndexMask(
-                width: mask.width, height: mask.height, values: try maps[pair.source].classes(of: mask.values))
-        } catch {
-            throw DatasetError(
-                .invalid, path: pair.mask,
-                reason:
-                    "holds the label \(error.value), which is none of the \(classes.count) classes; see --label-map, "
-                    + "--reduce-zero-label and --ignore-index")
-        }
+    package func loadMask(_ pair: LabelledImage) throws -> IndexMask { try readers[pair.source].mask(of: pair) }
+
+    /// What the reading of masks decided and found odd so far.
+    package var notes: [LabelNote] { readers.flatMap(\.notes) }
+
+    /// Throws ``DatasetError`` where one of two classes has no pixel at all while 255, which nobody called void, is: masks
+    /// of 0 and 255, as paint programs write them.
+    package func checkVoid(pixels: [Int], void: Int) throws(DatasetError) {
+        guard options.ignoreIndex == nil, !options.isBinary, options.labelMaps.allSatisfy({ $0 == nil }) else { return }
+        try BinaryMasks.check(classes, pixels: pixels, void: void, path: options.folders.joined(separator: ", "))
     }
+}
+
+/// Masks whose second class is 255 and not 1.
+package enum BinaryMasks {
+    /// - Parameters:
+    ///   - pixels: of each class.
+    ///   - void: pixels of 255.
+    package static func check(
+        _ classes: [LabelClass], pixels: [Int], void: Int, path: String
+    ) throws(DatasetError) {
+        guard classes.count == 2, void > 0, let absent = pixels.firstIndex(of: 0) else { return }
+        throw DatasetError(
+            .invalid, path: path,
+            reason:
+                "no mask has a pixel of `\(classes[absent].name)`, while 255 has some and does not count; say whether 255 is "
+                + "the second class, as paint programs write it, or void", .binary)
+    }
+}
+
+/// Which photos of a set without `val` are held out: a share by a hash of their names, so that a photo stays where it is
+/// when others come or go; at least one of several.
+private struct HeldOut {
+    private let paths: Set<String>
+
+    init(_ paths: [String], in folder: String, share: Double) {
+        func draw(_ path: String) -> Double {
+            PhotoDataset.draw(String(path.dropFirst(folder.count).drop { $0 == "/" }))
+        }
+        var held = Set(paths.filter { draw($0) < share })
+        if held.count == paths.count, let most = paths.max(by: { draw($0) < draw($1) }) { held.remove(most) }
+        if held.isEmpty, paths.count > 1, let least = paths.min(by: { draw($0) < draw($1) }) { held = [least] }
+        self.paths = held
+    }
+
+    func callAsFunction(_ path: String) -> Bool { paths.contains(path) }
 }
 
 /// A data set's folder and what gives its label values their meaning.
@@ -148,48 +173,47 @@ private struct LabelSource {
         }
         return result
     }
+
+    /// Reads its masks into the indices of `union`. Throws ``DatasetError``.
+    func reader(_ options: DatasetOptions, _ union: [LabelClass]) throws -> LabelReader {
+        let place = Dictionary(uniqueKeysWithValues: union.enumerated().map { ($1.name, $0) })
+        let colors = listed.compactMap { own in place[own.name].map { (own.color, UInt16($0)) } }
+        let map = try map(options, union, place)
+        return LabelReader(
+            map, classes: union.count, colors: colors,
+            followsPalettes: self.map == nil && !options.zeroIsVoid(self) && layout != .cityscapes && !options.isBinary,
+            options.orientation)
+    }
+
+    private func map(_ options: DatasetOptions, _ union: [LabelClass], _ place: [String: Int]) throws -> LabelMap {
+        let ignoreIndex = options.ignoreIndex ?? LabelRules.usualIgnoreIndex
+        if let map { return try LabelMap(map, classes: union, ignoreIndex: ignoreIndex) }
+        if options.isBinary {
+            let indices = listed.map { place[$0.name] ?? 0 }
+            var map = LabelMap(indices: indices, ignoreIndex: options.ignoreIndex ?? -1)
+            map.set(255, to: UInt16(indices[1]))
+            return map
+        }
+        let values = layout.values(classes: listed.count)
+        var map = LabelMap(
+            indices: values.indices.map { $0 < 0 ? nil : place[listed[$0].name] },
+            reducingZero: options.zeroIsVoid(self), ignoreIndex: ignoreIndex)
+        values.void.forEach { map.setVoid($0) }
+        return map
+    }
 }
 
 extension DatasetOptions {
     fileprivate func zeroIsVoid(_ source: LabelSource) -> Bool {
-        source.map == nil && (reducesZeroLabel || source.layout == .ade20k)
+        source.map == nil && !isBinary && (reducesZeroLabel || source.layout == .ade20k)
     }
 
     /// For people, in one line.
     fileprivate func meaning(of source: LabelSource) -> String {
         let labels = source.map.map { ", labels by \($0.path): \($0.summary)" }
+        let void = ignoreIndex ?? LabelRules.usualIgnoreIndex
         return "\(source.folder): layout \(source.layout.rawValue), \(source.listed.count) classes"
             + (zeroIsVoid(source) ? ", label 0 is void, n is class n − 1" : "") + (labels ?? "")
-            + ", \(ignoreIndex) is void"
-    }
-}
-
-extension LabelMap {
-    /// The map of a data set into the indices of `union`.
-    fileprivate init(_ options: DatasetOptions, _ source: LabelSource, union: [LabelClass]) throws {
-        if let file = source.map {
-            try self.init(file, classes: union, ignoreIndex: options.ignoreIndex)
-            return
-        }
-        let place = Dictionary(uniqueKeysWithValues: union.enumerated().map { ($1.name, $0) })
-        let values = source.layout.values(classes: source.listed.count)
-        self.init(
-            indices: values.indices.map { $0 < 0 ? nil : place[source.listed[$0].name] },
-            ignoreIndex: options.ignoreIndex)
-        values.void.forEach { setVoid($0) }
-        if options.zeroIsVoid(source) { reduceZeroLabel(ignoreIndex: options.ignoreIndex) }
-    }
-}
-
-extension Pairing {
-    var exists: Bool { FileManager.default.fileExists(atPath: list ?? images) }
-}
-
-extension DatasetError {
-    static func sizes(_ pair: LabelledImage, _ image: (Int, Int), _ mask: (Int, Int)) -> DatasetError {
-        DatasetError(
-            .invalid, path: pair.mask,
-            reason: "is \(mask.0)×\(mask.1) pixels, but its photo \(pair.image) is \(image.0)×\(image.1); bring both "
-                + "to one size, or leave them out")
+            + (isBinary ? ", 255 is \(source.listed[1].name)" : ", \(void) is void")
     }
 }

@@ -11,7 +11,10 @@ package struct LabelClass: Codable, Equatable, Sendable {
     }
 
     /// Classes whose names nobody has told.
-    package static func unnamed(_ count: Int) -> [LabelClass] { named((0..<count).map { "class \($0)" }) }
+    package static func unnamed(_ count: Int) -> [LabelClass] { named((0..<count).map(unnamed)) }
+
+    /// The name of class `index` where nobody gave it one.
+    package static func unnamed(_ index: Int) -> String { "class \(index)" }
 }
 
 extension RGBColor: Codable {

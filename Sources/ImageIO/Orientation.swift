@@ -1,10 +1,10 @@
 /// How a picture must be turned to stand upright: the Exif tag Orientation (0x0112) of TIFF 6.0 and Exif 2.3 §4.6.4.
-enum Orientation: UInt16 {
+package enum Orientation: UInt16, Sendable {
     case upright = 1
     case mirrored, upsideDown, mirroredUpsideDown, transposed, turnRight, transverse, turnLeft
 
     /// Whether width and height change places.
-    var exchangesSides: Bool { rawValue >= Self.transposed.rawValue }
+    package var exchangesSides: Bool { rawValue >= Self.transposed.rawValue }
 
     /// Reads an Exif block. One that is missing, broken, or says what does not exist means upright.
     init(exif: [UInt8]) {
@@ -45,24 +45,42 @@ private struct ExifBlock {
     }
 }
 
-extension RGBImage {
-    /// The picture turned upright.
-    func turned(_ orientation: Orientation) -> RGBImage {
+extension Orientation {
+    /// What turns an upright picture back into the stored one.
+    package var inverse: Orientation {
+        switch self {
+        case .turnRight: .turnLeft
+        case .turnLeft: .turnRight
+        default: self
+        }
+    }
+
+    /// The way through the stored pixels that shows the picture upright: the first pixel, and the steps to the next one to
+    /// the right and to the next one below.
+    ///
+    /// - Parameters: width and height of the stored picture.
+    func path(width: Int, height: Int) -> (origin: Int, stepX: Int, stepY: Int) {
         let (right, down, last) = (1, width, width * height - 1)
         let (topRight, bottomLeft) = (width - 1, width * (height - 1))
-        func gather(_ origin: Int, _ stepX: Int, _ stepY: Int) -> RGBImage {
-            let (width, height) = orientation.exchangesSides ? (height, width) : (width, height)
-            return gathered(from: origin, stepX: stepX, stepY: stepY, width: width, height: height)
+        return switch self {
+        case .upright: (0, right, down)
+        case .mirrored: (topRight, -right, down)
+        case .upsideDown: (last, -right, -down)
+        case .mirroredUpsideDown: (bottomLeft, right, -down)
+        case .transposed: (0, down, right)
+        case .turnRight: (bottomLeft, -down, right)
+        case .transverse: (last, -down, -right)
+        case .turnLeft: (topRight, down, -right)
         }
-        return switch orientation {
-        case .upright: self
-        case .mirrored: gather(topRight, -right, down)
-        case .upsideDown: gather(last, -right, -down)
-        case .mirroredUpsideDown: gather(bottomLeft, right, -down)
-        case .transposed: gather(0, down, right)
-        case .turnRight: gather(bottomLeft, -down, right)
-        case .transverse: gather(last, -down, -right)
-        case .turnLeft: gather(topRight, down, -right)
-        }
+    }
+}
+
+extension RGBImage {
+    /// The picture turned upright.
+    package func turned(_ orientation: Orientation) -> RGBImage {
+        if orientation == .upright { return self }
+        let (origin, stepX, stepY) = orientation.path(width: width, height: height)
+        let (width, height) = orientation.exchangesSides ? (height, width) : (width, height)
+        return gathered(from: origin, stepX: stepX, stepY: stepY, width: width, height: height)
     }
 }

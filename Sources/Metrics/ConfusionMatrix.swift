@@ -14,45 +14,50 @@ package struct UnknownClass: Error, Equatable {
 }
 
 /// Pixels counted by true and by predicted class, over any number of images.
+///
+/// Kept sparse: of K² pairs a set of images shows few, and K may be 65,534.
 package struct ConfusionMatrix: Equatable, Sendable {
     /// K.
     package let classes: Int
-    /// `[K, K]`: the row is the true class, the column the predicted one.
-    package private(set) var counts: [Int]
+    /// By pair of true and predicted class, see ``key(_:_:)``.
+    private var counts: [UInt32: Int] = [:]
     /// Pixels whose label said that they do not count.
     package private(set) var ignored = 0
 
     package init(classes: Int) {
-        precondition(classes > 0, "no classes")
+        precondition((1...LabelMap.maximumClasses).contains(classes), "\(classes) classes")
         self.classes = classes
-        counts = [Int](repeating: 0, count: classes * classes)
     }
 
-    /// Adds the pixels of an image; those labelled `ignore` do not count, whatever was predicted there.
+    private static func key(_ truth: Int, _ prediction: Int) -> UInt32 { UInt32(truth) << 16 | UInt32(prediction) }
+
+    /// Adds the pixels of an image; those labelled ``LabelMap/void`` do not count, whatever was predicted there, and those
+    /// predicted void are errors of their true class.
     ///
     /// - Throws: ``UnknownClass``, and nothing is added then.
     /// - Precondition: both have the same number of pixels.
-    package mutating func add(label: [UInt16], prediction: [UInt16], ignore: UInt16? = LabelMap.void)
-        throws(UnknownClass)
-    {
-        precondition(label.count == prediction.count, "\(label.count) labels for \(prediction.count) pixels")
-        var image = ConfusionMatrix(classes: classes)
-        for (truth, guess) in zip(label, prediction) {
-            if truth == ignore {
-                image.ignored += 1
-                continue
+    package mutating func add(label: [UInt16], prediction: [UInt16]) throws(UnknownClass) {
+        try add(ImageConfusion(label: label, prediction: prediction))
+    }
+
+    /// Adds the pixels of an image. Throws ``UnknownClass``, and nothing is added then.
+    package mutating func add(_ image: ImageConfusion) throws(UnknownClass) {
+        for entry in image.entries {
+            let (truth, guess) = (Int(entry.truth), Int(entry.prediction))
+            guard truth < classes else { throw UnknownClass(place: .label, value: truth, classes: classes) }
+            guard guess < classes || entry.prediction == LabelMap.void else {
+                throw UnknownClass(place: .prediction, value: guess, classes: classes)
             }
-            let (row, column) = (Int(truth), Int(guess))
-            guard row < classes else { throw UnknownClass(place: .label, value: row, classes: classes) }
-            guard column < classes else { throw UnknownClass(place: .prediction, value: column, classes: classes) }
-            image.counts[row * classes + column] += 1
         }
-        merge(image)
+        for entry in image.entries {
+            add(entry.pixels, truth: Int(entry.truth), prediction: Int(entry.prediction))
+        }
+        ignored += image.ignored
     }
 
     /// Adds `count` pixels of class `truth` that were taken for class `prediction`.
     package mutating func add(_ count: Int, truth: Int, prediction: Int) {
-        counts[truth * classes + prediction] += count
+        counts[Self.key(truth, prediction), default: 0] += count
     }
 
     /// Adds `count` pixels whose label says that they do not count.
@@ -61,23 +66,36 @@ package struct ConfusionMatrix: Equatable, Sendable {
     /// Adds the counts of `other`, which has the same classes.
     package mutating func merge(_ other: ConfusionMatrix) {
         precondition(classes == other.classes, "\(other.classes) classes into \(classes)")
-        for index in counts.indices { counts[index] += other.counts[index] }
+        counts.merge(other.counts, uniquingKeysWith: +)
         ignored += other.ignored
     }
 
     /// Pixels of class `truth` that were taken for class `prediction`.
-    package subscript(truth: Int, prediction: Int) -> Int { counts[truth * classes + prediction] }
+    package subscript(truth: Int, prediction: Int) -> Int { counts[Self.key(truth, prediction)] ?? 0 }
+
+    /// The pairs of classes that occur, by true, then by predicted class.
+    package var entries: [(truth: Int, prediction: Int, count: Int)] {
+        counts.sorted { $0.key < $1.key }.map { (Int($0.key >> 16), Int($0.key & 0xFFFF), $0.value) }
+            .filter { $0.prediction < classes }
+    }
+
+    /// More classes would make a matrix of gigabytes.
+    package static let mostInFull = 2048
+
+    /// `[K][K]`, a row a true class, a column a predicted one; nil for more than ``mostInFull`` classes.
+    package var rows: [[Int]]? {
+        guard classes <= Self.mostInFull else { return nil }
+        var rows = [[Int]](repeating: [Int](repeating: 0, count: classes), count: classes)
+        for entry in entries { rows[entry.truth][entry.prediction] = entry.count }
+        return rows
+    }
 
     /// What the scores are made of.
     package var totals: ClassTotals {
         var totals = ClassTotals(classes: classes)
-        for truth in 0..<classes {
-            for prediction in 0..<classes {
-                let count = self[truth, prediction]
-                totals.labelled[truth] += count
-                totals.predicted[prediction] += count
-                if truth == prediction { totals.correct[truth] = count }
-            }
+        for (pair, count) in counts {
+            let (truth, prediction) = (Int(pair >> 16), Int(pair & 0xFFFF))
+            totals.add(count, truth: truth, prediction: prediction)
         }
         return totals
     }
@@ -104,7 +122,16 @@ package struct ClassTotals: Equatable, Sendable {
         scored = [Bool](repeating: true, count: classes)
     }
 
+    /// Counts `count` pixels; a prediction that is no class is an error of the true class.
+    mutating func add(_ count: Int, truth: Int, prediction: Int) {
+        labelled[truth] += count
+        if prediction < classes { predicted[prediction] += count }
+        if truth == prediction { correct[truth] += count }
+    }
+
     package var classes: Int { correct.count }
+    /// Pixels that count and were predicted as no class.
+    package var unpredicted: Int { pixels - predicted.reduce(0, +) }
     /// Pixels that count.
     package var pixels: Int { labelled.reduce(0, +) }
 

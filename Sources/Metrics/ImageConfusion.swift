@@ -11,7 +11,7 @@ package struct ImageConfusion: Equatable, Sendable {
     /// Pixels labelled void.
     package private(set) var ignored = 0
 
-    /// - Parameter label: class indices, and ``LabelMap/void``.
+    /// - Parameters: class indices, and ``LabelMap/void``; where the prediction is void it is an error of the true class.
     /// - Precondition: both have the same number of pixels.
     package init(label: [UInt16], prediction: [UInt16]) {
         precondition(label.count == prediction.count, "\(label.count) labels for \(prediction.count) pixels")
@@ -39,7 +39,14 @@ package struct ImageConfusion: Equatable, Sendable {
     }
 
     /// The largest class index that counts; nil if no pixel does.
-    package var largestClass: Int? { entries.map { Int(max($0.truth, $0.prediction)) }.max() }
+    package var largestClass: Int? {
+        entries.map { Int(max($0.truth, $0.prediction == LabelMap.void ? 0 : $0.prediction)) }.max()
+    }
+
+    /// The largest class that is predicted where pixels count.
+    package var largestPrediction: Int? {
+        entries.lazy.map(\.prediction).filter { $0 != LabelMap.void }.max().map { Int($0) }
+    }
 
     /// Pixels that count.
     package var pixels: Int { entries.reduce(0) { $0 + $1.pixels } }
@@ -51,7 +58,7 @@ package struct ImageConfusion: Equatable, Sendable {
             areas[entry.truth, default: (0, 0)].either += entry.pixels
             if entry.truth == entry.prediction {
                 areas[entry.truth, default: (0, 0)].both += entry.pixels
-            } else {
+            } else if entry.prediction != LabelMap.void {
                 areas[entry.prediction, default: (0, 0)].either += entry.pixels
             }
         }
@@ -62,7 +69,7 @@ package struct ImageConfusion: Equatable, Sendable {
 
     /// The largest group of pixels of one class that were taken for one other.
     package var largestError: Entry? {
-        entries.filter { $0.truth != $0.prediction }.reduce(nil) { most, entry in
+        entries.filter { $0.truth != $0.prediction && $0.prediction != LabelMap.void }.reduce(nil) { most, entry in
             most.map { $0.pixels >= entry.pixels } == true ? most : entry
         }
     }
@@ -75,17 +82,6 @@ package struct ImageConfusion: Equatable, Sendable {
     }
 
     func add(to totals: inout ClassTotals) {
-        for entry in entries {
-            totals.labelled[Int(entry.truth)] += entry.pixels
-            totals.predicted[Int(entry.prediction)] += entry.pixels
-            if entry.truth == entry.prediction { totals.correct[Int(entry.truth)] += entry.pixels }
-        }
-    }
-
-    func add(to matrix: inout ConfusionMatrix) {
-        for entry in entries {
-            matrix.add(entry.pixels, truth: Int(entry.truth), prediction: Int(entry.prediction))
-        }
-        matrix.addIgnored(ignored)
+        for entry in entries { totals.add(entry.pixels, truth: Int(entry.truth), prediction: Int(entry.prediction)) }
     }
 }

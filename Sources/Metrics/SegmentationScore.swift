@@ -34,7 +34,12 @@ package struct SegmentationScore: Sendable {
         let known = scored.map { Set($0.map { Int($0) }) }
         self.scored = classes.indices.map { known?.contains($0) ?? true }
         var matrix = ConfusionMatrix(classes: classes.count)
-        for image in images { image.confusion.add(to: &matrix) }
+        for image in images {
+            for entry in image.confusion.entries {
+                matrix.add(entry.pixels, truth: Int(entry.truth), prediction: Int(entry.prediction))
+            }
+            matrix.addIgnored(image.confusion.ignored)
+        }
         self.matrix = matrix
     }
 

@@ -63,18 +63,16 @@ struct ConfusionSection {
     /// The pairs of classes that are confused most often.
     private var confusions: String {
         let totals = matrix.totals
-        let pairs = matrix.counts.indices.filter {
-            $0 / matrix.classes != $0 % matrix.classes && matrix.counts[$0] > 0
-        }
-        let largest = pairs.sorted { (-matrix.counts[$0], $0) < (-matrix.counts[$1], $1) }.prefix(8)
+        let pairs = matrix.entries.filter { $0.truth != $0.prediction && $0.count > 0 }
+        let largest = pairs.sorted { (-$0.count, $0.truth, $0.prediction) < (-$1.count, $1.truth, $1.prediction) }
         guard !largest.isEmpty else { return "" }
-        let rows = largest.map { place in
-            let (truth, prediction) = (classes[place / matrix.classes], classes[place % matrix.classes])
-            let share = Double(matrix.counts[place]) / Double(totals.labelled[place / matrix.classes])
+        let rows = largest.prefix(8).map { pair in
+            let (truth, prediction) = (classes[pair.truth], classes[pair.prediction])
+            let share = Double(pair.count) / Double(totals.labelled[pair.truth])
             return HTML.row(
                 [
                     HTML.name(truth.name, color: truth.color), HTML.name(prediction.name, color: prediction.color),
-                    percent(share), HTML.count(matrix.counts[place]),
+                    percent(share), HTML.count(pair.count),
                 ].map(HTML.cell))
         }
         return "<h3>Most confused</h3>\n"

@@ -21,7 +21,9 @@ package struct ClassificationReport: Encodable, Sendable {
     package let top1, top5, meanAccuracy: Score
     package let interval, top5Interval: ClosedRange<Double>?
     package let classes: [Class]
-    let confusionMatrix: [[Int]]
+    /// Nil for too many classes; then ``confusions`` has the pairs that occur.
+    let confusionMatrix: [[Int]]?
+    let confusions: [[Int]]?
     package let failed: [ScoreReport.Failure]
 
     package init(_ score: ClassificationScore, seed: UInt64) {
@@ -36,9 +38,8 @@ package struct ClassificationReport: Encodable, Sendable {
                 index: k, name: info.name, accuracy: Score(value: totals.accuracy(k)), top5: Score(value: top5s[k]),
                 precision: Score(value: totals.precision(k)), images: totals.labelled[k])
         }
-        confusionMatrix = (0..<totals.classes).map { truth in
-            (0..<totals.classes).map { score.matrix[truth, $0] }
-        }
+        confusionMatrix = score.matrix.rows
+        confusions = confusionMatrix == nil ? score.matrix.entries.map { [$0.truth, $0.prediction, $0.count] } : nil
         failed = score.failed.map { ScoreReport.Failure(path: $0.path, reason: $0.reason) }
     }
 
@@ -48,6 +49,7 @@ package struct ClassificationReport: Encodable, Sendable {
         case top5Interval = "top5_ci95"
         case meanAccuracy = "mean_accuracy"
         case confusionMatrix = "confusion_matrix"
+        case confusions = "confusion_pairs"
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -60,6 +62,7 @@ package struct ClassificationReport: Encodable, Sendable {
         try container.encode(meanAccuracy, forKey: .meanAccuracy)
         try container.encode(classes, forKey: .classes)
         try container.encode(confusionMatrix, forKey: .confusionMatrix)
+        try container.encodeIfPresent(confusions, forKey: .confusions)
         try container.encode(failed, forKey: .failed)
     }
 

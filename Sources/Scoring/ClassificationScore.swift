@@ -93,28 +93,28 @@ package struct ClassificationScore: Sendable {
         self.init(classes: classifier.classes, images: images, failed: failed)
     }
 
-    /// More would make a matrix of gigabytes.
-    static let mostClasses = 4096
-
-    /// For each class of the data its index in the model: by name where the model knows all names; by index where it knows
-    /// none and has as many classes (names that nobody gave it). Throws ``DatasetError``.
+    /// For each class of the data its index in the model. Throws ``DatasetError`` for classes that the model does not know.
     static func indices(of dataset: ClassFolders, in classifier: PhotoClassifier) throws(DatasetError) -> [Int] {
-        guard classifier.classes.count <= mostClasses else {
+        guard classifier.classes.count <= LabelMap.maximumClasses else {
             throw DatasetError(
                 .invalid, path: classifier.path,
-                reason: "has \(classifier.classes.count) classes; confusions are counted among \(mostClasses) at most")
+                reason:
+                    "has \(classifier.classes.count) classes; confusions are counted among \(LabelMap.maximumClasses)")
         }
-        let places = dataset.classes.map { name in classifier.classes.firstIndex { $0.name == name } }
-        if !places.contains(nil) { return places.compactMap { $0 } }
-        if places.allSatisfy({ $0 == nil }), dataset.classes.count == classifier.classes.count {
-            return Array(dataset.classes.indices)
-        }
-        let strangers = zip(dataset.classes, places).filter { $1 == nil }.map(\.0)
-        let others = strangers.count > 1 ? " and \(strangers.count - 1) more" : ""
+        let matching = ClassMatching(dataset.classes, in: classifier.classes.map(\.name))
+        if let places = matching.complete { return places }
         throw DatasetError(
             .invalid, path: classifier.path,
             reason:
                 "its \(classifier.classes.count) classes are not the \(dataset.classes.count) of the data: it does not "
-                + "know \(strangers.first ?? "")\(others); score a model that was trained for these classes")
+                + "know \(matching.strangerList); score a model that was trained for these classes", .classes)
+    }
+
+    /// That classes go by their position, in a sentence; nil where they go by name.
+    package static func positionNote(_ dataset: ClassFolders, _ classifier: PhotoClassifier) -> LabelNote? {
+        guard ClassMatching(dataset.classes, in: classifier.classes.map(\.name)).isByPosition else { return nil }
+        return LabelNote(
+            "the model's classes have no names, so class i of the model is taken for folder i of the data", .classes,
+            isWarning: true)
     }
 }

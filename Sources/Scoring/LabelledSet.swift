@@ -1,41 +1,8 @@
-import BEiTPrediction
-import BEiTMetrics
+import BEiTCheckpoints
 import BEiTDatasets
 import BEiTFiles
-import Foundation
 import BEiTImageIO
-
-/// What the values of masks mean, where no data set's layout says it.
-package struct LabelRules: Sendable {
-    package var ignoreIndex = 255
-    /// Value 0 is void, and n is class n − 1.
-    package var reducesZeroLabel = false
-    /// A file of lines `VALUE CLASS`.
-    package var labelMap: String?
-    /// A file of lines `name R G B`.
-    package var classes: String?
-
-    package init() {}
-
-    /// The map of masks with these classes; every value but the ignored one is a class where they are not known.
-    func map(_ classes: [LabelClass]?) throws -> LabelMap {
-        if let labelMap, let classes {
-            return try LabelMap.read(labelMap, classes: classes, ignoreIndex: ignoreIndex)
-        }
-        var map = LabelMap(
-            indices: Array(0..<(classes?.count ?? LabelMap.maximumClasses)), ignoreIndex: ignoreIndex)
-        if reducesZeroLabel { map.reduceZeroLabel(ignoreIndex: ignoreIndex) }
-        return map
-    }
-}
-
-/// A value that is no class: the whole score would mean nothing, so it ends the run.
-package struct OutsideClasses: ExitStatus, Equatable {
-    package var path: String
-    package var reason: String
-    package var exitStatus: Int32 { 65 }
-    package var description: String { "\(path): \(reason)" }
-}
+import Foundation
 
 /// Masks to score against, each with a photo or with a prediction of another program.
 package struct LabelledSet: Sendable {
@@ -43,92 +10,166 @@ package struct LabelledSet: Sendable {
     package let pairs: [LabelledImage]
     /// Photos without a mask, or masks without a prediction.
     package let incomplete: [String]
-    /// Masks without a photo.
-    package let spareMasks: [String]
     /// Nil where nothing names the classes.
     package let classes: [LabelClass]?
-    private let maps: [LabelMap]
+    /// Whether the masks' values are taken for the indices of a model's classes, for want of a list of their own.
+    private let takesModelsClasses: Bool
+    private let listing: [LabelNote]
+    private let labels: Labels
+    /// Of predictions; nil where photos are segmented.
+    private let predictions: LabelReader?
+
+    private enum Labels: Sendable {
+        case dataset(SegmentationDataset)
+        case reader(LabelReader, LabelRules)
+    }
 
     /// The images of a data set's split. Throws ``DatasetError``.
     package init(_ options: DatasetOptions, _ split: DatasetSplit) throws {
-        let dataset = try SegmentationDataset(options)
-        let found = try dataset.images(split)
-        (pairs, incomplete, spareMasks) = (found.pairs, found.incomplete, found.spareMasks)
-        guard !pairs.isEmpty else {
-            throw DatasetError(
-                .invalid, path: options.folders.joined(separator: ", "), reason: "has no split \(split.rawValue)")
-        }
-        (classes, maps) = (dataset.classes, dataset.maps)
+        try self.init(SegmentationDataset(options), split)
     }
 
-    /// Photos and masks of the same names in two folders.
+    /// The images of a data set's split. Throws ``DatasetError``.
+    package init(_ dataset: SegmentationDataset, _ split: DatasetSplit) throws {
+        let found = try dataset.images(split)
+        guard !found.pairs.isEmpty else {
+            throw DatasetError(
+                .invalid, path: dataset.options.folders.joined(separator: ", "),
+                reason: "has no split \(split.rawValue)", .split)
+        }
+        (pairs, incomplete, listing) = (found.pairs, found.incomplete, Self.notes(found))
+        (classes, labels, predictions, takesModelsClasses) = (dataset.classes, .dataset(dataset), nil, false)
+    }
+
+    /// Photos and masks of the same names in two folders, or in one.
     /// - Parameter classes: those of the masks, where `rules` name no file.
     /// - Throws: ``DatasetError``.
     package init(images: String, masks: String, _ rules: LabelRules, classes: [LabelClass]) throws {
-        try self.init(
-            Pairing(images: images, masks: masks).files(), rules,
-            classes: rules.classes.map { try ClassList.read($0) } ?? classes,
-            nothing: (images, "holds no photo with a mask of the same name in \(masks)"))
+        let found = try Pairing(images: images, masks: masks, maskEnding: rules.maskSuffix).files()
+        try Self.requirePairs(found, images, "holds no photo with a mask of the same name in \(masks)")
+        let listed = try rules.classes.map { try ClassList.read($0) }
+        (pairs, incomplete, listing) = (found.pairs, found.incomplete, Self.notes(found))
+        (self.classes, takesModelsClasses) = (listed ?? classes, listed == nil)
+        (labels, predictions) = (.reader(try LabelReader(rules, listed ?? classes), rules), nil)
     }
 
-    /// Masks and predictions of the same names in two folders. Throws ``DatasetError``.
-    package init(predictions: String, masks: String, _ rules: LabelRules) throws {
-        // A folder of predictions may hold more than masks (overlays); what counts is that each mask has its prediction.
-        let found = try Pairing(images: masks, masks: predictions).files()
-        let pairs = found.pairs.map { LabelledImage(image: $0.mask, mask: $0.image) }
-        try self.init(
-            PairedFiles(pairs: pairs, incomplete: found.incomplete), rules,
-            classes: rules.classes.map { try ClassList.read($0) },
-            nothing: (predictions, "holds no prediction for a mask in \(masks)"))
-    }
-
-    private init(
-        _ found: PairedFiles, _ rules: LabelRules, classes: [LabelClass]?,
-        nothing: (path: String, reason: String)
+    /// Masks and predictions of the same names in two folders.
+    ///
+    /// - Parameter values: what the predictions hold; nil: what their values tell, see ``PredictionValues``.
+    /// - Throws: ``DatasetError``.
+    package init(
+        predictions: String, masks: String, _ rules: LabelRules, values: PredictionValues? = nil
     ) throws {
-        guard !found.pairs.isEmpty else { throw DatasetError(.invalid, path: nothing.path, reason: nothing.reason) }
-        (pairs, incomplete, spareMasks) = (found.pairs, found.incomplete, found.spareMasks)
-        self.classes = classes
-        maps = [try rules.map(classes)]
+        // A folder of predictions may hold more than masks (overlays); what counts is that each mask has its prediction.
+        var pairing = Pairing(
+            images: masks, masks: predictions, imageEnding: rules.maskSuffix ?? "", maskEnding: "")
+        pairing.mayBeOneFolder = false
+        let found = try pairing.files()
+        try Self.requirePairs(found, predictions, "holds no prediction for a mask in \(masks)")
+        pairs = found.pairs.map { LabelledImage(image: $0.mask, mask: $0.image) }
+        (incomplete, takesModelsClasses) = (found.incomplete, false)
+        classes = try rules.classes.map { try ClassList.read($0) }
+        labels = .reader(try LabelReader(rules, classes), rules)
+        let kind = try values ?? PredictionValues.found(pairs, rules, classes)
+        self.predictions = try kind == .masks ? LabelReader(rules, classes) : LabelReader(LabelRules(), classes)
+        listing = kind.note(rules).map { [$0] } ?? []
+    }
+
+    private static func requirePairs(_ found: PairedFiles, _ path: String, _ reason: String) throws(DatasetError) {
+        if found.pairs.isEmpty { throw DatasetError(.invalid, path: path, reason: reason, .suffix) }
+    }
+
+    private static func notes(_ found: PairedFiles) -> [LabelNote] {
+        let spare = PairedFiles.spareNote(found.spareMasks)
+        return found.notes + (spare.map { [$0] } ?? [])
+    }
+
+    /// What was decided and found odd so far, for people: the listing's, then what the reading of masks found.
+    package var notes: [LabelNote] {
+        let read: [LabelNote] =
+            switch labels {
+            case .dataset(let dataset): dataset.notes
+            case .reader(let reader, _): reader.notes
+            }
+        let predicted = predictions?.notes ?? []
+        return listing + read + predicted.filter { !read.contains($0) }
     }
 
     /// The class of each pixel of a mask: an index of ``classes``, or ``LabelMap/void``.
-    /// Throws ``FileError``, ``ImageError``, and ``OutsideClasses``.
+    /// Throws ``FileError``, ``ImageError``, ``DatasetError`` for sizes that differ, and ``OutsideClasses``.
     func label(_ pair: LabelledImage) throws -> IndexMask {
-        var mask = try decodeMask(pair.mask)
-        do {
-            mask.values = try maps[pair.source].classes(of: mask.values)
-        } catch {
-            throw OutsideClasses(
-                path: pair.mask,
-                reason: "holds the label \(error.value), which is none of the \(classes?.count ?? 0) classes; see "
-                    + "--classes, --ignore-index, --reduce-zero-label and --label-map")
+        switch labels {
+        case .dataset(let dataset): try dataset.loadMask(pair)
+        case .reader(let reader, _): try predictions == nil ? reader.mask(of: pair) : reader.classes(of: pair.mask)
         }
-        return mask
+    }
+
+    /// The photo as stored, where its Exif would turn it and must not; nil for any other.
+    func storedPhoto(_ pair: LabelledImage) throws -> RGBImage? {
+        switch labels {
+        case .dataset(let dataset): try dataset.storedPhoto(of: pair)
+        case .reader(let reader, _): try reader.storedPhoto(of: pair)
+        }
+    }
+
+    /// The predicted class of each pixel, or ``LabelMap/void``. Throws as ``label(_:)``.
+    func prediction(_ pair: LabelledImage) throws -> IndexMask {
+        guard let predictions else { preconditionFailure("a set of photos has no predictions") }
+        return try predictions.classes(of: pair.image)
+    }
+
+    /// Throws ``DatasetError`` where masks hold 0 and 255 alone, and nobody said what 255 is: one of two classes would have
+    /// no pixel. Reads masks until they hold another value.
+    func checkVoid() throws(DatasetError) {
+        let isAsked =
+            switch labels {
+            case .dataset(let set):
+                set.options.ignoreIndex == nil && !set.options.isBinary
+                    && set.options.labelMaps.allSatisfy { $0 == nil }
+            case .reader(_, let rules): rules.ignoreIndex == nil && !rules.isBinary && rules.labelMap == nil
+            }
+        guard isAsked, classes.map({ $0.count == 2 }) ?? true else { return }
+        var (pixels, void) = ([0, 0], 0)
+        for pair in pairs {
+            // What cannot be read is said where it is scored.
+            guard let mask = try? label(pair) else { continue }
+            for value in mask.values {
+                if value == LabelMap.void { void += 1 } else if value < 2 { pixels[Int(value)] += 1 } else { return }
+            }
+            if pixels[0] > 0, pixels[1] > 0 { return }
+        }
+        try BinaryMasks.check(
+            classes ?? LabelClass.unnamed(2), pixels: pixels, void: void,
+            path: pairs[0].mask.parent)
     }
 
     /// For each class of the set its index in a model.
     ///
-    /// By name where the model knows all names; else by index where there are equally many. Throws ``DatasetError``.
     /// - Parameter file: the model's, where there is more than one and the error should name it.
-    package func indices(in model: [LabelClass], file: String? = nil) throws -> [UInt16] {
+    /// - Throws: ``DatasetError`` for classes that the model does not know.
+    package func indices(in model: [LabelClass], file: String? = nil) throws(DatasetError) -> [UInt16] {
         let classes = classes ?? []
-        let places = classes.map { own in model.firstIndex { $0.name == own.name } }
-        if !places.contains(nil) { return places.compactMap { $0.map { UInt16($0) } } }
-        guard classes.count == model.count else {
-            let stranger = zip(classes, places).first { $1 == nil }?.0.name ?? ""
-            let masks = (pairs[0].mask as NSString).deletingLastPathComponent
-            if let file {
-                throw DatasetError(
-                    .invalid, path: file,
-                    reason: "its \(model.count) classes are not the \(classes.count) of \(masks): it does not know "
-                        + "\(stranger); compare models of the same classes")
-            }
-            throw DatasetError(
-                .invalid, path: masks,
-                reason: "its \(classes.count) classes are not the model's \(model.count): the model does not know "
-                    + "\(stranger); use a model for these classes, or --label-map")
+        let matching = matching(model)
+        if let places = matching.complete { return places.map { UInt16($0) } }
+        let masks = pairs[0].mask.parent
+        throw DatasetError(
+            .invalid, path: file ?? masks,
+            reason:
+                "the \(classes.count) classes of \(file == nil ? "the masks" : masks) are not among the \(model.count) of "
+                + "the model: it does not know \(matching.strangerList)", .classes)
+    }
+
+    private func matching(_ model: [LabelClass]) -> ClassMatching { ClassMatching(classes ?? [], in: model) }
+
+    /// That classes go by their position, in a sentence; nil where they go by name.
+    package func positionNote(_ model: [LabelClass]) -> LabelNote? {
+        if takesModelsClasses {
+            return LabelNote(
+                "the masks' values are taken for the indices of the model's \(model.count) classes", .classes)
         }
-        return (0..<UInt16(model.count)).map { $0 }
+        guard matching(model).isByPosition else { return nil }
+        return LabelNote(
+            "the classes of the masks or of the model have no names, so class i of the one is taken for class i of the other",
+            .classes, isWarning: true)
     }
 }

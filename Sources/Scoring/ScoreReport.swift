@@ -29,7 +29,11 @@ package struct ScoreReport: Encodable, Sendable {
     package let interval: ClosedRange<Double>?
     package let pixelAccuracy, meanAccuracy, meanDice, frequencyWeightedIoU: Score
     package let classes: [Class]
-    let confusionMatrix: [[Int]]
+    /// Nil for too many classes; then ``confusions`` has the pairs that occur.
+    let confusionMatrix: [[Int]]?
+    let confusions: [[Int]]?
+    /// Pixels that count and were predicted as no class.
+    let unpredicted: Int
     package let failed: [Failure]
     /// With another model on the same images.
     package var comparison: ScoreComparison?
@@ -49,9 +53,9 @@ package struct ScoreReport: Encodable, Sendable {
                 precision: Score(value: totals.precision(k)), dice: Score(value: totals.dice(k)),
                 pixels: totals.labelled[k], isScored: totals.scored[k], predicted: totals.predicted[k])
         }
-        confusionMatrix = (0..<totals.classes).map { truth in
-            (0..<totals.classes).map { score.matrix[truth, $0] }
-        }
+        confusionMatrix = score.matrix.rows
+        confusions = confusionMatrix == nil ? score.matrix.entries.map { [$0.truth, $0.prediction, $0.count] } : nil
+        unpredicted = totals.unpredicted
         failed = score.failed.map { Failure(path: $0.path, reason: $0.reason) }
     }
 
@@ -64,6 +68,8 @@ package struct ScoreReport: Encodable, Sendable {
         case meanDice = "mean_dice"
         case frequencyWeightedIoU = "frequency_weighted_iou"
         case confusionMatrix = "confusion_matrix"
+        case confusions = "confusion_pairs"
+        case unpredicted = "pixels_predicted_void"
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -79,6 +85,8 @@ package struct ScoreReport: Encodable, Sendable {
         try container.encode(frequencyWeightedIoU, forKey: .frequencyWeightedIoU)
         try container.encode(classes, forKey: .classes)
         try container.encode(confusionMatrix, forKey: .confusionMatrix)
+        try container.encodeIfPresent(confusions, forKey: .confusions)
+        if unpredicted > 0 { try container.encode(unpredicted, forKey: .unpredicted) }
         try container.encode(failed, forKey: .failed)
         try container.encodeIfPresent(comparison, forKey: .comparison)
     }
@@ -109,6 +117,7 @@ package struct ScoreReport: Encodable, Sendable {
 
     private var extent: String {
         "\(images.counted("image")), \(pixels.counted("pixel")), \(ignoredPixels) ignored"
+            + (unpredicted > 0 ? ", \(unpredicted) predicted as void" : "")
             + (failed.isEmpty ? "" : "; \(failed.count.counted("image")) failed")
     }
 }

@@ -1,6 +1,7 @@
 import BEiTPrediction
 import BEiTMetrics
 import BEiTDatasets
+import BEiTFiles
 import BEiTImageIO
 import BEiTTensorCore
 
@@ -18,20 +19,23 @@ package struct ScoredModel {
 
 /// Scores models, or finished masks, on a labelled set.
 ///
-/// An image that cannot be read, or whose mask has another size, is listed as failed and left out; a label outside the
-/// classes ends the run with ``OutsideClasses``.
+/// An image that cannot be read, or whose mask has another size, is listed as failed and left out; anything else, such as a
+/// label outside the classes or a model whose output is not finite, ends the run.
 package struct Scoring {
     private let set: LabelledSet
     /// Sees each image that was scored.
     private let gallery: ScoreGallery?
     /// Hears of each image that failed.
     private let report: (SegmentationScore.Failure) -> Void
+    /// Called with the number of images that are done, from 0; what it throws ends the run.
+    private let progress: (Int) throws -> Void
 
     package init(
         _ set: LabelledSet, gallery: ScoreGallery? = nil,
-        report: @escaping (SegmentationScore.Failure) -> Void = { _ in }
+        report: @escaping (SegmentationScore.Failure) -> Void = { _ in },
+        progress: @escaping (Int) throws -> Void = { _ in }
     ) {
-        (self.set, self.gallery, self.report) = (set, gallery, report)
+        (self.set, self.gallery, self.progress, self.report) = (set, gallery, progress, report)
     }
 
     private struct Sample: Sendable {
@@ -47,7 +51,10 @@ package struct Scoring {
     /// - Returns: a score for each model, of the same images, with that model's classes; labels are brought to their
     ///   indices.
     /// - Throws: ``OutsideClasses``, ``DatasetError``.
-    package func score(_ models: [ScoredModel], _ options: InferenceOptions) throws -> [SegmentationScore] {
+    package func score(
+        _ models: [ScoredModel], _ options: InferenceOptions = InferenceOptions()
+    ) throws -> [SegmentationScore] {
+        try set.checkVoid()
         let indices = try indices(models)
         gallery?.begin(palettes(models, indices))
         let side = gallery == nil ? nil : ScoreGallery.side
@@ -55,12 +62,15 @@ package struct Scoring {
             [set, sizes = models.map(\.network.size)] in
             let pair = set.pairs[$0]
             let label = try set.label(pair)
-            let photos = try sizes.map { try PreparedPhoto(pair.image, $0, options) }
-            try Self.check(pair, label, photos[0].width, photos[0].height)
+            let stored = try set.storedPhoto(pair)
+            let photos = try sizes.map { size in
+                try stored.map { PreparedPhoto($0, size, options) } ?? PreparedPhoto(pair.image, size, options)
+            }
             let small = try side.map {
-                try decodeImage(
-                    pair.image, limits: ImageLimits(maximumPixels: options.maximumPixels), shrinkingTo: 2 * $0
-                ).shrunk(to: $0)
+                try stored?.shrunk(to: $0)
+                    ?? decodeImage(
+                        pair.image, limits: ImageLimits(maximumPixels: options.maximumPixels), shrinkingTo: 2 * $0
+                    ).shrunk(to: $0)
             }
             return Sample(photos: photos, labels: indices.map(label.brought(to:)), small: small)
         }
@@ -104,22 +114,18 @@ package struct Scoring {
     /// Where the set names no classes they are 0, 1, … to the largest index that occurs.
     /// - Throws: ``OutsideClasses``.
     package func scorePredictions() throws -> SegmentationScore {
+        try set.checkVoid()
         let classes = set.classes
         gallery?.begin([classes?.map(\.color) ?? []])
         let images = Prefetcher(0..<set.pairs.count, ahead: 3, threads: 2) { [set] number in
             let pair = set.pairs[number]
             let label = try set.label(pair)
-            let prediction = try decodeMask(pair.image)
-            try Self.check(pair, label, prediction.width, prediction.height)
-            let image = ScoredImage(photo: nil, labels: [label], predictions: [prediction])
-            if let classes = set.classes, let bad = image.confusions[0].entries.map(\.prediction).max(),
-                bad >= classes.count
-            {
-                throw OutsideClasses(
-                    path: pair.image, reason: "predicts the class \(bad), which is none of the \(classes.count) classes"
-                )
+            let prediction = try set.prediction(pair)
+            guard (label.width, label.height) == (prediction.width, prediction.height) else {
+                throw DatasetError.sizes(
+                    pair, (prediction.width, prediction.height), (label.width, label.height))
             }
-            return image
+            return ScoredImage(photo: nil, labels: [label], predictions: [prediction])
         }
         return try collect(classes.map { [$0] }) { try images.next() }[0]
     }
@@ -132,13 +138,12 @@ package struct Scoring {
         var images: [(pair: LabelledImage, confusions: [ImageConfusion])] = []
         var failed: [SegmentationScore.Failure] = []
         for pair in set.pairs {
+            try progress(images.count + failed.count)
             let image: ScoredImage
             do {
                 guard let scored = try next() else { break }
                 image = scored
-            } catch let error as OutsideClasses {
-                throw error
-            } catch {
+            } catch  where Self.isOfThePair(error, pair) {
                 failed.append(.init(path: pair.image, reason: "\(error)"))
                 report(failed[failed.count - 1])
                 continue
@@ -162,6 +167,15 @@ package struct Scoring {
         return try classes.map { try $0.enumerated().map { try total($0, $1) } } ?? [total(0, nil)]
     }
 
+    /// Whether an error lies in the photo or its mask, and not in what all others meet as well.
+    private static func isOfThePair(_ error: any Error, _ pair: LabelledImage) -> Bool {
+        switch error {
+        case is ImageError, is DatasetError: true
+        case let error as FileError: error.path == pair.image || error.path == pair.mask
+        default: false
+        }
+    }
+
     /// Classes 0, 1, … to the largest index that occurs.
     private static func classes(of images: [SegmentationScore.Image]) throws(OutsideClasses) -> [LabelClass] {
         let most = 1024
@@ -170,20 +184,10 @@ package struct Scoring {
             throw OutsideClasses(
                 path: image.pair.mask,
                 reason:
-                    "this mask or its prediction holds \(largest), more than \(most) classes; name the classes with --classes"
+                    "this mask or its prediction holds \(largest), more than \(most) classes; a class list says what they are"
             )
         }
         return LabelClass.unnamed((images.compactMap(\.confusion.largestClass).max() ?? 0) + 1)
-    }
-
-    private static func check(_ pair: LabelledImage, _ label: IndexMask, _ width: Int, _ height: Int) throws {
-        guard (label.width, label.height) == (width, height) else {
-            throw DatasetError(
-                .invalid, path: pair.mask,
-                reason:
-                    "is \(label.width)×\(label.height) pixels, but \(pair.image) is \(width)×\(height); bring both to one "
-                    + "size, or leave them out")
-        }
     }
 }
 

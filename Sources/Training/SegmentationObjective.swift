@@ -94,7 +94,7 @@ package final class SegmentationObjective: Objective {
         while let batch = try batches.next() {
             let logits = segmenter(Variable(batch.pixels), Tape(.inference)).value
             try matrix.add(
-                label: batch.labels.map { UInt16($0) }, prediction: predictions(logits), ignore: LabelMap.void)
+                label: batch.labels.map { UInt16($0) }, prediction: predictions(logits))
         }
         let totals = matrix.totals
         let score = totals.meanIoU ?? 0

@@ -66,7 +66,7 @@ import Testing
             arguments: [
                 "eval", "--miou", "--json", "--predictions", folder["predictions"], "--masks", folder["labels"],
                 "--classes", folder["classes.txt"],
-            ] + (wanted.reduce_zero_label ? ["--reduce-zero-label"] : []))
+            ] + (wanted.reduce_zero_label ? ["--reduce-zero-label", "--prediction-values", "classes"] : []))
         #expect(run.status == 0 && run.errors.isEmpty, "\(run.errors)")
         let report = try JSONDecoder().decode(Report.self, from: Data(run.output.utf8))
         let expected = wanted.expected

@@ -14,7 +14,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "sky 0 0 256\n", "sky 0 0\n", "sky 70, 130, 180\n", "sky 70 130 180 # blue\n", "x 1 2.5 3\n",
+        "sky 0 0 256\n", "sky 0 0\n", "sky 70 130 180 # blue\n", "x 1 2.5 3\n",
         "sky 1 2 3\nsky 3 2 1\n", "# nothing\n",
     ])
     func badClassListNamesItsFile(_ text: String) throws {
@@ -138,7 +138,7 @@ import Testing
         let error = #expect(throws: DatasetError.self) { try SegmentationDataset(options) }
         #expect(error?.path.hasSuffix("map.txt") == true && error?.reason.contains(reason) == true, "\(error as Any)")
         options.labelMaps = [nil, "x"]
-        #expect(options.problem?.contains("2 files for 1 data sets") == true)
+        #expect(options.problem?.contains("2 label maps for 1 data sets") == true)
     }
 
     @Test func whatIsMissingOrUnknownIsSaid() throws {
@@ -174,7 +174,7 @@ import Testing
         try set.mask("masks/val/a.png", [0], width: 5, height: 7)
         let check = try DataCheck(SegmentationDataset(DatasetOptions([set.path])))
         let error = #expect(throws: DatasetError.self) { try check.verdict() }
-        #expect(error?.description.contains("is 5×7 pixels, but its photo") == true)
+        #expect(error?.description.contains("is 5×7 pixels, but \(set.path)") == true)
     }
 
     @Test func whatHasNoCounterpartIsLeftOutWithAWarning() throws {

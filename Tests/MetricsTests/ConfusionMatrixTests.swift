@@ -11,7 +11,7 @@ import Testing
     @Test func countsRowsByTruthAndColumnsByPrediction() throws {
         var matrix = ConfusionMatrix(classes: 3)
         try matrix.add(label: label, prediction: prediction)
-        #expect(matrix.counts == [2, 1, 1, 1, 3, 1, 0, 0, 0])
+        #expect(matrix.rows == [[2, 1, 1], [1, 3, 1], [0, 0, 0]])
         #expect(matrix[0, 1] == 1 && matrix[1, 2] == 1 && matrix[2, 1] == 0)
         #expect(matrix.ignored == 1)
     }
@@ -51,9 +51,30 @@ import Testing
             try matrix.add(label: [0, 1], prediction: [0, 7])
         }
         #expect(throws: UnknownClass(place: .label, value: 255, classes: 3)) {
-            try matrix.add(label: [255], prediction: [0], ignore: nil)
+            try matrix.add(label: [255], prediction: [0])
         }
         #expect(matrix == ConfusionMatrix(classes: 3))
+    }
+
+    @Test func aVoidPredictionIsAnErrorOfItsTrueClass() throws {
+        var matrix = ConfusionMatrix(classes: 2)
+        try matrix.add(label: [0, 0, 1, 1, LabelMap.void], prediction: [0, LabelMap.void, 1, 1, LabelMap.void])
+        let totals = matrix.totals
+        #expect(totals.iou(0) == 0.5 && totals.iou(1) == 1 && totals.precision(0) == 1 && totals.accuracy(0) == 0.5)
+        #expect(totals.pixels == 4 && totals.unpredicted == 1 && totals.pixelAccuracy == 0.75 && matrix.ignored == 1)
+        #expect(matrix.rows == [[1, 0], [0, 2]])
+        let image = ImageConfusion(label: [0, 0], prediction: [0, LabelMap.void])
+        #expect(image.meanIoU == 0.5 && image.largestClass == 0 && image.largestError == nil)
+    }
+
+    /// A full matrix would take 28.8 GB.
+    @Test func sixtyThousandClassesTakeNoMoreThanTheirPairs() throws {
+        var matrix = ConfusionMatrix(classes: 60_000)
+        try matrix.add(label: [59_999, 59_999, 3], prediction: [59_999, 2, 3])
+        #expect(matrix[59_999, 2] == 1 && matrix[3, 3] == 1 && matrix.rows == nil)
+        #expect(
+            matrix.entries.map(\.truth) == [3, 59_999, 59_999] && matrix.entries.map(\.prediction) == [3, 2, 59_999])
+        #expect(matrix.totals.meanIoU == 0.5)
     }
 
     @Test func withoutPixelsThereIsNoScore() {
