@@ -46,18 +46,21 @@ package final class ImageRows {
     /// An image whose rows do not arrive one after another (an interlaced PNG, a progressive JPEG, an image that must be
     /// turned upright) is decoded as a whole, within `limits`.
     ///
-    /// Throws ``FileError`` or ``ImageError``; ``ImageError/Reason/notInRows(_:)`` for such an image beyond the limits.
-    package convenience init(_ path: String, limits: ImageLimits = ImageLimits()) throws {
+    /// - Parameter shortSide: a size that suffices, as of ``decodeImage(_:limits:shrinkingTo:)``, whose rows these are.
+    /// - Throws: ``FileError`` or ``ImageError``; ``ImageError/Reason/notInRows(_:)`` for such an image beyond the limits.
+    package convenience init(
+        _ path: String, limits: ImageLimits = ImageLimits(), shrinkingTo shortSide: Int? = nil
+    ) throws {
         let source = try openImage(path)
         let turned = Orientation(exif: source.exif) != .upright
         guard let obstacle = source.obstacle ?? (turned ? "its Exif data turn it; save it upright" : nil) else {
-            try self.init(source)
+            try self.init(source, shrinkingTo: shortSide)
             return
         }
         guard limits.allow(width: source.width, height: source.height) else {
             throw ImageError(path: path, .notInRows(obstacle))
         }
-        try self.init(DecodedRows(decodeImage(path, limits: limits)))
+        try self.init(DecodedRows(decodeImage(path, limits: limits, shrinkingTo: shortSide)))
     }
 
     init(_ source: any RowSource, shrinkingTo shortSide: Int? = nil) throws {

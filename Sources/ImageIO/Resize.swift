@@ -116,7 +116,7 @@ extension IndexMask {
 }
 
 /// One axis of a resize: the part from `start` to `end` of `oldSize` pixels becomes `newSize` pixels.
-private struct Span {
+struct Span {
     var oldSize: Int
     var start, end: Float  // Pillow rounds the box to single precision
     var newSize: Int
@@ -140,7 +140,7 @@ private struct Span {
     }
 }
 
-private func spans(
+func spans(
     _ box: Rectangle?, in old: (width: Int, height: Int), to new: (width: Int, height: Int)
 ) -> (columns: Span, rows: Span) {
     let box = box ?? Rectangle(x: 0, y: 0, width: Double(old.width), height: Double(old.height))
@@ -156,7 +156,7 @@ private func spans(
 }
 
 /// A weight as a function of distance, in pixels of the coarser grid; zero from `support` on.
-private struct Kernel {
+struct Kernel {
     let support: Double
     let weight: @Sendable (Double) -> Double
 
@@ -175,7 +175,7 @@ private struct Kernel {
 private func sinc(_ x: Double) -> Double { x == 0 ? 1 : sin(.pi * x) / (.pi * x) }
 
 /// For each new pixel along an axis, the old pixels it is made of and their weights.
-private struct Taps {
+struct Taps {
     var starts: [Int32] = []
     var counts: [Int32] = []
     /// `stride` weights a new pixel, of which `counts` are used; they sum to 1 << `beitseg_weight_bits`, but for rounding.
