@@ -15,9 +15,11 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
     package var kind: Kind
     package var path: String
     package var reason: String
+    /// The system's number, where a call of it failed.
+    package var code: Int32?
 
-    package init(_ kind: Kind, path: String, reason: String) {
-        (self.kind, self.path, self.reason) = (kind, path, reason)
+    package init(_ kind: Kind, path: String, reason: String, code: Int32? = nil) {
+        (self.kind, self.path, self.reason, self.code) = (kind, path, reason, code)
     }
 
     package var description: String { "\(path.shown): \(reason)" }
@@ -26,13 +28,13 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
     package static func system(_ path: String, doing action: String, code: Int32 = errno) -> FileError {
         FileError(
             code == ENOENT ? .missing : .inputOutput, path: path,
-            reason: "cannot \(action): \(systemReason(code))")
+            reason: "cannot \(action): \(systemReason(code))", code: code)
     }
 
     /// The error for a failed system call on `path`, which is written: a folder that is gone is no missing input.
     package static func writing(_ path: String, doing action: String, code: Int32 = errno) -> FileError {
         let reason = code == ENOENT ? "its folder has been removed" : systemReason(code)
-        return FileError(.inputOutput, path: path, reason: "cannot \(action): \(reason)")
+        return FileError(.inputOutput, path: path, reason: "cannot \(action): \(reason)", code: code)
     }
 
     /// What the system says about an error number, and what to do.

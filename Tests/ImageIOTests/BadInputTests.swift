@@ -63,7 +63,7 @@ struct BadInput: Decodable, Sendable, CustomTestStringConvertible {
         #expect(
             throws: FileError(
                 .missing, path: missing,
-                reason: "cannot open: No such file or directory; see whether the path is spelled right")
+                reason: "cannot open: No such file or directory; see whether the path is spelled right", code: ENOENT)
         ) {
             try decodeImage(missing)
         }
