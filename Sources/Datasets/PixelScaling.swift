@@ -31,6 +31,32 @@ package struct PixelScaling: Sendable {
         }
     }
 
+    /// Writes the part of `image` of `width` × `height` pixels whose top left corner is at (`x`, `y`) as planes
+    /// `[3, height, width]`, left and right exchanged where it is mirrored.
+    ///
+    /// - Precondition: it lies inside the image.
+    package func write(
+        _ image: RGBImage, x: Int, y: Int, width: Int, height: Int, isMirrored: Bool = false,
+        to planes: UnsafeMutablePointer<Float>
+    ) {
+        precondition(x >= 0 && y >= 0 && x + width <= image.width && y + height <= image.height, "outside \(image)")
+        image.pixels.withUnsafeBufferPointer { pixels in
+            table.withUnsafeBufferPointer { table in
+                for c in 0..<3 {
+                    for line in 0..<height {
+                        let row = planes + (c * height + line) * width
+                        let source = 3 * ((y + line) * image.width + x) + c
+                        if isMirrored {
+                            for i in 0..<width { row[width - 1 - i] = table[c * 256 + Int(pixels[source + 3 * i])] }
+                        } else {
+                            for i in 0..<width { row[i] = table[c * 256 + Int(pixels[source + 3 * i])] }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// Writes `image` as planes `[3, H, W]`.
     package func write(_ image: RGBImage, to planes: UnsafeMutablePointer<Float>) {
         write(image, to: planes, height: image.height, width: image.width)

@@ -1,5 +1,6 @@
 import CBEiTKernels
 import BEiTTensorCore
+import Synchronization
 
 /// Elementwise arithmetic on whole tensors.
 package enum Elementwise {
@@ -25,6 +26,18 @@ package enum Elementwise {
         _ factor: Float, _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, count: Int
     ) {
         beitseg_axpby(factor, x, 1, y, count)
+    }
+
+    /// Whether every element is a number: neither NaN nor infinite.
+    package static func isFinite(_ x: Tensor) -> Bool {
+        let (x, count) = (x.pointer, x.count)
+        let isFinite = Atomic(true)
+        WorkerPool.current.run(count, grain: grain) {
+            if !beitseg_sum_of_squares(x + $0.lowerBound, $0.count).isFinite {
+                isFinite.store(false, ordering: .relaxed)
+            }
+        }
+        return isFinite.load(ordering: .relaxed)
     }
 
     /// Turns `rows` rows of `count` elements upside down, in place.

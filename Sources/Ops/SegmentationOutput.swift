@@ -60,10 +60,12 @@ package struct SegmentationOutput {
     /// - Parameters:
     ///   - labels: receives rows.count · width classes.
     ///   - confidence: receives the probability of each pixel's class; may be nil.
+    ///   - every: of how many rows of the photo one gets a confidence, the first of it among them; the others' is left.
     ///   - probabilities: receives those of all classes, `[rows, width, K]`; may be nil.
     package func classify(
         _ passes: [Pass], rows: Range<Int>, labels: UnsafeMutablePointer<UInt16>,
-        confidence: UnsafeMutablePointer<Float>? = nil, probabilities: UnsafeMutablePointer<Float>? = nil
+        confidence: UnsafeMutablePointer<Float>? = nil, every: Int = 1,
+        probabilities: UnsafeMutablePointer<Float>? = nil
     ) {
         // Rows are written apart: a task has its own.
         nonisolated(unsafe) let (passes, labels, confidence) = (passes, labels, confidence)
@@ -75,9 +77,10 @@ package struct SegmentationOutput {
                 values: Tensor(uninitialized: [Self.block, classes]),
                 sums: Tensor(uninitialized: [passes.count > 1 ? Self.block : 0, classes]))
             for row in range {
+                let number = rows.lowerBound + row
                 classify(
-                    passes, row: rows.lowerBound + row, scratch, labels: labels + row * width,
-                    confidence: confidence.map { $0 + row * width },
+                    passes, row: number, scratch, labels: labels + row * width,
+                    confidence: number % every == 0 ? confidence.map { $0 + row * width } : nil,
                     probabilities: probabilities.map { $0 + row * width * classes })
             }
         }
