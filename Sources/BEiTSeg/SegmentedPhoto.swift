@@ -57,12 +57,23 @@ public struct SegmentedPhoto: Sendable {
 
     /// Writes the photo with the classes' colours over it as a PNG. The file appears whole or not at all.
     ///
-    /// - Parameter opacity: of the colours, 0…1.
+    /// Where a class is black, as a background mostly is, the photo stays as it is.
+    ///
+    /// - Parameters:
+    ///   - opacity: of the colours, 0…1.
+    ///   - legend: whether the names of the classes that occur stand on it.
     /// - Throws: ``BEiTSegError``.
-    public func writeOverlay(to path: String, opacity: Double = 0.5) throws(BEiTSegError) {
+    public func writeOverlay(
+        to path: String, opacity: Double = 0.5, legend: Bool = true
+    ) throws(BEiTSegError) {
         guard (0...1).contains(opacity) else { throw BEiTSegError(.usage, "an opacity of \(opacity) is not 0 to 1") }
         try BEiTSegError.translating {
-            try writePNG(photo.overlaid(with: indexMask.colored(), opacity: opacity), to: path)
+            try Segmentation(width: width, height: height, classes: mask, confidence: []).write(
+                .overlay, to: path,
+                classes: classes.map {
+                    LabelClass(name: $0.name, color: RGBColor($0.color[0], $0.color[1], $0.color[2]))
+                }, photo: photo,
+                overlay: OverlayStyle(opacity: opacity, hasLegend: legend))
         }
     }
 

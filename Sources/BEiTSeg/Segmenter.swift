@@ -1,4 +1,3 @@
-import BEiTCheckpoints
 import BEiTImageIO
 import BEiTModels
 import BEiTPrediction
@@ -43,12 +42,8 @@ public final class Segmenter: Sendable {
     /// - Throws: ``BEiTSegError`` for a file that is missing, no model, damaged, or a model of another task.
     public init(model: String, size: (height: Int, width: Int)? = nil) throws(BEiTSegError) {
         let (network, description) = try BEiTSegError.translating {
-            let (loaded, description) = try Checkpoint.load(
-                model, task: .segmentation, size: size.map { [$0.height, $0.width] })
-            guard case .segmentation(let network) = loaded else {
-                throw CheckpointError.wrongTask(file: model, found: description.task, wanted: .segmentation)
-            }
-            return (WindowNetwork(network, description), description)
+            let loaded = try SegmentationModel(model, size: size.map { [$0.height, $0.width] })
+            return (loaded.network, loaded.description)
         }
         self.model = model
         classes = description.classes.map(PixelClass.init)
@@ -80,9 +75,8 @@ public final class Segmenter: Sendable {
 
     func segment(_ photo: RGBImage, _ options: SegmentationOptions) throws(BEiTSegError) -> SegmentedPhoto {
         let inference = try options.inference()
-        let result = network.withLock { network in
-            PhotoSegmenter(network.value, inference).segment(
-                PreparedPhoto(photo, network.value.size, inference), confidence: true)
+        let result = try BEiTSegError.translating {
+            try network.withLock { try PhotoSegmenter($0.value, inference).segment(photo, .confidence) }
         }
         return SegmentedPhoto(photo, result, classes)
     }

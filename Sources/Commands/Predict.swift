@@ -82,12 +82,12 @@ struct InferenceArguments: ParsableArguments {
 
 extension InferenceArguments {
     /// The options that change results, as they were typed.
-    func given(tile: Bool = false) -> String {
+    func given() -> String {
         let numbers = [("size", size), ("crop", crop), ("stride", stride)].compactMap { name, value in
             value.map { "--\(name) \($0)" }
         }
         let others = [
-            slide ? "--slide" : nil, scales.map { "--scales \($0)" }, flip ? "--flip" : nil, tile ? "--tile" : nil,
+            slide ? "--slide" : nil, scales.map { "--scales \($0)" }, flip ? "--flip" : nil,
         ]
         return (numbers + others.compactMap { $0 }).joined(separator: " ")
     }
@@ -99,12 +99,8 @@ extension ModelOptions {
     func segmentationNetwork(size: [Int]?) throws -> (
         network: WindowNetwork, description: ModelDescription, path: String
     ) {
-        let path = try path()
-        let (model, description) = try Checkpoint.load(path, task: .segmentation, size: size)
-        guard case .segmentation(let segmenter) = model else {
-            throw CheckpointError.wrongTask(file: path, found: description.task, wanted: .segmentation)
-        }
-        return (WindowNetwork(segmenter, description), description, path)
+        let model = try SegmentationModel(try path(), size: size)
+        return (model.network, model.description, model.path)
     }
 }
 
@@ -120,6 +116,7 @@ struct Predict: Command {
             brought to the photo's own size. Masks lie upright, where a photo is to be turned by its Exif data.
             """,
             examples: "beit-seg predict photos/ -o masks/",
+            "beit-seg predict drone/ -o masks/ --tile --slide",
             "beit-seg predict photos/ -o masks/ -m RUN/best.h5 --format index --format probabilities"))
 
     @Argument(help: "An image, a folder, a .txt list of images, or - for a list on standard input.")
@@ -139,9 +136,15 @@ struct Predict: Command {
 
     @OptionGroup var inference: InferenceArguments
 
+    @Option(help: ArgumentHelp("The colours' share in overlays, 0 to 1.", valueName: "share"))
+    var opacity = 0.5
+
+    @Flag(name: .customLong("no-legend"), help: "Leave the names of the classes out of overlays.")
+    var hasNoLegend = false
+
     @Flag(
         help:
-            "Work through images larger than memory in strips, at their own size: windows of the model's size (or --crop), each pixel from the window in whose middle it lies most."
+            "Read images row by row, for those larger than memory; the results are the same. To see all that a large image shows, add --slide."
     )
     var tile = false
 
@@ -166,11 +169,8 @@ struct Predict: Command {
 
     func validate() throws {
         if paths.isEmpty { throw ValidationError("name an image, a folder, a .txt list, or -") }
-        guard tile else { return }
-        if inference.scales != nil { throw ValidationError("--tile and --scales exclude each other") }
-        for format in format where !PredictionFormat.inStrips.contains(format) {
-            throw ValidationError("--format \(format) cannot be written strip by strip (--tile)")
-        }
+        if output.isEmpty { throw ValidationError("--output is empty; name a folder (. is the current one)") }
+        guard (0...1).contains(opacity) else { throw ValidationError("--opacity \(opacity) is not 0 to 1") }
     }
 
     func execute() throws {
@@ -180,23 +180,39 @@ struct Predict: Command {
         if !format.isEmpty { settings.formats = PredictionFormat.allCases.filter(format.contains) }
         settings.inference = try inference.options
         (settings.tiles, settings.resumes) = (tile, resume)
+        settings.overlay = OverlayStyle(opacity: opacity, hasLegend: !hasNoLegend)
+        settings.alsoRead = paths
+        settings.signal = { Interruption.signal }
         settings.shard = shard ?? Shard(environment: ProcessInfo.processInfo.environment)
-        let heading = try PredictionManifest(model: path, options: inference.given(tile: tile))
+        let heading = try PredictionManifest(model: path, options: given)
         let run = PredictionRun(network, classes: description.classes, heading: heading, settings)
         let progress = ImageProgress(quiet: common.quiet)
         defer { progress.end() }
-        let result = try run.run(images) { [log, common] record, left in
-            progress.note(left: left, error: record.error)
-            if common.verbose, record.error == nil {
-                log.debug(
-                    "\(record.path): \(record.width ?? 0)×\(record.height ?? 0), \(String(format: "%.2f", record.seconds ?? 0)) s"
-                )
+        let result = try Interruption.noting(patience: Interruption.short) {
+            try run.run(images) { [log, common] event in
+                switch event {
+                case .progress(_, let share): progress.note(share: share)
+                case .finished(let record, let left):
+                    progress.note(left: left, error: record.error)
+                    guard common.verbose, record.error == nil else { return }
+                    log.debug(
+                        "\(record.path): \(record.width ?? 0)×\(record.height ?? 0), \(String(format: "%.2f", record.seconds ?? 0)) s"
+                    )
+                }
             }
         }
         progress.end()
         if json.json { try Console.print(json: result.manifest) }
         log.info("\(summary(result))")
         if result.failed > 0 { throw ExitCode(1) }
+    }
+
+    /// The options that change results, as they were typed.
+    private var given: String {
+        let overlays = [
+            opacity != 0.5 ? "--opacity \(opacity)" : nil, hasNoLegend ? "--no-legend" : nil,
+        ]
+        return ([inference.given()] + overlays.compactMap { $0 }).filter { !$0.isEmpty }.joined(separator: " ")
     }
 
     private func summary(_ result: PredictionResult) -> String {

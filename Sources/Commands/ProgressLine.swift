@@ -1,4 +1,3 @@
-import BEiTFiles
 import Foundation
 
 /// Progress on standard error: a bar that renews itself on a terminal, elsewhere a plain line now and then.
@@ -51,7 +50,9 @@ final class ImageProgress: @unchecked Sendable {
     private let line: ProgressLine
     private let start = ContinuousClock.now
     private let lock = NSLock()
-    private var (done, failed) = (0, 0)
+    private var (done, left, failed) = (0, 1, 0)
+    /// What was said of the images that are done.
+    private var text = ""
 
     init(quiet: Bool) { line = ProgressLine(quiet: quiet) }
 
@@ -62,17 +63,27 @@ final class ImageProgress: @unchecked Sendable {
     func note(left: Int, error: String? = nil) {
         lock.withLock {
             done += 1
+            self.left = left
             if let error {
                 failed += 1
                 line.clear()
                 Console.error(error)
             }
             let rate = Double(done) / ((ContinuousClock.now - start) / .seconds(1))
+            text = String(
+                format: "%d/%d images  %.1f images/s  %@ left%@", done, done + left, rate,
+                ProgressLine.time(Double(left) / rate), failed > 0 ? ", \(failed) failed" : "")
+            line.show(done, of: done + left, text)
+        }
+    }
+
+    /// Notes which share of the present image is done, 0…1; an image of a few windows goes without.
+    func note(share: Double) {
+        lock.withLock {
+            guard share > 0, share < 1 else { return }
             line.show(
-                done, of: done + left,
-                String(
-                    format: "%d/%d images  %.1f images/s  %@ left%@", done, done + left, rate,
-                    ProgressLine.time(Double(left) / rate), failed > 0 ? ", \(failed) failed" : ""))
+                Int(1000 * (Double(done) + share)), of: 1000 * (done + left),
+                String(format: "%@%.0f %% of the next image", text.isEmpty ? "" : text + "  ", 100 * share))
         }
     }
 

@@ -32,17 +32,14 @@ package struct PhotoClassifier {
     /// - Parameters:
     ///   - file: a checkpoint, or one that was imported.
     ///   - cropShare: nil for ``standardCropShare(size:)``.
-    /// - Throws: ``CheckpointError``, `HDF5Error`, ``ClassifierError``.
+    /// - Throws: ``CheckpointError``, `HDF5Error`.
     package init(_ file: String, cropShare: Double? = nil) throws {
         let (model, description) = try Checkpoint.load(file, task: .classification)
         guard case .classification(let classifier) = model else { preconditionFailure("a model of another task") }
         let form = description.preprocessing
-        guard let filter = ResizeFilter(rawValue: form.resize) else {
-            throw ClassifierError.unknownFilter(file: file, form.resize)
-        }
         (self.model, classes, path) = (classifier, description.classes, file)
         view = PhotoView(
-            size: form.size, scaling: PixelScaling(mean: form.mean, std: form.std), filter: filter,
+            size: form.size, scaling: PixelScaling(mean: form.mean, std: form.std), filter: form.filter,
             share: cropShare ?? standardCropShare(size: form.size))
     }
 
@@ -67,7 +64,7 @@ package struct PhotoClassifier {
     ///
     /// - Parameters:
     ///   - side: pixels of the small pictures; nil for none.
-    ///   - failed: hears of each photo that cannot be read, by its place.
+    ///   - failed: hears of each photo that cannot be read, or for which the model's output is not finite, by its place.
     ///   - body: hears of each other photo.
     /// - Throws: what `body` throws.
     package func classify(
@@ -90,6 +87,10 @@ package struct PhotoClassifier {
             let probabilities = probabilities(ready.map(\.sample.view))
             for (row, (index, sample)) in ready.enumerated() {
                 let values = probabilities.rows(row..<row + 1).values
+                guard values.allSatisfy(\.isFinite) else {
+                    failed(index, NotFinite(path: paths[index]))
+                    continue
+                }
                 try body(index, Classification(probabilities: values, small: sample.small))
             }
         }
@@ -107,20 +108,5 @@ package struct Classification: Sendable {
     package func top(_ count: Int) -> [(index: Int, probability: Float)] {
         let order = probabilities.indices.sorted { (-probabilities[$0], $0) < (-probabilities[$1], $1) }
         return order.prefix(count).map { ($0, probabilities[$0]) }
-    }
-}
-
-/// Why a classifier cannot be used.
-package enum ClassifierError: ExitStatus, Equatable {
-    case unknownFilter(file: String, String)
-
-    package var exitStatus: Int32 { 65 }
-
-    package var description: String {
-        switch self {
-        case .unknownFilter(let file, let name):
-            "\(file): root attribute preprocessing: resize is \(name), known are "
-                + ResizeFilter.allCases.map(\.rawValue).joined(separator: ", ")
-        }
     }
 }

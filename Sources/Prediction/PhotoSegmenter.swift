@@ -1,122 +1,158 @@
-import BEiTFiles
 import BEiTImageIO
 import BEiTOps
 import BEiTTensorCore
 
-/// A photo at the sizes in which the network will see it.
-package struct PreparedPhoto: Sendable {
-    /// Of the photo, in pixels.
-    package let width, height: Int
-    /// One for each scale.
-    let pictures: [(plan: WindowPlan, image: RGBImage)]
-
-    /// Reads a photo and resizes it by Pillow's antialiased bilinear filter, as in training.
-    ///
-    /// A JPEG more than twice as large as any picture of it that is needed is decoded at 1/2, 1/4 or 1/8 of its size.
-    /// Throws `FileError` or `ImageError`.
-    package init(_ path: String, _ size: WindowSize, _ options: InferenceOptions) throws {
-        self = try Self.read(path, size, options, keepingPhoto: false).prepared
-    }
-
-    /// As ``init(_:_:_:)``, with the photo in its own size where that is wanted.
-    static func read(
-        _ path: String, _ size: WindowSize, _ options: InferenceOptions, keepingPhoto keeps: Bool
-    ) throws -> (prepared: PreparedPhoto, photo: RGBImage?) {
-        let header = try imageHeader(path)
-        let plans = options.scales.map {
-            WindowPlan(photoHeight: header.height, photoWidth: header.width, size, options, scale: $0)
-        }
-        let shortSide = plans.map { min($0.height, $0.width) }.max() ?? 0
-        let limits = ImageLimits(maximumPixels: options.maximumPixels)
-        let photo = try decodeImage(path, limits: limits, shrinkingTo: 2 * shortSide)
-        let prepared = PreparedPhoto(photo, width: header.width, height: header.height, plans)
-        guard keeps else { return (prepared, nil) }
-        let isWhole = photo.width == header.width && photo.height == header.height
-        return (prepared, isWhole ? photo : try decodeImage(path, limits: limits))
-    }
-
-    /// - Parameter photo: of any size.
-    package init(_ photo: RGBImage, _ size: WindowSize, _ options: InferenceOptions) {
-        let plans = options.scales.map {
-            WindowPlan(photoHeight: photo.height, photoWidth: photo.width, size, options, scale: $0)
-        }
-        self.init(photo, width: photo.width, height: photo.height, plans)
-    }
-
-    private init(_ photo: RGBImage, width: Int, height: Int, _ plans: [WindowPlan]) {
-        (self.width, self.height) = (width, height)
-        pictures = plans.map { ($0, photo.resized(width: $0.width, height: $0.height, filter: .bilinear)) }
-    }
-}
-
 /// The class of each pixel of a photo.
 package struct Segmentation: Sendable {
+    /// Of the photo, in pixels.
     package var width, height: Int
+    /// Rows from top to bottom.
     package var classes: [UInt16]
     /// The probability of each pixel's class, 0…1; empty unless asked for.
     package var confidence: [Float]
+    /// The mean of that probability; nil unless asked for.
+    package var meanConfidence: Double?
+
+    package init(width: Int, height: Int, classes: [UInt16], confidence: [Float]) {
+        (self.width, self.height, self.classes, self.confidence) = (width, height, classes, confidence)
+    }
+
+    /// Pixels of each of `count` classes.
+    package func areas(of count: Int) -> [Int] { ClassCounts(classes, of: count).pixels }
+}
+
+/// Rows of a photo whose classes are found.
+struct SegmentedStrip {
+    var rows: Range<Int>
+    var classes: [UInt16]
+    /// Empty unless asked for.
+    var confidence: [Float] = []
+    /// The sum of the probabilities of the pixels' classes over every ``PhotoSegmenter/sampled`` row, and the pixels in
+    /// it; 0 unless asked for.
+    var certainty = (sum: 0.0, pixels: 0)
+    /// `[rows, width, K]`.
+    var probabilities: Tensor?
 }
 
 /// Segments photos of any size with a network of one size.
 package struct PhotoSegmenter {
+    /// What is wanted beside the classes.
+    package struct Results: OptionSet, Sendable {
+        package let rawValue: Int
+        /// The probability of each pixel's class.
+        package static let confidence = Results(rawValue: 1)
+        /// Its mean over the photo.
+        package static let meanConfidence = Results(rawValue: 2)
+        /// The probabilities of all classes.
+        static let probabilities = Results(rawValue: 4)
+
+        package init(rawValue: Int) { self.rawValue = rawValue }
+    }
+
     private let network: WindowNetwork
     private let options: InferenceOptions
     /// Rows of the photo that are classified at once.
     static let strip = 64
+    /// Of how many rows of a photo one counts in its mean confidence.
+    static let sampled = 8
 
-    package init(_ network: WindowNetwork, _ options: InferenceOptions) {
+    package init(_ network: WindowNetwork, _ options: InferenceOptions = InferenceOptions()) {
         (self.network, self.options) = (network, options)
     }
 
-    /// - Parameter probabilities: receives those of all classes, a strip of the photo's rows `[rows, width, K]` after
-    ///   another.
-    package func segment(
-        _ photo: PreparedPhoto, confidence: Bool = false,
-        probabilities: ((_ rows: Range<Int>, Tensor) throws -> Void)? = nil
-    ) rethrows -> Segmentation {
-        let passes = photo.pictures.flatMap { picture in
-            (options.flips ? [false, true] : [false]).map {
-                Pass(LogitsStream(network, picture.image, picture.plan, isMirrored: $0, batch: options.batch), photo)
-            }
-        }
-        let pixels = photo.width * photo.height
-        let output = SegmentationOutput(classes: network.classes, width: photo.width)
-        var ofClass = [Float](repeating: 0, count: confidence ? pixels : 0)
-        let classes = try [UInt16](unsafeUninitializedCapacity: pixels) { classes, count in
-            try ofClass.withUnsafeMutableBufferPointer { ofClass in
-                guard let labels = classes.baseAddress else { return }
-                for start in stride(from: 0, to: photo.height, by: Self.strip) {
-                    let rows = start..<min(photo.height, start + Self.strip)
-                    let all = probabilities.map { _ in
-                        Tensor(uninitialized: [rows.count, photo.width, network.classes])
-                    }
-                    output.classify(
-                        passes.map { $0.strip(rows) }, rows: rows, labels: labels + start * photo.width,
-                        confidence: confidence ? ofClass.baseAddress.map { $0 + start * photo.width } : nil,
-                        probabilities: all?.pointer)
-                    if let all { try probabilities?(rows, all) }
-                }
-            }
-            count = pixels
-        }
-        return Segmentation(width: photo.width, height: photo.height, classes: classes, confidence: ofClass)
+    /// Segments a photo of any size.
+    /// - Throws: ``NotFinite``.
+    package func segment(_ photo: RGBImage, _ results: Results = []) throws -> Segmentation {
+        try segment(PreparedPhoto(photo, PhotoPlan(network, options)), results)
     }
 
-    /// A stream of logits on its way up to the photo's size.
+    /// - Throws: ``NotFinite``.
+    package func segment(_ photo: PreparedPhoto, _ results: Results = []) throws -> Segmentation {
+        var all = Segmentation(width: photo.width, height: photo.height, classes: [], confidence: [])
+        all.classes.reserveCapacity(photo.width * photo.height)
+        var certainty = (sum: 0.0, pixels: 0)
+        try segment(photo.input, results) { strip in
+            all.classes += strip.classes
+            all.confidence += strip.confidence
+            certainty = (certainty.sum + strip.certainty.sum, certainty.pixels + strip.certainty.pixels)
+        }
+        if results.contains(.meanConfidence) { all.meanConfidence = certainty.sum / Double(certainty.pixels) }
+        return all
+    }
+
+    /// Segments a photo strip by strip.
+    ///
+    /// - Parameters:
+    ///   - progress: hears after some windows which share of them is done; what it throws ends the work.
+    ///   - body: receives the strips from top to bottom.
+    /// - Throws: ``NotFinite``, what `progress` and `body` throw; `FileError` and `ImageError` where the photo is read
+    ///   meanwhile.
+    func segment(
+        _ photo: PhotoInput, _ results: Results, progress: @escaping (Double) throws -> Void = { _ in },
+        _ body: (SegmentedStrip) throws -> Void
+    ) throws {
+        let all = photo.pictures.reduce(0) { $0 + $1.plan.windows } * (options.flips ? 2 : 1)
+        var done = 0
+        let passes = try photo.pictures.map { plan, rows in
+            let stream = try LogitsStream(
+                network, rows, plan, isAlsoMirrored: options.flips, batch: options.batch
+            ) {
+                done += $0
+                try progress(Double(done) / Double(all))
+            }
+            return Pass(stream, photo)
+        }
+        for start in stride(from: 0, to: photo.height, by: Self.strip) {
+            let rows = start..<min(photo.height, start + Self.strip)
+            try body(classify(try passes.flatMap { try $0.strips(rows) }, rows, width: photo.width, results))
+        }
+    }
+
+    private func classify(
+        _ passes: [SegmentationOutput.Pass], _ rows: Range<Int>, width: Int, _ results: Results
+    ) -> SegmentedStrip {
+        let pixels = rows.count * width
+        let wantsAll = results.contains(.confidence)
+        let needed = wantsAll || results.contains(.meanConfidence)
+        let confidence = Tensor(uninitialized: [needed ? pixels : 0])
+        let probabilities =
+            results.contains(.probabilities) ? Tensor(uninitialized: [rows.count, width, network.classes]) : nil
+        let classes = [UInt16](unsafeUninitializedCapacity: pixels) { classes, count in
+            count = pixels
+            guard let labels = classes.baseAddress else { return }
+            SegmentationOutput(classes: network.classes, width: width).classify(
+                passes, rows: rows, labels: labels, confidence: needed ? confidence.pointer : nil,
+                every: wantsAll ? 1 : Self.sampled, probabilities: probabilities?.pointer)
+        }
+        var strip = SegmentedStrip(rows: rows, classes: classes, probabilities: probabilities)
+        if wantsAll { strip.confidence = confidence.values }
+        guard results.contains(.meanConfidence) else { return strip }
+        for row in rows where row % Self.sampled == 0 {
+            let start = (row - rows.lowerBound) * width
+            strip.certainty.sum += confidence.buffer[start..<start + width].reduce(0.0) { $0 + Double($1) }
+            strip.certainty.pixels += width
+        }
+        return strip
+    }
+
+    /// Logits on their way up to the photo's size.
     private struct Pass {
         let stream: LogitsStream
         let vertical, horizontal: BilinearAxis
 
-        init(_ stream: LogitsStream, _ photo: PreparedPhoto) {
+        init(_ stream: LogitsStream, _ photo: PhotoInput) {
             self.stream = stream
             vertical = BilinearAxis(from: stream.height, to: photo.height)
             horizontal = BilinearAxis(from: stream.width, to: photo.width)
         }
 
-        func strip(_ rows: Range<Int>) -> SegmentationOutput.Pass {
+        /// One for each view.
+        func strips(_ rows: Range<Int>) throws -> [SegmentationOutput.Pass] {
             let source = vertical.sources(rows)
-            return SegmentationOutput.Pass(
-                rows: stream.rows(source), firstRow: source.lowerBound, vertical: vertical, horizontal: horizontal)
+            return try stream.rows(source).map {
+                SegmentationOutput.Pass(
+                    rows: $0, firstRow: source.lowerBound, vertical: vertical, horizontal: horizontal)
+            }
         }
     }
 }

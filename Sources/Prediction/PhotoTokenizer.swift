@@ -23,14 +23,11 @@ package struct PhotoTokenizer {
         let (model, description) = try Checkpoint.load(file, task: .tokenizer)
         guard case .tokenizer(let tokenizer) = model else { preconditionFailure("a model of another task") }
         let form = description.preprocessing
-        guard let filter = ResizeFilter(rawValue: form.resize) else {
-            throw TokenizerError.unknownFilter(file: file, form.resize)
-        }
         let size = size ?? form.size, step = tokenizer.configuration.downsampling
         guard size.count == 2, size.allSatisfy({ $0 >= step && $0 <= 1 << 14 && $0 % step == 0 }) else {
             throw TokenizerError.grid(file: file, size: size, step: step)
         }
-        (self.model, self.filter, grid) = (tokenizer, filter, size.map { $0 / step })
+        (self.model, filter, grid) = (tokenizer, form.filter, size.map { $0 / step })
         scaling = PixelScaling(mean: form.mean, std: form.std)
         self.description = TokenCacheDescription(
             tokenizerSHA256: try SHA256.hexDigest(ofFile: file), vocabulary: tokenizer.configuration.vocabulary,
@@ -104,14 +101,12 @@ package struct PhotoTokenizer {
 /// Why photos do not become tokens.
 package enum TokenizerError: ExitStatus, Equatable {
     case grid(file: String, size: [Int], step: Int)
-    case unknownFilter(file: String, String)
     /// A signal.
     case interrupted(signal: Int32, done: Int, of: Int)
 
     package var exitStatus: Int32 {
         switch self {
         case .grid: 64
-        case .unknownFilter: 65
         case .interrupted(let signal, _, _): 128 + signal
         }
     }
@@ -121,9 +116,6 @@ package enum TokenizerError: ExitStatus, Equatable {
         case .grid(let file, let size, let step):
             "--size \(size.map(String.init).joined(separator: "×")): a token of \(file) stands for \(step)×\(step) "
                 + "pixels; both sides must be multiples"
-        case .unknownFilter(let file, let name):
-            "\(file): root attribute preprocessing: resize is \(name), known are "
-                + ResizeFilter.allCases.map(\.rawValue).joined(separator: ", ")
         case .interrupted(_, let done, let all): "interrupted after \(done) of \(all) photos"
         }
     }

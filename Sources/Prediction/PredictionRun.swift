@@ -1,179 +1,190 @@
-import BEiTCheckpoints
+import BEiTImageIO
 import BEiTDatasets
 import BEiTFiles
 import Foundation
-import BEiTImageIO
 import Synchronization
 
-/// What `predict` is asked for.
+/// What a prediction run is asked for.
 package struct PredictionSettings: Sendable {
+    /// The folder for the results.
     package var output: String
     package var formats: [PredictionFormat] = [.index, .overlay]
+    package var overlay = OverlayStyle()
     package var inference = InferenceOptions()
-    /// Images larger than memory are worked through in strips (``StripSegmenter``).
+    /// Images are read row by row, whatever their size; the results are the same.
     package var tiles = false
     /// Images whose results are complete are skipped.
     package var resumes = false
     package var shard: Shard?
+    /// Files that are read beside the images and the model, and must not be written to.
+    package var alsoRead: [String] = []
+    /// The number of the signal that shall end the run, once there is one; asked between windows.
+    package var signal: @Sendable () -> Int32? = { nil }
 
     package init(output: String) { self.output = output }
+}
+
+/// What a run reports while it is under way.
+package enum PredictionEvent: Sendable {
+    /// An image is done or has failed; so many are left.
+    case finished(PredictionRecord, left: Int)
+    /// This share of an image is done, 0…1.
+    case progress(path: String, Double)
 }
 
 /// Segments images into an output folder.
 ///
 /// A thread reads and resizes, the caller's runs the network, another writes; a few images wait between them, so that the
-/// network never waits for a disk.
+/// network never waits for a disk. What lies in one image (it cannot be read, its result cannot be written, the network's
+/// output is not finite) gets that image a record that says why, and the rest goes on; a full disk ends the run.
 package struct PredictionRun {
     private let network: WindowNetwork
     private let classes: [LabelClass]
     /// The manifest, yet without images.
     private let heading: PredictionManifest
     private let settings: PredictionSettings
+    private let form: ResultForm
 
     package init(
         _ network: WindowNetwork, classes: [LabelClass], heading: PredictionManifest, _ settings: PredictionSettings
     ) {
         (self.network, self.classes, self.heading, self.settings) = (network, classes, heading, settings)
+        form = ResultForm(
+            folder: settings.output, formats: settings.formats, classes: classes, overlay: settings.overlay)
     }
 
-    /// A photo as the network sees it, and itself where an overlay needs it.
-    private typealias Loaded = (prepared: PreparedPhoto, photo: RGBImage?)
-
-    /// Segments `images`, this process's part of them. An image that cannot be read gets a record that says why, and the
-    /// rest goes on.
+    /// Segments `images`, this process's part of them.
     ///
-    /// - Parameter report: hears of each image that is done or has failed, on any thread, and of how many are left.
-    /// - Throws: ``FileError`` where results cannot be written, ``PredictionError``.
+    /// - Parameter report: hears of the run's progress, on any thread.
+    /// - Throws: `FileError` of status 64 where a result would be a file that is read, and of 74 where nothing more can be
+    ///   written; ``PredictionError``.
     package func run(
-        _ images: [InputImage], report: @escaping @Sendable (PredictionRecord, _ left: Int) -> Void = { _, _ in }
+        _ images: [InputImage], report: @escaping @Sendable (PredictionEvent) -> Void = { _ in }
     ) throws -> PredictionResult {
-        let owners = Dictionary(images.map { ($0.stem, $0.path) }) { first, _ in first }
-        let images = settings.shard?.part(of: images) ?? images
-        let writer = PredictionWriter(folder: settings.output, formats: settings.formats, classes: classes)
-        let records = RecordList(count: images.count, report: report)
         let manifestPath = PredictionManifest.path(settings.output, settings.shard)
+        let plan = try ResultPlan(
+            images, form, reads: settings.alsoRead + [heading.model], manifest: manifestPath)
         guard let lock = try LockedFile(PredictionManifest.lock(manifestPath)) else {
             throw PredictionError.busy(folder: settings.output)
         }
         defer { withExtendedLifetime(lock) {} }
-        let earlier = try settings.resumes ? Earlier(settings.output, heading) : Earlier()
+        let earlier =
+            try settings.resumes
+            ? EarlierResults(settings.output, heading, own: manifestPath) : EarlierResults()
         if !settings.resumes { forgetOthers(manifestPath) }
-        let open = sort(images, writer, owners, earlier, records)
-        let folders = open.map { AtomicFile.parent(writer.path(images[$0].stem, .index)) }
+        let part = settings.shard?.part(of: Array(images.enumerated())) ?? Array(images.enumerated())
+        let records = RecordList(count: part.count, report: report)
+        let open = sort(part, plan, earlier, records)
+        let kept = earlier.others(than: part.map(\.element), form)
+        let folders = open.map { form.path($0.image.stem, .index).parent }
         for folder in Set(folders + [settings.output]) { AtomicFile.removeAbandoned(in: folder) }
         let complete = records.all.filter { $0.status == .done }
-        let journal = try PredictionJournal(PredictionJournal.path(manifestPath), heading, records: complete)
-        try Interruption.noting(patience: Interruption.short) {
-            if settings.tiles {
-                try segmentInStrips(images, open, writer, records, journal)
-            } else {
-                try segment(images, open, writer, records, journal)
-            }
-        }
+        let journal = try PredictionJournal(
+            PredictionJournal.path(manifestPath), heading, records: complete + kept.filter { $0.status == .done })
+        try segment(open, records, journal)
         var manifest = heading
-        manifest.images = records.all
+        manifest.images = records.all + kept
         try manifest.write(to: manifestPath)
         journal.remove()
-        if let signal = Interruption.signal, manifest.images.count < images.count {
-            throw PredictionError.interrupted(signal: signal, done: manifest.images.count, of: images.count)
-        }
-        return PredictionResult(manifest: manifest, skipped: complete.count)
+        return try result(records, manifest, skipped: complete.count)
     }
 
-    /// Segments the images of these indices, until a signal comes.
-    private func segment(
-        _ images: [InputImage], _ open: [Int], _ writer: PredictionWriter, _ records: RecordList,
-        _ journal: PredictionJournal
-    ) throws {
-        let queue = BackgroundQueue(places: 3)
-        let segmenter = PhotoSegmenter(network, settings.inference)
-        let photos = loader(open.map { images[$0].path })
-        for index in open where Interruption.signal == nil {
-            let image = images[index]
-            let loaded: Loaded
-            do {
-                guard let next = try photos.next() else { break }
-                loaded = next
-            } catch {
-                records.set(index, PredictionRecord(image.path, failed: "\(error)"))
-                continue
-            }
-            let start = ContinuousClock.now
-            let probabilities = try writer.probabilities(image.stem, loaded.prepared)
-            let result = try segmenter.segment(
-                loaded.prepared, confidence: settings.formats.contains(.confidence),
-                probabilities: probabilities.map { writer in { try writer.write($0, $1) } })
-            try probabilities?.finish()
-            let seconds = (ContinuousClock.now - start) / .seconds(1)
-            try queue.submit { [classes] in
-                try writer.write(result, photo: loaded.photo, stem: image.stem)
-                let counts = ClassCounts(result.classes, of: classes.count)
-                let record = PredictionRecord(
-                    image.path, result.width, result.height, counts, classes, seconds: seconds)
-                try journal.add(record)
-                records.set(index, record)
-            }
+    private func result(
+        _ records: RecordList, _ manifest: PredictionManifest, skipped: Int
+    ) throws(PredictionError) -> PredictionResult {
+        let all = records.all
+        if let signal = settings.signal(), all.count < records.count {
+            throw .interrupted(signal: signal, done: all.count, of: records.count)
         }
-        try queue.finish()
-    }
-
-    /// As ``segment``, image after image and each strip by strip.
-    private func segmentInStrips(
-        _ images: [InputImage], _ open: [Int], _ writer: PredictionWriter, _ records: RecordList,
-        _ journal: PredictionJournal
-    ) throws {
-        let prediction = StripPrediction(network, settings.inference, writer)
-        for index in open where Interruption.signal == nil {
-            let image = images[index]
-            do {
-                guard let record = try prediction.predict(image) else { return }
-                try journal.add(record)
-                records.set(index, record)
-            } catch let error where StripPrediction.isAbout(image, error) {
-                records.set(index, PredictionRecord(image.path, failed: "\(error)"))
-            }
-        }
+        let failed = all.count { $0.status == .failed }
+        if records.neverFinite > 0, records.neverFinite == all.count { throw .neverFinite(model: heading.model) }
+        return PredictionResult(
+            manifest: manifest, done: all.count - failed - skipped, skipped: skipped, failed: failed)
     }
 
     /// Removes manifests of runs that were shared among another number of processes: this one replaces their results.
     private func forgetOthers(_ own: String) {
         for path in PredictionManifest.paths(in: settings.output)
         where path != own && settings.shard?.isBeside(path) != true {
-            unlink(path)
-            unlink(PredictionJournal.path(path))
-        }
-    }
-
-    private func loader(_ paths: [String]) -> Prefetcher<Loaded> {
-        Prefetcher(0..<paths.count, ahead: 3, threads: 1) {
-            [size = network.size, options = settings.inference, keepsPhoto = settings.formats.contains(.overlay)] in
-            try PreparedPhoto.read(paths[$0], size, options, keepingPhoto: keepsPhoto)
+            for path in [path, PredictionJournal.path(path)] { path.withFileSystemName { _ = unlink($0) } }
         }
     }
 
     /// The images that are to be segmented; the others get their records.
-    /// - Parameter owners: by stem the image whose results bear it, among those of all processes.
     private func sort(
-        _ images: [InputImage], _ writer: PredictionWriter, _ owners: [String: String], _ earlier: Earlier,
+        _ images: [(offset: Int, element: InputImage)], _ plan: ResultPlan, _ earlier: EarlierResults,
         _ records: RecordList
-    ) -> [Int] {
-        var taken: Set<String> = []
-        return images.indices.filter { index in
-            let image = images[index], owner = owners[image.stem] ?? image.path
-            if owner != image.path || !taken.insert(image.stem).inserted {
-                records.set(
-                    index,
-                    PredictionRecord(
-                        image.path,
-                        failed: "\(image.path): its results would overwrite those of \(owner); rename one of them"))
-                return false
+    ) -> [PredictionJob] {
+        var jobs: [PredictionJob] = []
+        for (place, (index, image)) in images.enumerated() {
+            if let obstacle = plan.obstacles[index] {
+                records.set(place, PredictionRecord(image.path, failed: obstacle))
+                continue
             }
-            guard settings.resumes, writer.isComplete(image.stem) else { return true }
-            guard
-                let record = earlier.records[image.path] ?? (earlier.isKnown ? nil : writer.record(of: image, classes))
-            else { return true }
-            records.take(index, record)
-            return false
+            do {
+                let photo = try PredictionRecord.Photo(image.path)
+                if let record = earlier.record(of: image, photo, form) {
+                    records.take(place, record)
+                } else {
+                    jobs.append(PredictionJob(place: place, image: image, photo: photo))
+                }
+            } catch { records.set(place, PredictionRecord(image.path, failed: "\(error)")) }
+        }
+        return jobs
+    }
+
+    /// Segments images until a signal comes.
+    private func segment(_ jobs: [PredictionJob], _ records: RecordList, _ journal: PredictionJournal) throws {
+        let queue = BackgroundQueue(places: 16)
+        let photos = PhotoQueue(jobs, PhotoPlan(network, settings.inference), form, streams: settings.tiles)
+        for job in jobs where settings.signal() == nil {
+            do {
+                try segment(job, try photos.next(), queue, records, journal)
+            } catch is Stopped {
+                break
+            } catch let error as CannotWrite {
+                throw error.reason
+            } catch  where !Obstacle.endsRun(error) {
+                records.set(job.place, job.failure(error), isNotFinite: error is NotFinite)
+            }
+        }
+        do { try queue.finish() } catch let error as CannotWrite { throw error.reason }
+    }
+
+    private struct Stopped: Error {}
+
+    /// On the writer's thread, what ends the run.
+    private struct CannotWrite: Error {
+        let reason: any Error
+
+        static func translating(_ body: () throws -> Void) throws {
+            do { try body() } catch { throw CannotWrite(reason: error) }
+        }
+    }
+
+    private func segment(
+        _ job: PredictionJob, _ photo: LoadedPhoto, _ queue: BackgroundQueue, _ records: RecordList,
+        _ journal: PredictionJournal
+    ) throws {
+        let start = ContinuousClock.now
+        let writing = ImageWriting(job, form, width: photo.input.width, height: photo.input.height)
+        let progress = { (share: Double) in
+            if settings.signal() != nil { throw Stopped() }
+            records.progress(job.image.path, share)
+        }
+        try PhotoSegmenter(network, settings.inference).segment(photo.input, form.results, progress: progress) {
+            strip in
+            let part = try photo.original?.strip(strip.rows)
+            nonisolated(unsafe) let strip = strip  // of the writer's thread from here on
+            try queue.submit { try CannotWrite.translating { try writing.write(strip, part) } }
+        }
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
+        try queue.submit {
+            try CannotWrite.translating {
+                let record = try writing.finish(seconds: seconds)
+                if record.status == .done { try journal.add(record) }
+                records.set(job.place, record)
+            }
         }
     }
 }
@@ -183,83 +194,15 @@ extension Shard {
     fileprivate func isBeside(_ manifest: String) -> Bool { manifest.hasSuffix("-of-\(count).json") }
 }
 
-/// What earlier runs left in the output folder.
-private struct Earlier {
-    /// Of complete images, by path.
-    var records: [String: PredictionRecord] = [:]
-    /// Whether the last run left records. Results without one are then older, and of other options perhaps: they do not
-    /// count.
-    var isKnown = false
-
-    init() {}
-
-    /// All that lies in `folder`, of whatever number of processes. Throws ``PredictionError`` where it is of another model
-    /// or other options than `heading`.
-    init(_ folder: String, _ heading: PredictionManifest) throws(PredictionError) {
-        for path in PredictionManifest.paths(in: folder) {
-            guard let manifest = try PredictionManifest.earlier(path) else { continue }
-            guard manifest.goesWith(heading) else {
-                throw .otherResults(folder: folder, manifest.model, options: manifest.options ?? "")
-            }
-            for record in manifest.images where record.status == .done { records[record.path] = record }
-            isKnown = true
-        }
-    }
-}
-
 /// What a run has done.
 package struct PredictionResult: Sendable {
     package var manifest: PredictionManifest
-    /// Images that an earlier run had done (`--resume`).
-    package var skipped: Int
-    package var failed: Int { manifest.count(.failed) }
     /// Images that this run has done.
-    package var done: Int { manifest.count(.done) - skipped }
-}
-
-/// Why a run ends before its images do.
-package enum PredictionError: ExitStatus, Equatable {
-    /// A signal; what is done is complete and stands in the manifest.
-    case interrupted(signal: Int32, done: Int, of: Int)
-    /// The folder holds the results of another model, or of other options.
-    case otherResults(folder: String, String, options: String)
-    /// What an earlier run has noted cannot be read.
-    case unreadable(manifest: String)
-    /// Another process writes there.
-    case busy(folder: String)
-
-    package var exitStatus: Int32 {
-        switch self {
-        case .interrupted(let signal, _, _): 128 + signal
-        case .otherResults, .busy: 64
-        case .unreadable: 65
-        }
-    }
-
-    package var description: String {
-        switch self {
-        case .interrupted(_, let done, let all): "interrupted after \(done) of \(all) images; --resume goes on"
-        case .otherResults(let folder, let model, let options):
-            "\(folder): its results were made by \(model) as it was then, with \(options.isEmpty ? "no options" : options); "
-                + "resume with the same model and options, or choose another folder"
-        case .unreadable(let manifest):
-            "\(manifest): is no list of predictions, or a damaged one; remove it, or choose another folder"
-        case .busy(let folder):
-            "\(folder): another process is writing its results there; wait until it ends, choose another folder, or share "
-                + "the images with --shard"
-        }
-    }
-}
-
-extension PredictionWriter {
-    /// The record of complete results that no manifest knows: from the index mask, where there is one that fits.
-    fileprivate func record(of image: InputImage, _ classes: [LabelClass]) -> PredictionRecord? {
-        guard formats.contains(.index), let mask = try? decodeMask(path(image.stem, .index)),
-            mask.values.allSatisfy({ $0 < classes.count })
-        else { return nil }
-        let counts = ClassCounts(mask.values, of: classes.count)
-        return PredictionRecord(image.path, mask.width, mask.height, counts, classes)
-    }
+    package var done: Int
+    /// Images that an earlier run had done.
+    package var skipped: Int
+    /// Images of this run that failed.
+    package var failed: Int
 }
 
 /// The records of a run, filled from several threads.
@@ -267,26 +210,36 @@ private final class RecordList: Sendable {
     private struct State {
         var records: [PredictionRecord?]
         var left: Int
+        var neverFinite = 0
     }
     private let state: Mutex<State>
-    private let report: @Sendable (PredictionRecord, _ left: Int) -> Void
+    private let report: @Sendable (PredictionEvent) -> Void
+    let count: Int
 
-    init(count: Int, report: @escaping @Sendable (PredictionRecord, _ left: Int) -> Void) {
+    init(count: Int, report: @escaping @Sendable (PredictionEvent) -> Void) {
         state = Mutex(State(records: Array(repeating: nil, count: count), left: count))
-        self.report = report
+        (self.count, self.report) = (count, report)
     }
 
-    func set(_ index: Int, _ record: PredictionRecord) { report(record, take(index, record)) }
+    func set(_ place: Int, _ record: PredictionRecord, isNotFinite: Bool = false) {
+        if isNotFinite { state.withLock { $0.neverFinite += 1 } }
+        report(.finished(record, left: take(place, record)))
+    }
 
     /// As ``set``, for what an earlier run did: nobody needs to hear of it. Returns how many are left.
-    @discardableResult func take(_ index: Int, _ record: PredictionRecord) -> Int {
+    @discardableResult func take(_ place: Int, _ record: PredictionRecord) -> Int {
         state.withLock {
-            $0.records[index] = record
+            $0.records[place] = record
             $0.left -= 1
             return $0.left
         }
     }
 
+    func progress(_ path: String, _ share: Double) { report(.progress(path: path, share)) }
+
     /// In the order of the images.
     var all: [PredictionRecord] { state.withLock { $0.records.compactMap { $0 } } }
+
+    /// Images for which the network's output was not finite.
+    var neverFinite: Int { state.withLock { $0.neverFinite } }
 }

@@ -1,7 +1,5 @@
-import BEiTCheckpoints
-import BEiTFiles
-import Foundation
 import BEiTImageIO
+import BEiTFiles
 
 /// COCO's compressed run-length code of binary masks (`rleToString` of the COCO API's `common/maskApi.c`).
 enum RunLengthCode {
@@ -20,33 +18,16 @@ enum RunLengthCode {
     }
 
     /// A JSON list with an element for each class that occurs, by index.
-    static func json(_ mask: IndexMask, _ classes: [LabelClass]) throws -> String {
-        let annotations = runs(mask).map { index, counts in
+    static func json(_ runs: [(index: Int, counts: [Int])], width: Int, height: Int, _ classes: [LabelClass]) throws
+        -> String
+    {
+        let annotations = runs.map { index, counts in
             Annotation(
                 category_id: index, category_name: classes[index].name,
                 area: stride(from: 1, to: counts.count, by: 2).reduce(0) { $0 + counts[$1] },
-                segmentation: .init(size: [mask.height, mask.width], counts: compressed(counts)))
+                segmentation: .init(size: [height, width], counts: compressed(counts)))
         }
         return try JSONText.line(annotations) + "\n"
-    }
-
-    /// For each class that occurs the lengths of runs down the columns, the first of them outside the class.
-    static func runs(_ mask: IndexMask) -> [(index: Int, counts: [Int])] {
-        var ends: [UInt16: (counts: [Int], end: Int)] = [:]
-        let pixels = mask.width * mask.height
-        var start = 0
-        let value = { (place: Int) in mask.values[place % mask.height * mask.width + place / mask.height] }
-        while start < pixels {
-            let index = value(start)
-            var end = start + 1
-            while end < pixels, value(end) == index { end += 1 }
-            ends[index, default: ([], 0)].counts += [start - (ends[index]?.end ?? 0), end - start]
-            ends[index]?.end = end
-            start = end
-        }
-        return ends.sorted { $0.key < $1.key }.map { index, runs in
-            (Int(index), runs.end < pixels ? runs.counts + [pixels - runs.end] : runs.counts)
-        }
     }
 
     /// Six bits a character: five of the number, lowest first, and whether more follow. From the third on, numbers are
@@ -64,5 +45,77 @@ enum RunLengthCode {
             }
         }
         return String(decoding: characters, as: UTF8.self)
+    }
+}
+
+/// The runs of a mask down its columns, found while its rows come from top to bottom.
+struct ColumnRuns {
+    private let width: Int
+    private var columns: [[(value: UInt16, length: Int)]]
+
+    init(width: Int) {
+        self.width = width
+        columns = Array(repeating: [], count: width)
+    }
+
+    /// - Parameter rows: whole rows of class indices.
+    mutating func add(_ rows: [UInt16]) {
+        for row in stride(from: 0, to: rows.count, by: width) {
+            for x in 0..<width {
+                let value = rows[row + x], last = columns[x].count - 1
+                if last >= 0, columns[x][last].value == value {
+                    columns[x][last].length += 1
+                } else {
+                    columns[x].append((value, 1))
+                }
+            }
+        }
+    }
+
+    /// For each class that occurs the lengths of runs down one column after another, the first of them outside the class.
+    var ofClasses: [(index: Int, counts: [Int])] {
+        var found: [UInt16: ClassRuns] = [:]
+        var start = 0
+        for run in columns.joined() {
+            found[run.value, default: ClassRuns()].add(start, run.length)
+            start += run.length
+        }
+        return found.sorted { $0.key < $1.key }.map { index, runs in
+            (Int(index), runs.end < start ? runs.counts + [start - runs.end] : runs.counts)
+        }
+    }
+
+    private struct ClassRuns {
+        var counts: [Int] = []
+        var end = 0
+
+        mutating func add(_ start: Int, _ length: Int) {
+            if start == end, !counts.isEmpty {
+                counts[counts.count - 1] += length
+            } else {
+                counts += [start - end, length]
+            }
+            end = start + length
+        }
+    }
+}
+
+/// The run-length codes of a mask.
+final class RunLengthFile: ResultFile {
+    private let path: String
+    private let width, height: Int
+    private let classes: [LabelClass]
+    private var runs: ColumnRuns
+
+    init(_ path: String, width: Int, height: Int, _ classes: [LabelClass]) {
+        (self.path, self.width, self.height, self.classes) = (path, width, height, classes)
+        runs = ColumnRuns(width: width)
+    }
+
+    func write(_ strip: SegmentedStrip, _ photo: PictureStrip?) { runs.add(strip.classes) }
+
+    func finish() throws {
+        try AtomicFile.write(
+            RunLengthCode.json(runs.ofClasses, width: width, height: height, classes), to: path)
     }
 }

@@ -71,6 +71,9 @@ struct WindowPlan: Equatable, Sendable {
     var height: Int { rows.count * size.patch }
     var width: Int { columns.count * size.patch }
 
+    var windows: Int { rows.origins.count * columns.origins.count }
+    var isOneWindow: Bool { windows == 1 }
+
     /// - Parameter scale: a further factor on the size.
     init(photoHeight: Int, photoWidth: Int, _ size: WindowSize, _ options: InferenceOptions, scale: Double = 1) {
         let (photoHeight, photoWidth) = (Double(photoHeight), Double(photoWidth))

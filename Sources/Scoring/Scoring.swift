@@ -59,12 +59,12 @@ package struct Scoring {
         gallery?.begin(palettes(models, indices))
         let side = gallery == nil ? nil : ScoreGallery.side
         let samples = Prefetcher(0..<set.pairs.count, ahead: 3, threads: 1) {
-            [set, sizes = models.map(\.network.size)] in
+            [set, plans = models.map { PhotoPlan($0.network, options) }] in
             let pair = set.pairs[$0]
             let label = try set.label(pair)
             let stored = try set.storedPhoto(pair)
-            let photos = try sizes.map { size in
-                try stored.map { PreparedPhoto($0, size, options) } ?? PreparedPhoto(pair.image, size, options)
+            let photos = try plans.map { plan in
+                try stored.map { PreparedPhoto($0, plan) } ?? PreparedPhoto(pair.image, plan)
             }
             let small = try side.map {
                 try stored?.shrunk(to: $0)
@@ -77,8 +77,8 @@ package struct Scoring {
         let segmenters = models.map { PhotoSegmenter($0.network, options) }
         return try collect(models.map(\.classes), scored: indices) {
             guard let sample = try samples.next() else { return nil }
-            let masks = zip(segmenters, sample.photos).map { segmenter, photo in
-                IndexMask(width: photo.width, height: photo.height, values: segmenter.segment(photo).classes)
+            let masks = try zip(segmenters, sample.photos).map { segmenter, photo in
+                IndexMask(width: photo.width, height: photo.height, values: try segmenter.segment(photo).classes)
             }
             return ScoredImage(photo: sample.small, labels: sample.labels, predictions: masks)
         }

@@ -53,7 +53,7 @@ package final class TokenizerObjective: Objective {
         let batches = { (paths: [String]) in
             PhotoBatches(
                 paths, size: form.size, scaling: PixelScaling(mean: form.mean, std: form.std),
-                filter: ResizeFilter(rawValue: form.resize) ?? .lanczos
+                filter: form.filter
             ) { Logger(label: "beit-seg").warning("\($0)") }
         }
         training = batches(dataset.training)

@@ -43,13 +43,9 @@ final class VisualTokenizer {
         let loaded = try Checkpoint.load(path, task: .tokenizer)
         guard case .tokenizer(let model) = loaded.model else { preconditionFailure("a model of another task") }
         let form = loaded.description.preprocessing
-        guard let filter = ResizeFilter(rawValue: form.resize) else {
-            throw CheckpointError.badAttribute(
-                file: path, name: "preprocessing", reason: "there is no filter \(form.resize)")
-        }
         self.model = model
         self.size = size ?? form.size
-        view = MaskedViews.TokenView(size: self.size, filter: filter)
+        view = MaskedViews.TokenView(size: self.size, filter: form.filter)
         scaling = PixelScaling(mean: form.mean, std: form.std)
         source = try PinnedFile(path)
     }

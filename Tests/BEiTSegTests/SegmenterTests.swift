@@ -23,7 +23,7 @@ import Testing
         #expect(result[3, 2] == result.classes[Int(result.mask[2 * result.width + 3])])
         try result.writeMask(to: folder.path + "/mask.png")
         #expect(try decodeMask(folder.path + "/mask.png").values == result.mask)
-        try result.writeOverlay(to: folder.path + "/overlay.png", opacity: 0)
+        try result.writeOverlay(to: folder.path + "/overlay.png", opacity: 0, legend: false)
         #expect(try decodeImage(folder.path + "/overlay.png") == image)
     }
 

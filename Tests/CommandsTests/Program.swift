@@ -92,13 +92,22 @@ struct Program {
 
 /// A small segmentation model of random weights, and photos for it.
 enum SmallModel {
-    static func save(to path: String, seed: UInt64 = 3, names: [String] = (0..<5).map { "c\($0)" }) throws {
+    /// - Parameter isHuge: whether the last weights are as large as numbers can be, so that logits are not finite.
+    static func save(
+        to path: String, seed: UInt64 = 3, names: [String] = (0..<5).map { "c\($0)" }, isHuge: Bool = false
+    ) throws {
         var backbone = BackboneConfiguration()
         (backbone.width, backbone.depth, backbone.heads, backbone.imageSize) = (12, 2, 3, [32, 48])
         var decoder = DecoderConfiguration()
         (decoder.channels, decoder.normGroups, decoder.classes) = ([8, 4], 2, names.count)
         let configuration = ModelConfiguration.segmentation(backbone, decoder)
         let model = Model(configuration, Initializer(seed: seed, style: .pretraining))
+        if isHuge {
+            for named in model.module.parameters where named.path.hasSuffix("decoder/head/weight") {
+                let value = named.parameter.value
+                value.pointer.update(repeating: 3e38, count: value.count)
+            }
+        }
         let description = ModelDescription(
             task: .segmentation, configuration: configuration,
             classes: names.enumerated().map { LabelClass(name: $1, color: RGBColor(UInt8(50 * $0), 7, 200)) },
@@ -108,12 +117,16 @@ enum SmallModel {
 
     /// Blocks of colour, so that the masks have more than one class.
     static func photo(_ width: Int, _ height: Int, seed: UInt64, to path: String) throws {
+        try writePNG(picture(width, height, seed: seed), to: path)
+    }
+
+    static func picture(_ width: Int, _ height: Int, seed: UInt64) -> RGBImage {
         var generator = Philox(seed: seed)
         let colors = (0..<64).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
         let pixels = (0..<3 * width * height).map {
             colors[($0 / 3 % width / 16 * 5 + $0 / 3 / width / 16 * 3 + $0 % 3) % 64]
         }
-        try writePNG(RGBImage(width: width, height: height, pixels: pixels), to: path)
+        return RGBImage(width: width, height: height, pixels: pixels)
     }
 }
 

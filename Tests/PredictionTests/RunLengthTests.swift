@@ -1,4 +1,3 @@
-import BEiTImageIO
 import BEiTTensorCore
 import Testing
 
@@ -6,8 +5,10 @@ import Testing
 
 @Suite struct RunLengthTests {
     @Test func runsGoDownTheColumns() {
-        let mask = IndexMask(width: 3, height: 2, values: [1, 0, 0, 1, 1, 0])
-        let runs = RunLengthCode.runs(mask)
+        var columns = ColumnRuns(width: 3)
+        columns.add([1, 0, 0])
+        columns.add([1, 1, 0])
+        let runs = columns.ofClasses
         #expect(runs.map(\.index) == [0, 1])
         #expect(runs.map(\.counts) == [[2, 1, 1, 2], [0, 2, 1, 1, 2]])
     }
@@ -16,7 +17,11 @@ import Testing
     @Test func codesDecode() {
         var generator = Philox(seed: 4)
         let values = (0..<35 * 53).map { UInt16($0 / 200 % 3 == 0 ? 1 : Int(generator.next() % 40 == 0 ? 2 : 0)) }
-        for (_, counts) in RunLengthCode.runs(IndexMask(width: 53, height: 35, values: values)) {
+        var columns = ColumnRuns(width: 53)
+        for start in stride(from: 0, to: values.count, by: 53 * 8) {
+            columns.add(Array(values[start...].prefix(53 * 8)))
+        }
+        for (_, counts) in columns.ofClasses {
             #expect(decode(RunLengthCode.compressed(counts)) == counts)
             #expect(counts.reduce(0, +) == 35 * 53)
         }

@@ -85,7 +85,7 @@ func patchwork(_ size: WindowSize) -> WindowNetwork {
     }
 
     /// Sums over all windows at once, divided by their number, against the stream.
-    @Test(arguments: [false, true]) func overlappingLogitsAreAveraged(_ mirrored: Bool) {
+    @Test(arguments: [false, true]) func overlappingLogitsAreAveraged(_ mirrored: Bool) throws {
         let size = WindowSize(patch: 4, rows: 3, columns: 2)
         let network = patchwork(size)
         var options = InferenceOptions()
@@ -113,44 +113,113 @@ func patchwork(_ size: WindowSize) -> WindowNetwork {
                 }
             }
         }
-        let stream = LogitsStream(network, image, plan, isMirrored: mirrored, batch: 4)
+        let stream = try LogitsStream(network, WholePicture(image), plan, isAlsoMirrored: mirrored, batch: 4)
         #expect(stream.height == height && stream.width == width)
         var found: [Float] = []
         for start in stride(from: 0, to: height, by: 3) {
-            found += stream.rows(start..<min(height, start + 3)).flatMap(\.values)
+            let views = try stream.rows(start..<min(height, start + 3))
+            found += views[views.count - 1].flatMap(\.values)
         }
         let wanted = sums.indices.map { sums[$0] / counts[$0 / 3] }
         #expect(found.count == wanted.count)
         #expect(zip(found, wanted).allSatisfy { abs($0 - $1) < 1e-4 })
     }
 
-    @Test func aMirroredPhotoGivesTheMirroredMask() {
+    @Test func aMirroredPhotoGivesTheMirroredMask() throws {
         let size = WindowSize(patch: 4, rows: 3, columns: 3)
         var options = InferenceOptions()
         (options.flips, options.scales) = (true, [1, 1.6])
         let photo = noise(width: 12, height: 21)
         let segmenter = PhotoSegmenter(patchwork(size), options)
-        let plain = segmenter.segment(PreparedPhoto(photo, size, options), confidence: true)
-        let mirrored = segmenter.segment(PreparedPhoto(photo.flippedHorizontally(), size, options), confidence: true)
+        let plain = try segmenter.segment(photo, .confidence)
+        let mirrored = try segmenter.segment(photo.flippedHorizontally(), .confidence)
         let back = (0..<21).flatMap { y in (0..<12).map { mirrored.classes[y * 12 + 11 - $0] } }
         #expect(plain.classes == back)
         #expect(Set(plain.classes).count == 3)
         #expect(plain.confidence.allSatisfy { $0 > 1 / 3.0 && $0 <= 1.0001 })
     }
 
-    @Test func batchAndThreadsDoNotMatter() {
+    @Test func batchAndThreadsDoNotMatter() throws {
         let size = WindowSize(patch: 4, rows: 2, columns: 3)
         let photo = noise(width: 90, height: 40)
-        let results = [(1, 1), (2, 3), (5, 7)].map { threads, batch in
+        let results = try [(1, 1), (2, 3), (5, 7)].map { threads, batch in
             var options = InferenceOptions()
             (options.resizing, options.batch) = (.shortSide(37), batch)
-            return WorkerPool.$scoped.withValue(WorkerPool(threads: threads)) {
-                PhotoSegmenter(patchwork(size), options)
-                    .segment(PreparedPhoto(photo, size, options), confidence: true)
+            return try WorkerPool.$scoped.withValue(WorkerPool(threads: threads)) {
+                try PhotoSegmenter(patchwork(size), options).segment(photo, [.confidence, .meanConfidence])
             }
         }
         for result in results {
             #expect(result.classes == results[0].classes && result.confidence == results[0].confidence)
+            #expect(result.meanConfidence == results[0].meanConfidence)
         }
+    }
+
+    @Test func theMeanConfidenceIsThatOfEveryEighthRow() throws {
+        let size = WindowSize(patch: 4, rows: 2, columns: 3)
+        let result = try PhotoSegmenter(patchwork(size)).segment(
+            noise(width: 31, height: 150), [.confidence, .meanConfidence])
+        let sampled = stride(from: 0, to: 150, by: 8).flatMap { result.confidence[31 * $0..<31 * $0 + 31] }
+        #expect(sampled.count == 19 * 31)
+        let mean = sampled.reduce(0.0) { $0 + Double($1) } / Double(sampled.count)
+        #expect(abs(mean - (result.meanConfidence ?? 0)) < 1e-9)
+        #expect(result.areas(of: 3).reduce(0, +) == 31 * 150)
+    }
+
+    /// A network whose logits are not finite where a pixel is white.
+    @Test(arguments: [Float.nan, .infinity, -.infinity]) func logitsThatAreNotFiniteAreNoticed(_ value: Float) throws {
+        let size = WindowSize(patch: 4, rows: 2, columns: 2)
+        let scaling = PixelScaling(mean: [0, 0, 0], std: [1, 1, 1])
+        let network = WindowNetwork(size: size, classes: 2, scaling: scaling) { pixels in
+            let logits = Tensor.zeros([pixels.shape[0], 2, 2, 2])
+            let isWhite = pixels.values.contains(1)
+            if isWhite { logits.pointer[5] = value }
+            return logits
+        }
+        var options = InferenceOptions()
+        options.resizing = .none
+        var photo = RGBImage(width: 40, height: 24, pixels: [UInt8](repeating: 9, count: 3 * 40 * 24))
+        _ = try PhotoSegmenter(network, options).segment(photo)
+        photo.pixels[3 * (20 * 40 + 35)] = 255
+        #expect(throws: NotFinite.self) { try PhotoSegmenter(network, options).segment(photo) }
+    }
+
+    @Test func theModelsFilterResizesThePhoto() throws {
+        let size = WindowSize(patch: 4, rows: 3, columns: 3)
+        let photo = noise(width: 31, height: 40)
+        for filter in ResizeFilter.allCases {
+            var network = patchwork(size)
+            network = WindowNetwork(
+                size: size, classes: 3, scaling: network.scaling, filter: filter, logits: network.logits)
+            let plan = WindowPlan(photoHeight: 40, photoWidth: 31, size, InferenceOptions())
+            let resized = photo.resized(width: plan.width, height: plan.height, filter: filter)
+            var prepared = PreparedPhoto(photo, PhotoPlan(network, InferenceOptions()))
+            #expect(prepared.pictures[0].image == resized)
+            prepared = PreparedPhoto(photo, PhotoPlan(patchwork(size), InferenceOptions()))
+            #expect((prepared.pictures[0].image == resized) == (filter == .bilinear))
+        }
+    }
+
+    @Test func progressCountsTheWindowsAndCanStop() throws {
+        struct Enough: Error {}
+        let size = WindowSize(patch: 4, rows: 2, columns: 2)
+        var options = InferenceOptions()
+        (options.resizing, options.scales, options.flips, options.batch) = (.none, [1, 2], true, 3)
+        let photo = PreparedPhoto(noise(width: 40, height: 33), PhotoPlan(patchwork(size), options))
+        let segmenter = PhotoSegmenter(patchwork(size), options)
+        var shares: [Double] = []
+        try segmenter.segment(photo.input, [], progress: { shares.append($0) }) { _ in }
+        #expect(shares == shares.sorted() && shares.last == 1 && shares.count > 10)
+        var calls = 0
+        #expect(throws: Enough.self) {
+            try segmenter.segment(
+                photo.input, [],
+                progress: { _ in
+                    calls += 1
+                    if calls == 3 { throw Enough() }
+                }
+            ) { _ in }
+        }
+        #expect(calls == 3)
     }
 }

@@ -1,0 +1,60 @@
+import BEiTFiles
+import BEiTHDF5
+import BEiTImageIO
+import Foundation
+
+/// Why a run ends before its images do.
+package enum PredictionError: ExitStatus, Equatable {
+    /// A signal; what is done is complete and stands in the manifest.
+    case interrupted(signal: Int32, done: Int, of: Int)
+    /// The folder holds the results of another model, or of other options.
+    case otherResults(folder: String, String, options: String)
+    /// What an earlier run has noted cannot be read.
+    case unreadable(manifest: String, reason: String)
+    /// Another process writes there.
+    case busy(folder: String)
+    /// The model's output was finite for no image.
+    case neverFinite(model: String)
+
+    package var exitStatus: Int32 {
+        switch self {
+        case .interrupted(let signal, _, _): 128 + signal
+        case .otherResults, .busy: 64
+        case .unreadable, .neverFinite: 65
+        }
+    }
+
+    package var description: String {
+        switch self {
+        case .interrupted(_, let done, let all): "interrupted after \(done) of \(all) images; resuming goes on"
+        case .otherResults(let folder, let model, let options):
+            "\(folder.shown): its results were made by \(model.shown) as it was then, with "
+                + "\(options.isEmpty ? "no options" : options); "
+                + "resume with the same model and options, or choose another folder"
+        case .unreadable(let manifest, let reason):
+            "\(manifest.shown): is no list of predictions, or a damaged one (\(reason)); remove it, or choose another folder"
+        case .busy(let folder):
+            "\(folder.shown): another process is writing its results there; wait until it ends, choose another folder, or "
+                + "share the images among the processes"
+        case .neverFinite(let model):
+            "\(model.shown): its output is not finite (NaN or infinite) for any image; take another checkpoint"
+        }
+    }
+}
+
+/// What an error means for a run over many images: whether it lies in the one image, or will meet all others as well.
+enum Obstacle {
+    /// A full or failing disk, no memory, no more files that may be open.
+    private static let ofTheSystem: Set<Int32> = [ENOSPC, EDQUOT, EIO, EROFS, ENOMEM, EMFILE, ENFILE, EFBIG]
+
+    static func endsRun(_ error: any Error) -> Bool {
+        switch error {
+        case is ImageError, is NotFinite: false
+        case let error as FileError: error.code.map(ofTheSystem.contains) ?? false
+        // Of libhdf5 only the text is known.
+        case HDF5Error.cannotWrite(_, let reason):
+            ofTheSystem.contains { reason.contains(String(cString: strerror($0))) }
+        default: true
+        }
+    }
+}

@@ -1,0 +1,75 @@
+import BEiTCheckpoints
+import BEiTDatasets
+import BEiTFiles
+import BEiTImageIO
+import BEiTModels
+import BEiTOps
+import BEiTTensorCore
+
+/// A segmentation network as windows see it.
+package struct WindowNetwork {
+    package let size: WindowSize
+    /// K.
+    package let classes: Int
+    let scaling: PixelScaling
+    /// How photos are brought to a size.
+    package let filter: ResizeFilter
+    /// `[B, 3, H, W]`, normalised → logits `[B, h, w, K]`, h and w whole multiples of the window's patches.
+    let logits: (Tensor) -> Tensor
+
+    package init(
+        size: WindowSize, classes: Int, scaling: PixelScaling, filter: ResizeFilter = .bilinear,
+        logits: @escaping (Tensor) -> Tensor
+    ) {
+        (self.size, self.classes, self.scaling, self.filter, self.logits) = (size, classes, scaling, filter, logits)
+    }
+
+    package init(_ segmenter: Segmenter, _ description: ModelDescription) {
+        let backbone = segmenter.backbone.configuration
+        self.init(
+            size: WindowSize(patch: backbone.patchSize, rows: backbone.gridHeight, columns: backbone.gridWidth),
+            classes: description.classes.count,
+            scaling: PixelScaling(mean: description.preprocessing.mean, std: description.preprocessing.std),
+            filter: description.preprocessing.filter
+        ) { segmenter(Variable($0), Tape(.inference)).value }
+    }
+}
+
+/// A segmentation model of a file.
+package struct SegmentationModel {
+    package let network: WindowNetwork
+    package let description: ModelDescription
+    /// The file.
+    package let path: String
+
+    package var classes: [LabelClass] { description.classes }
+
+    /// - Parameter size: height and width in pixels of the pictures that it is to take; nil for those of the file.
+    /// - Throws: ``CheckpointError``, `HDF5Error`.
+    package init(_ path: String, size: [Int]? = nil) throws {
+        let (model, description) = try Checkpoint.load(path, task: .segmentation, size: size)
+        guard case .segmentation(let segmenter) = model else { preconditionFailure("a model of another task") }
+        (network, self.description, self.path) = (WindowNetwork(segmenter, description), description, path)
+    }
+}
+
+extension Preprocessing {
+    /// How photos are resized.
+    package var filter: ResizeFilter {
+        guard let filter = ResizeFilter(rawValue: resize) else { preconditionFailure("an unchecked filter \(resize)") }
+        return filter
+    }
+}
+
+/// A model's output that is NaN or infinite, from which nothing can be said.
+package struct NotFinite: ExitStatus {
+    /// The photo, where it is known.
+    package var path: String?
+
+    package var exitStatus: Int32 { 65 }
+
+    package var description: String {
+        (path.map { "\($0.shown): " } ?? "")
+            + "the model's output is not finite (NaN or infinite); take another checkpoint, or leave the photo out"
+    }
+}
