@@ -11,7 +11,7 @@ package struct OutputCheck {
         /// Of the nearest folder that exists.
         var folder: FileIdentity?
         /// The names below it.
-        var names: String
+        var names: [UInt8]
     }
 
     private var files: [FileIdentity: String] = [:]
@@ -142,8 +142,7 @@ private struct FolderCache {
 
 /// What two names of one file have in common, in a folder that does or does not tell capitals apart. Bytes as they are, in
 /// the first case: on Linux, é as one scalar and as two are two files.
-func nameKey(_ name: String, ignoringCase: Bool) -> String {
+func nameKey(_ name: String, ignoringCase: Bool) -> [UInt8] {
     ignoringCase
-        ? name.lowercased().precomposedStringWithCanonicalMapping
-        : name.fileSystemBytes.map { String(format: "%02x", $0) }.joined()
+        ? Array(name.lowercased().precomposedStringWithCanonicalMapping.utf8) : name.fileSystemBytes
 }
