@@ -2,14 +2,15 @@ import CBEiTHDF5
 import CBEiTHDF5Shim
 
 extension HDF5Reader {
-    /// The text of an attribute of the group or dataset `path`; nil if it has none of this name.
+    /// The text of an attribute of the group or dataset `path`, of fixed or variable length; nil if it has none of this
+    /// name. Of either kind no more is read than the file holds (``HeapReference`` says how).
     package func attribute(_ name: String, at path: String = "/") throws -> String? {
         try withAttribute(name, at: path) { attribute in
             let type = try attribute.type()
             guard H5Tget_class(type.id) == H5T_STRING else { throw attribute.wrongType("text") }
             let text =
                 H5Tis_variable_str(type.id) > 0
-                ? try attribute.variableText(type) : try attribute.fixedText(type)
+                ? try attribute.variableText() : try attribute.fixedText(type)
             guard let text else { throw attribute.wrongType("text in UTF-8") }
             return text
         }
@@ -56,7 +57,8 @@ extension HDF5Reader {
             guard count == 1 else {
                 throw HDF5Error.wrongShape(file: file, path: label, expected: "one value", found: "\(count) values")
             }
-            return try body(Attribute(handle: handle, file: file, label: label))
+            return try body(
+                Attribute(handle: handle, file: file, label: label, contents: HeapFile(root, size: fileSize)))
         }
     }
 }
@@ -66,6 +68,7 @@ private struct Attribute {
     let handle: Handle
     let file: String
     let label: String
+    let contents: HeapFile?
 
     func type() throws -> Handle { try Handle(H5Aget_type(handle.id), H5Tclose, orThrow: failure) }
 
@@ -73,18 +76,24 @@ private struct Attribute {
         guard H5Aread(handle.id, type, target) >= 0 else { throw failure(Library.reason) }
     }
 
-    /// nil if it is not UTF-8.
-    func variableText(_ type: Handle) throws -> String? {
-        var text: UnsafeMutablePointer<CChar>?
-        try read(type.id, to: &text)
-        defer { H5free_memory(text) }
-        return text.map { String(validatingCString: $0) } ?? ""
+    /// nil if it is not UTF-8. Ends at the first zero byte.
+    func variableText() throws -> String? {
+        guard let contents else { throw failure("texts of variable length are read from files on disk alone") }
+        let type = try Handle(beitseg_h5_reference_type(), H5Tclose, orThrow: failure)
+        var reference = [UInt8](repeating: 0, count: HeapReference.byteCount)
+        try read(type.id, to: &reference)
+        switch HeapReference(reference).text(in: contents) {
+        case .success(let bytes): return String(validating: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        case .failure(let problem): throw failure(problem.reason)
+        }
     }
 
     /// nil if it is not UTF-8. Ends at the first zero byte, or at the padding of spaces that Fortran writes.
     func fixedText(_ type: Handle) throws -> String? {
         let size = H5Tget_size(type.id)
-        guard size <= 64 << 20 else { throw failure("it declares \(size) bytes") }
+        guard size <= HeapFile.mostText, size <= contents?.size ?? .max else {
+            throw failure("it declares a text of \(size) bytes")
+        }
         var bytes = [UInt8](repeating: 0, count: size)
         try read(type.id, to: &bytes)
         var text = bytes.prefix { $0 != 0 }

@@ -16,7 +16,8 @@ package final class HDF5Reader: Sendable {
 
     let root: Handle
     private let contents: Contents
-    private let fileSize: Int
+    /// Bytes.
+    let fileSize: Int
 
     package init(_ file: String) throws {
         self.file = file
@@ -153,16 +154,18 @@ package final class HDF5Reader: Sendable {
     }
 
     /// Opens a dataset whose type and storage are in order.
-    private func open<Value: NativeElement>(_ info: DatasetInfo, as: Value.Type) throws -> (Handle, count: Int) {
+    func open<Value: NativeElement>(
+        _ info: DatasetInfo, as: Value.Type, access: hid_t = hid_t(H5P_DEFAULT)
+    ) throws -> (Handle, count: Int) {
         guard Value.accepts(info.elementType) else {
             throw HDF5Error.wrongType(
                 file: file, path: info.path, expected: Value.expected, found: info.elementType.description)
         }
-        let dataset = try Handle(H5Dopen2(root.id, info.path, hid_t(H5P_DEFAULT)), H5Dclose, orThrow: failure(info))
+        let dataset = try Handle(H5Dopen2(root.id, info.path, access), H5Dclose, orThrow: failure(info))
         return (dataset, try StorageCheck(info: info, file: file, fileSize: fileSize)(dataset))
     }
 
-    private func transfer<Value: NativeElement>(
+    func transfer<Value: NativeElement>(
         from dataset: Handle, _ info: DatasetInfo, rows: Range<Int>?, into buffer: UnsafeMutableBufferPointer<Value>
     ) throws {
         guard !buffer.isEmpty, let start = buffer.baseAddress else { return }

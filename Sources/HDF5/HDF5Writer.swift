@@ -12,11 +12,21 @@ package enum StoredType: Sendable {
 ///
 /// The same calls give the same bytes: no time of writing is kept. Datasets carry HDF5's Fletcher-32 checksum, which
 /// needs chunks; a single value and an empty array have none. Readable by any libhdf5 since 1.8. Every function throws
-/// ``HDF5Error/cannotWrite(file:reason:)``. Groups on the way to a path are made as needed.
+/// ``HDF5Error/cannotWrite(file:reason:)``; after the first error all others throw the same. Groups on the way to a path
+/// are made as needed.
+///
+/// libhdf5 writes what is left when objects and the file are closed. Where that fails it keeps them half closed, and a
+/// second attempt ends the process (1.10.8). So a file is closed once, and one that will not be finished is first led
+/// to a place where nothing fails.
 package final class HDF5Writer {
     package let file: String
     private let output: AtomicFile
-    private var root: hid_t
+    private let root: hid_t
+    /// libhdf5's own.
+    private let descriptor: Int32
+    private var isOpen = true
+    /// The first error.
+    private var failure: HDF5Error?
     /// Open until the commit, so that rows written one by one meet in libhdf5's chunk cache.
     private var streams: [String: Target] = [:]
 
@@ -25,7 +35,7 @@ package final class HDF5Writer {
         let failure = { HDF5Error.cannotWrite(file: file, reason: $0) }
         do { output = try AtomicFile(file) } catch { throw failure(error.reason) }
         let path = output.temporaryPath
-        root = try Library.locked {
+        (root, descriptor) = try Library.locked {
             let creation = try untimed(beitseg_h5p_file_create(), orThrow: failure)
             let access = try Handle(H5Pcreate(beitseg_h5p_file_access()), H5Pclose, orThrow: failure)
             H5Pset_file_locking(access.id, false, true)
@@ -36,26 +46,55 @@ package final class HDF5Writer {
                 H5Fcreate($0, beitseg_h5f_exclusive(), creation.id, access.id)
             }
             guard root >= 0 else { throw failure(Library.reason) }
-            return root
+            return (root, beitseg_h5_descriptor(root))
         }
     }
 
     deinit {
-        streams = [:]
-        guard root >= 0, Library.locked({ H5Fclose(root) }) < 0 else { return }
-        // A full disk: libhdf5 keeps the file open, and with it the space, although its name will be gone.
-        output.temporaryPath.withFileSystemName { _ = truncate($0, 0) }
+        Library.locked {
+            giveUp()
+            streams = [:]
+            if isOpen { H5Fclose(root) }
+        }
     }
 
     /// Finishes the file, flushes it to disk and gives it its name. Nothing may be written afterwards.
     package func commit() throws {
-        try Library.locked {
+        try perform {
             try check(H5Fflush(root, H5F_SCOPE_GLOBAL))
             streams = [:]
-            try check(H5Fclose(root))
-            root = -1
+            isOpen = false
+            if H5Fclose(root) < 0 {
+                let reason = Library.reason
+                // libhdf5 may keep the file open, and with it the space, although its name will be gone.
+                output.temporaryPath.withFileSystemName { _ = truncate($0, 0) }
+                throw fail(reason)
+            }
         }
-        do { try output.commit(flushingFolder: true) } catch { throw failure(error.reason) }
+        do { try output.commit(flushingFolder: true) } catch { throw fail(error.reason) }
+    }
+
+    /// Runs `body` alone in libhdf5, unless the file has been given up.
+    private func perform<Result>(_ body: () throws -> Result) throws -> Result {
+        try Library.locked {
+            if let failure { throw failure }
+            return try body()
+        }
+    }
+
+    /// The error for a call that failed. The file is given up here, before what the caller has open is closed on the way
+    /// out.
+    private func fail(_ reason: String) -> HDF5Error {
+        if let failure { return failure }
+        giveUp()
+        let error = HDF5Error.cannotWrite(file: file, reason: reason)
+        failure = error
+        return error
+    }
+
+    /// Leads what libhdf5 still has to write of an unfinished file to where it costs nothing and cannot fail.
+    private func giveUp() {
+        if isOpen, failure == nil, descriptor >= 0 { _ = beitseg_h5_discard(descriptor) }
     }
 
     // MARK: Whole datasets
@@ -107,8 +146,8 @@ package final class HDF5Writer {
         for (row, text) in strings.enumerated() {
             for (column, byte) in text.utf8.enumerated() { bytes[row * width + column] = byte }
         }
-        try Library.locked {
-            let type = try makeTextType(width: width, orThrow: failure)
+        try perform {
+            let type = try makeTextType(width: width, orThrow: fail)
             let dataset = try makeDataset(path, shape: [strings.count], type, size: width, compress: false)
             let all = hid_t(H5S_ALL)
             try check(H5Dwrite(dataset.id, type.id, all, all, hid_t(H5P_DEFAULT), bytes))
@@ -119,7 +158,7 @@ package final class HDF5Writer {
     private func write<Value: NativeElement>(
         _ path: String, shape: [Int], values: UnsafeBufferPointer<Value>, as format: StoredType, compress: Bool
     ) throws {
-        try Library.locked {
+        try perform {
             let target = try makeDataset(path, shape: shape, as: format, compress: compress)
             try transfer(values, to: target, rows: nil)
             // Closing would write what is left in the chunk cache, and keep an error of that to itself.
@@ -134,7 +173,7 @@ package final class HDF5Writer {
     package func create(
         _ path: String, shape: [Int], as format: StoredType, chunk: [Int]? = nil, compress: Bool = false
     ) throws {
-        try Library.locked {
+        try perform {
             streams[path] = try makeDataset(path, shape: shape, as: format, chunk: chunk, compress: compress)
         }
     }
@@ -143,8 +182,8 @@ package final class HDF5Writer {
     package func writeBox(_ path: String, _ box: [Range<Int>], floats: [Float]) throws {
         guard let target = streams[path] else { preconditionFailure("a part of \(path), which was not created") }
         try floats.withUnsafeBufferPointer { values in
-            try Library.locked {
-                let selection = try RowSelection(target.dataset, shape: target.shape, box: box, orThrow: failure)
+            try perform {
+                let selection = try RowSelection(target.dataset, shape: target.shape, box: box, orThrow: fail)
                 try transfer(values, to: target, selection, count: box.reduce(1) { $0 * $1.count })
             }
         }
@@ -164,33 +203,33 @@ package final class HDF5Writer {
         _ path: String, _ rows: Range<Int>, values: UnsafeBufferPointer<Value>
     ) throws {
         guard let target = streams[path] else { preconditionFailure("rows for \(path), which was not created") }
-        try Library.locked { try transfer(values, to: target, rows: rows) }
+        try perform { try transfer(values, to: target, rows: rows) }
     }
 
     /// Gives up the rows from `count` on of a dataset of several values that ``create(_:shape:as:compress:)`` made.
     package func keepRows(_ path: String, _ count: Int) throws {
         guard let target = streams[path] else { preconditionFailure("rows of \(path), which was not created") }
         let sizes = ([count] + target.shape.dropFirst()).map { hsize_t($0) }
-        try Library.locked { try check(H5Dset_extent(target.dataset.id, sizes)) }
+        try perform { try check(H5Dset_extent(target.dataset.id, sizes)) }
     }
 
     // MARK: Attributes
 
     /// Sets an attribute of the group or dataset `path` to text of any length, in place of one of this name.
+    ///
+    /// It is stored with the length that it has, among the object's own data or, from 64 KiB on, where libhdf5 keeps
+    /// large attributes: in neither place does a reader have to follow a reference and to believe the length it meets.
     package func setAttribute(_ name: String, _ value: String, at path: String = "/") throws {
-        try Library.locked {
-            let type = try handle(H5Tcopy(beitseg_h5t_c_s1()), H5Tclose)
-            try check(H5Tset_size(type.id, beitseg_h5t_variable()))
-            try check(H5Tset_cset(type.id, H5T_CSET_UTF8))
-            try value.withCString { text in
-                try withUnsafePointer(to: text) { try setAttribute(name, at: path, type: type.id, memory: type.id, $0) }
-            }
+        let bytes = Array(value.utf8)
+        try perform {
+            let type = try makeTextType(width: max(1, bytes.count), orThrow: fail)
+            try setAttribute(name, at: path, type: type.id, memory: type.id, bytes.isEmpty ? [0] : bytes)
         }
     }
 
     /// Sets an attribute of the group or dataset `path`, in place of one of this name.
     package func setAttribute(_ name: String, _ value: Int, at path: String = "/") throws {
-        try Library.locked {
+        try perform {
             try withUnsafePointer(to: Int64(value)) {
                 try setAttribute(name, at: path, type: beitseg_h5t_std_i64le(), memory: Int64.native, $0)
             }
@@ -199,7 +238,7 @@ package final class HDF5Writer {
 
     /// Sets an attribute of the group or dataset `path`, in place of one of this name.
     package func setAttribute(_ name: String, _ value: Double, at path: String = "/") throws {
-        try Library.locked {
+        try perform {
             try withUnsafePointer(to: value) {
                 let memory = beitseg_h5t_native_double()
                 try setAttribute(name, at: path, type: beitseg_h5t_ieee_f64le(), memory: memory, $0)
@@ -231,7 +270,7 @@ extension HDF5Writer {
     private func makeDataset(
         _ path: String, shape: [Int], as format: StoredType, chunk: [Int]? = nil, compress: Bool
     ) throws -> Target {
-        let type = try format.makeType(orThrow: failure)
+        let type = try format.makeType(orThrow: fail)
         let dataset = try makeDataset(path, shape: shape, type, size: format.size, chunk: chunk, compress: compress)
         return Target(dataset: dataset, shape: shape, format: format)
     }
@@ -244,7 +283,7 @@ extension HDF5Writer {
         let sizes = shape.map { hsize_t($0) }
         let space = try handle(
             shape.isEmpty ? H5Screate(H5S_SCALAR) : H5Screate_simple(Int32(sizes.count), sizes, nil), H5Sclose)
-        let plan = try untimed(beitseg_h5p_dataset_create(), orThrow: failure)
+        let plan = try untimed(beitseg_h5p_dataset_create(), orThrow: fail)
         if let chunk = chunk ?? chunkShape(shape, bytesPerElement: size) {
             try check(H5Pset_chunk(plan.id, Int32(chunk.count), chunk.map { hsize_t($0) }))
             if compress {
@@ -265,7 +304,7 @@ extension HDF5Writer {
             let exists = H5Lexists(root, group, hid_t(H5P_DEFAULT))
             try check(exists)
             if exists > 0 { continue }
-            let plan = try untimed(beitseg_h5p_group_create(), orThrow: failure)
+            let plan = try untimed(beitseg_h5p_group_create(), orThrow: fail)
             _ = try handle(H5Gcreate2(root, group, hid_t(H5P_DEFAULT), plan.id, hid_t(H5P_DEFAULT)), H5Gclose)
         }
     }
@@ -275,7 +314,7 @@ extension HDF5Writer {
     ) throws {
         let rowSize = target.shape.dropFirst().reduce(1, *)
         try transfer(
-            values, to: target, RowSelection(target.dataset, shape: target.shape, rows: rows, orThrow: failure),
+            values, to: target, RowSelection(target.dataset, shape: target.shape, rows: rows, orThrow: fail),
             count: rows.map { $0.count * rowSize } ?? target.shape.reduce(1, *))
     }
 
@@ -290,7 +329,7 @@ extension HDF5Writer {
                     target.dataset.id, type, selection.memory.id, selection.file.id, hid_t(H5P_DEFAULT), source))
         }
         if let floats = values as? UnsafeBufferPointer<Float>, target.format == .float16 {
-            let half = try makeHalfType(orThrow: failure)
+            let half = try makeHalfType(orThrow: fail)
             try write(half.id, from: floats.map { Float16($0) })
         } else {
             try write(Value.native, from: start)
@@ -298,14 +337,12 @@ extension HDF5Writer {
     }
 
     private func handle(_ id: hid_t, _ close: @escaping @Sendable (hid_t) -> herr_t) throws -> Handle {
-        try Handle(id, close, orThrow: failure)
+        try Handle(id, close, orThrow: fail)
     }
 
     private func check(_ status: Int32) throws {
-        guard status >= 0 else { throw failure(Library.reason) }
+        guard status >= 0 else { throw fail(Library.reason) }
     }
-
-    private func failure(_ reason: String) -> HDF5Error { .cannotWrite(file: file, reason: reason) }
 }
 
 extension StoredType {

@@ -1,5 +1,6 @@
 import CBEiTHDF5
 import CBEiTHDF5Shim
+import BEiTFiles
 import Foundation
 
 /// libhdf5 itself: one caller at a time (not every build of it locks), errors thrown instead of printed.
@@ -10,7 +11,7 @@ enum Library {
     private static let isSetUp: Bool = {
         // When the program ends, libhdf5 would once more close what a full disk kept it from closing, and crash.
         // Plugins are code that a file can name, so none is ever loaded.
-        H5dont_atexit() >= 0 && H5PLset_loading_state(0) >= 0
+        H5dont_atexit() >= 0 && H5PLset_loading_state(0) >= 0 && beitseg_h5_keep_references() >= 0
     }()
 
     /// Runs `body` while no other thread is in libhdf5.
@@ -29,8 +30,8 @@ enum Library {
         let bytes = text.prefix { $0 != 0 }.map { (0..<32).contains($0) ? UInt8(ascii: " ") : UInt8(bitPattern: $0) }
         let line = String(decoding: bytes, as: UTF8.self)
         // Of a failed system call libhdf5 gives the time, addresses and sizes as well.
-        if let start = line.range(of: "error message = '"), let end = line[start.upperBound...].firstIndex(of: "'") {
-            return String(line[start.upperBound..<end])
+        if let start = line.range(of: "errno = "), let code = Int32(line[start.upperBound...].prefix { $0.isNumber }) {
+            return FileError.systemReason(code)
         }
         return line.isEmpty ? "libhdf5 gives no reason" : line
     }

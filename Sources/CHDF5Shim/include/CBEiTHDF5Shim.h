@@ -17,14 +17,19 @@ hid_t beitseg_h5t_native_int64(void);
 hid_t beitseg_h5t_native_uint8(void);
 hid_t beitseg_h5t_c_s1(void);
 
-/// The size of a string type whose values are pointers to text of any length.
-size_t beitseg_h5t_variable(void);
+/// Teaches libhdf5 to hand over references to text of variable length as they stand in a file: the conversion from
+/// such text to the type of ``beitseg_h5_reference_type``. Once in a process. Negative on failure.
+herr_t beitseg_h5_keep_references(void);
+
+/// A new type for references in memory, of the size that they have in files with addresses of 8 bytes.
+hid_t beitseg_h5_reference_type(void);
 
 // Classes of property lists.
 hid_t beitseg_h5p_file_create(void);
 hid_t beitseg_h5p_file_access(void);
 hid_t beitseg_h5p_group_create(void);
 hid_t beitseg_h5p_dataset_create(void);
+hid_t beitseg_h5p_dataset_access(void);
 
 // Flags of H5Fopen and H5Fcreate.
 unsigned beitseg_h5f_read_only(void);
@@ -43,3 +48,10 @@ haddr_t beitseg_h5_address(hid_t object);
 /// Copies the innermost message of this thread's error stack, the most specific one, into `text` (`capacity` bytes,
 /// always terminated). Empty if the stack is.
 void beitseg_h5_innermost_error(char *text, size_t capacity);
+
+/// The file descriptor that libhdf5 reads and writes `file` by; -1 on failure.
+int beitseg_h5_descriptor(hid_t file);
+
+/// Makes `descriptor` lead to a file without a name in memory; what is written to it from now on is lost. Returns 0, or
+/// -1 where the system refuses.
+int beitseg_h5_discard(int descriptor);
