@@ -183,7 +183,7 @@ struct Predict: Command {
         settings.overlay = OverlayStyle(opacity: opacity, hasLegend: !hasNoLegend)
         settings.alsoRead = paths
         settings.signal = { Interruption.signal }
-        settings.shard = shard ?? Shard(environment: ProcessInfo.processInfo.environment)
+        settings.shard = try shard ?? Shard.ofLauncher(ProcessInfo.processInfo.environment)
         let heading = try PredictionManifest(model: path, options: given)
         let run = PredictionRun(network, classes: description.classes, heading: heading, settings)
         let progress = ImageProgress(quiet: common.quiet)

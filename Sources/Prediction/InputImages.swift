@@ -72,6 +72,15 @@ package enum InputImages {
     private static func stem(_ path: String) -> String { (path as NSString).deletingPathExtension }
 }
 
+/// An environment that names a rank and a number of processes which do not go together.
+package struct LauncherError: ExitStatus, Equatable {
+    package let rank, size: String
+    package let exitStatus: Int32 = 64
+    package var description: String {
+        "the environment's \(rank) and \(size) are no rank and number of processes; unset them, or see to the launcher"
+    }
+}
+
 /// A part of the images, for several processes that share the work: images number, number + count, number + 2·count …
 package struct Shard: Equatable, Sendable {
     /// 1 … count.
@@ -95,17 +104,19 @@ package struct Shard: Equatable, Sendable {
     ///
     /// Slurm's numbers are those of a step: a batch script that starts the program itself has one process, whatever the
     /// job's number of tasks.
-    package init?(environment: [String: String]) {
+    /// - Throws: ``LauncherError`` where what the environment says is no rank of so many processes: every process would do
+    ///   all of the work, or the wrong part.
+    package static func ofLauncher(_ environment: [String: String]) throws(LauncherError) -> Shard? {
         let launchers = [
             ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"),
             ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
         ]
-        for (rank, size) in launchers {
-            guard let rank = environment[rank].flatMap({ Int($0) }), let size = environment[size].flatMap({ Int($0) })
-            else { continue }
-            guard size > 1 else { return nil }
-            self.init(number: rank + 1, count: size)
-            return
+        for (rankName, sizeName) in launchers {
+            guard let rankText = environment[rankName], let sizeText = environment[sizeName] else { continue }
+            guard let rank = Int(rankText), let size = Int(sizeText), (0..<max(0, size)).contains(rank) else {
+                throw LauncherError(rank: "\(rankName)=\(rankText)", size: "\(sizeName)=\(sizeText)")
+            }
+            return size > 1 ? Shard(number: rank + 1, count: size) : nil
         }
         return nil
     }

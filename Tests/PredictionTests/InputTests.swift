@@ -59,13 +59,24 @@ final class Scratch {
         for text in ["0/3", "4/3", "1", "a/b", "1/2/3", "-1/2", "1/0"] { #expect(Shard(text) == nil) }
     }
 
-    @Test func launchersNumberTheirRanksFromZero() {
-        func shard(_ environment: [String: String]) -> Shard? { Shard(environment: environment) }
-        #expect(shard(["OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "4"]) == Shard(number: 3, count: 4))
-        #expect(shard(["PMI_RANK": "0", "PMI_SIZE": "2"]) == Shard(number: 1, count: 2))
-        #expect(shard(["PMI_RANK": "0", "PMI_SIZE": "1"]) == nil)
-        #expect(shard(["SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"]) == Shard(number: 2, count: 2))
-        #expect(shard(["SLURM_PROCID": "0", "SLURM_NTASKS": "2"]) == nil)  // a batch script, not a step
-        #expect(shard([:]) == nil)
+    @Test func launchersNumberTheirRanksFromZero() throws {
+        func shard(_ environment: [String: String]) throws -> Shard? { try Shard.ofLauncher(environment) }
+        #expect(try shard(["OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "4"]) == Shard(number: 3, count: 4))
+        #expect(try shard(["PMI_RANK": "0", "PMI_SIZE": "2"]) == Shard(number: 1, count: 2))
+        #expect(try shard(["PMI_RANK": "0", "PMI_SIZE": "1"]) == nil)
+        #expect(try shard(["SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"]) == Shard(number: 2, count: 2))
+        #expect(try shard(["SLURM_PROCID": "0", "SLURM_NTASKS": "2"]) == nil)  // a batch script, not a step
+        #expect(try shard([:]) == nil)
+    }
+
+    /// Negative, beyond the number of processes, no numbers, none at all: never all the work in each process.
+    @Test(arguments: [("-1", "4"), ("4", "4"), ("7", "4"), ("a", "4"), ("0", "b"), ("0", "0"), ("0", "-2"), ("", "2")])
+    func aLauncherThatMakesNoSenseIsRefused(_ rank: String, _ size: String) {
+        for (rankName, sizeName) in [("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE")] {
+            let error = #expect(throws: LauncherError.self) {
+                try Shard.ofLauncher([rankName: rank, sizeName: size])
+            }
+            #expect(error == LauncherError(rank: "\(rankName)=\(rank)", size: "\(sizeName)=\(size)"))
+        }
     }
 }
