@@ -3,6 +3,7 @@
 #ifndef BEITSEG_ONEDNN
 
 int beitseg_onednn_available(void) { return 0; }
+int beitseg_onednn_out_of_memory(void) { return 1; }
 const char *beitseg_onednn_version(void) { return ""; }
 int beitseg_onednn_sgemm(int transpose_a, int transpose_b, long m, long n, long k, const float *a, long lda,
                          const float *b, long ldb, float beta, float *c, long ldc) {
@@ -67,6 +68,8 @@ int beitseg_onednn_available(void) {
   start_thread();
   return engine != NULL;
 }
+
+int beitseg_onednn_out_of_memory(void) { return dnnl_out_of_memory; }
 
 const char *beitseg_onednn_version(void) {
   start_thread();

@@ -34,7 +34,7 @@ package enum MatrixEngine: String, Sendable, CaseIterable {
         case .oneDNN:
             let status = beitseg_onednn_sgemm(
                 transposeA ? 1 : 0, transposeB ? 1 : 0, m, n, k, a, lda, b, ldb, beta, c, ldc)
-            precondition(status == 0, "oneDNN sgemm \(m)×\(n)×\(k): status \(status)")
+            checkOneDNN(status, "sgemm \(m)×\(n)×\(k)")
         case .openBLAS:
             _ = MatrixEngine.singleThreaded
             cblas_sgemm(
@@ -42,6 +42,12 @@ package enum MatrixEngine: String, Sendable, CaseIterable {
                 blasint(m), blasint(n), blasint(k), 1, a, blasint(lda), b, blasint(ldb), beta, c, blasint(ldc))
         }
     }
+}
+
+/// Ends the process where oneDNN did not get memory. Anything else is a mistake of ours.
+func checkOneDNN(_ status: Int32, _ call: @autoclosure () -> String) {
+    if status == beitseg_onednn_out_of_memory() { MemoryExhaustion.end(refused: 0) }
+    precondition(status == 0, "oneDNN \(call()): status \(status)")
 }
 
 /// How a product is cut into tasks. The cuts depend on its size alone, never on the number of threads.

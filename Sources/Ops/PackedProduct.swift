@@ -9,9 +9,7 @@ final class PackedProduct: @unchecked Sendable {
         let m, n, k: Int
     }
 
-    private static let made = Mutex<[Key: PackedProduct]>([:])
-    /// Photos of many sizes need many products; beyond this number they are made anew.
-    private static let limit = 512
+    private static let made = Mutex(Made())
 
     private let handle: OpaquePointer
     private let m, n, k: Int
@@ -27,13 +25,33 @@ final class PackedProduct: @unchecked Sendable {
     /// Nil where oneDNN has no fast way.
     static func of(m: Int, n: Int, k: Int) -> PackedProduct? {
         let key = Key(m: m, n: n, k: k)
-        if let product = made.withLock({ $0[key] }) { return product }
-        guard let product = PackedProduct(key) else { return nil }
-        made.withLock { made in
-            if made.count >= limit { made.removeAll() }
-            made[key] = product
-        }
+        if let answer = made.withLock({ $0.answer(to: key) }) { return answer.product }
+        let product = PackedProduct(key)
+        made.withLock { $0.keep(Answer(product: product), for: key) }
         return product
+    }
+
+    private struct Answer {
+        let product: PackedProduct?
+    }
+
+    /// What has been made, and what cannot be. Photos of many sizes need many products: those that were not asked for
+    /// while as many others were are forgotten.
+    private struct Made {
+        private static let limit = 512
+        private var recent: [Key: Answer] = [:], older: [Key: Answer] = [:]
+
+        mutating func answer(to key: Key) -> Answer? {
+            if let answer = recent[key] { return answer }
+            guard let answer = older[key] else { return nil }
+            keep(answer, for: key)
+            return answer
+        }
+
+        mutating func keep(_ answer: Answer, for key: Key) {
+            if recent.count >= Self.limit { (older, recent) = (recent, [:]) }
+            recent[key] = answer
+        }
     }
 
     /// Elements that hold a packed right-hand side; they depend on `n` and `k` alone.
@@ -46,7 +64,7 @@ final class PackedProduct: @unchecked Sendable {
         _ b: UnsafePointer<Float>, rowStride: Int, columnStride: Int, into packed: UnsafeMutableRawPointer
     ) {
         let status = beitseg_product_pack(handle, b, rowStride, columnStride, packed)
-        precondition(status == 0, "oneDNN reorder \(k)×\(n): status \(status)")
+        checkOneDNN(status, "reorder \(k)×\(n)")
     }
 
     /// C = A·B on the calling thread.
@@ -55,6 +73,6 @@ final class PackedProduct: @unchecked Sendable {
         scratch: UnsafeMutablePointer<Float>
     ) {
         let status = beitseg_product_run(handle, a, packed, c, scratch)
-        precondition(status == 0, "oneDNN matmul \(m)×\(n)×\(k): status \(status)")
+        checkOneDNN(status, "matmul \(m)×\(n)×\(k)")
     }
 }

@@ -25,9 +25,20 @@ enum KernelMatrix {
         }
     }
 
+    /// What a packed matrix needs for the tiles of `tiling`.
+    func products(for tiling: Tiling) -> TileProducts? {
+        if case .packed(let matrix) = self, matrix.inputs > 0 {
+            TileProducts(tiling, inputs: matrix.inputs)
+        } else {
+            nil
+        }
+    }
+
     /// Calls `body` with A·Wᵀ for the outputs of one chunk, dense, on the calling thread; A `[rows, inputs]`.
+    /// - Parameter products: ``products(for:)``.
     func withProduct(
-        _ engine: MatrixEngine, chunk: Int, of tiling: Tiling, rows: Int, _ a: UnsafePointer<Float>,
+        _ engine: MatrixEngine, _ products: TileProducts?, chunk: Int, of tiling: Tiling, rows: Int,
+        _ a: UnsafePointer<Float>,
         _ body: (UnsafeMutablePointer<Float>) -> Void
     ) {
         switch self {
@@ -40,7 +51,7 @@ enum KernelMatrix {
                 body(c)
             }
         case .packed(let matrix):
-            matrix.withProduct(chunk: chunk, rows: rows, a, body)
+            matrix.withProduct(products ?? TileProducts(tiling, inputs: inputs), chunk: chunk, rows: rows, a, body)
         }
     }
 }
@@ -68,11 +79,13 @@ struct WindowProduct {
         let height = min(512, max(48, WindowProduct.gatheredElements / max(1, window.columns)))
         let tiling = Tiling(rows: window.positions, columns: weights.outputs, height: height)
         guard window.positions > 0 else { return [] }
-        return (0..<tiling.count).map { Tile(product: self, tiling: tiling, index: $0) }
+        let products = weights.products(for: tiling)
+        return (0..<tiling.count).map { Tile(product: self, products: products, tiling: tiling, index: $0) }
     }
 
     private struct Tile {
         let product: WindowProduct
+        let products: TileProducts?
         let tiling: Tiling
         let index: Int
 
@@ -107,7 +120,7 @@ struct WindowProduct {
             }
             window.withRows(positions, of: map) { a in
                 product.weights.withProduct(
-                    engine, chunk: index / tiling.rowTiles, of: tiling, rows: rows, a, body)
+                    engine, products, chunk: index / tiling.rowTiles, of: tiling, rows: rows, a, body)
             }
         }
 

@@ -1,3 +1,4 @@
+import CBEiTKernels
 import Foundation
 import Synchronization
 
@@ -150,7 +151,14 @@ private final class Team: @unchecked Sendable {
 
     /// Looks for `condition` for about as long (some 50 µs) as it takes to sleep and to be woken.
     private func spin(until condition: () -> Bool) {
-        for _ in 0..<30_000 { if condition() { return } }
+        let end = ContinuousClock.now + .microseconds(50)
+        // How long a pause takes differs tenfold between processors, hence the clock.
+        repeat {
+            for _ in 0..<16 {
+                if condition() { return }
+                beitseg_pause()
+            }
+        } while ContinuousClock.now < end
     }
 }
 

@@ -1,0 +1,47 @@
+import BEiTTensorCore
+import Testing
+
+@testable import BEiTOps
+
+@Suite struct PackedMatrixTests {
+    private func product(_ a: [Float], _ w: [Float], rows: Int, inputs: Int, outputs: Int) -> [Float] {
+        (0..<rows * outputs).map { index in
+            let (row, output) = (index / outputs, index % outputs)
+            return Float(
+                (0..<inputs).reduce(0.0) { $0 + Double(a[row * inputs + $1]) * Double(w[output * inputs + $1]) })
+        }
+    }
+
+    /// Also where oneDNN is said to have no kernel for the tiles' heights: the result is the same up to rounding.
+    @Test(arguments: [1, 5, 63, 64, 65, 100, 130, 193, 800], [false, true])
+    func packedProductsMatchPlainOnes(rows: Int, lacking: Bool) throws {
+        let (inputs, outputs) = (13, 390)
+        var generator = Philox(seed: 3, stream: UInt64(rows))
+        let a = (0..<rows * inputs).map { _ in generator.normal() }
+        let w = (0..<outputs * inputs).map { _ in generator.normal() }
+        guard let packed = PackedMatrix(weight: Tensor(w, [outputs, inputs])) else {
+            return #expect(!MatrixEngine.available.contains(.oneDNN))
+        }
+        let (input, result) = (Tensor(a, [rows, inputs]), Tensor(repeating: .nan, [rows, outputs]))
+        let target = result.pointer
+        TileProducts.$lacking.withValue(lacking ? Set(0...200) : []) {
+            packed.multiply(rows: rows, input.pointer) { rows, columns, tile, stride in
+                for row in 0..<rows.count {
+                    let to = target + (rows.lowerBound + row) * outputs + columns.lowerBound
+                    to.update(from: tile + row * stride, count: columns.count)
+                }
+            }
+        }
+        let expected = product(a, w, rows: rows, inputs: inputs, outputs: outputs)
+        for (found, wanted) in zip(result.values, expected) { #expect(abs(found - wanted) <= 1e-5 * (1 + abs(wanted))) }
+    }
+
+    /// More sizes than are kept, the first again and again: it is not made anew.
+    @Test func productsInUseAreKept() throws {
+        guard let first = PackedProduct.of(m: 7, n: 11, k: 5) else { return }
+        for n in 1...1500 {
+            _ = PackedProduct.of(m: 3, n: n, k: 2)
+            if n % 100 == 0 { #expect(PackedProduct.of(m: 7, n: 11, k: 5) === first) }
+        }
+    }
+}
