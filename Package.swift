@@ -75,11 +75,12 @@ let package = Package(
             path: "Sources/COneDNNShim",
             cSettings: [.define("BEITSEG_ONEDNN", .when(traits: ["OneDNN"]))],
             linkerSettings: [.linkedLibrary("dnnl", .when(traits: ["OneDNN"]))]),
+        .target(name: module("CAllocation"), path: "Sources/CAllocation"),
         .target(name: module("CFilesShim"), path: "Sources/CFilesShim"),
         .target(name: module("CKernels"), path: "Sources/CKernels", linkerSettings: [.linkedLibrary("m")]),
 
         room("Files", ["CCrypto", "CFilesShim"]),
-        room("TensorCore", []),
+        room("TensorCore", ["CKernels"]),
         room("Ops", ["TensorCore", "CKernels", "COpenBLAS", "COneDNNShim"]),
         room("Layers", ["TensorCore", "Ops"]),
         room("Models", ["TensorCore", "Ops", "Layers"]),
@@ -110,10 +111,12 @@ let package = Package(
                 "Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "Checkpoints", "ImageIO", "Datasets",
                 "Metrics", "Prediction", "Scoring", "Reports", "Training", "BEiTSeg",
             ], products: [argumentParser, logging]),
-        .executableTarget(name: "beit-seg", dependencies: [.byName(name: module("Commands"))]),
+        .executableTarget(
+            name: "beit-seg",
+            dependencies: [.byName(name: module("Commands")), .byName(name: module("CAllocation"))]),
 
         tests("Files", []),
-        tests("TensorCore", []),
+        tests("TensorCore", ["CKernels"]),
         tests("Ops", ["TensorCore", "CKernels", "HDF5"], fixtures: true),
         tests("Models", ["TensorCore", "Ops", "Layers", "HDF5", "Checkpoints"], fixtures: true),
         tests("HDF5", ["Files"], fixtures: true),

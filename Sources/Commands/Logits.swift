@@ -1,4 +1,5 @@
 import ArgumentParser
+import BEiTFiles
 import BEiTPrediction
 
 struct Logits: Command {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BEiTCheckpoints
 import BEiTFiles
+import BEiTTensorCore
 import Foundation
 
 /// The program `beit-seg`.
@@ -52,7 +53,9 @@ package struct Program: ParsableCommand {
     package init() {}
 
     /// Runs the command of this process and ends it with the status that says how it went.
-    package static func start() -> Never {
+    /// - Parameter outOfMemory: what ends the program when the arithmetic gets no memory, told the bytes it asked for.
+    package static func start(outOfMemory: @escaping @Sendable (Int) -> Never) -> Never {
+        MemoryExhaustion.handler.withLock { $0 = outOfMemory }
         // A reader that goes away ends the printing, not a run of hours; a file that may not grow is an error to report.
         for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
         Console.keepStandardStreams()
@@ -60,9 +63,16 @@ package struct Program: ParsableCommand {
         // `CommandLine.arguments` puts U+FFFD where a name is not UTF-8.
         let arguments = (1..<max(1, Int(CommandLine.argc))).compactMap { CommandLine.unsafeArgv[$0] }
         let status = status(of: arguments.map { String(fileSystemName: $0) })
-        guard status < 2, let error = Console.printingError else { Foundation.exit(status) }
+        guard status < 2, let error = Console.printingError else { end(status) }
         Console.error(error.description)
-        Foundation.exit(error.exitStatus)
+        end(error.exitStatus)
+    }
+
+    /// Ends the process without what libraries do at an ordinary exit: OpenBLAS waits there for threads of its own, which
+    /// wait for memory that there may not be.
+    private static func end(_ status: Int32) -> Never {
+        fflush(nil)
+        _exit(status)
     }
 
     private static func status(of arguments: [String]) -> Int32 {

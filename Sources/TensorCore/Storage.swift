@@ -92,13 +92,12 @@ package final class StoragePool: Sendable {
     }
 
     private func allocate(_ byteCount: Int) -> UnsafeMutableRawPointer {
-        var block: UnsafeMutableRawPointer?
-        var failed = posix_memalign(&block, 64, byteCount) != 0
-        if failed {
+        var block = aligned_alloc(64, byteCount)
+        if block == nil {
             trim()
-            failed = posix_memalign(&block, 64, byteCount) != 0
+            block = aligned_alloc(64, byteCount)
         }
-        guard !failed, let block else { outOfMemory(byteCount) }
+        guard let block else { MemoryExhaustion.end(refused: byteCount) }
         return block
     }
 
@@ -115,11 +114,4 @@ package final class StoragePool: Sendable {
         }
         if !isKept { free(block) }
     }
-}
-
-/// Memory that the system refuses cannot be had by any other way; the message names the remedy.
-private func outOfMemory(_ byteCount: Int) -> Never {
-    let message = Array("beit-seg: out of memory (\(byteCount >> 20) MiB more); use a smaller --batch or --size\n".utf8)
-    _ = message.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
-    _exit(74)  // what runs at an ordinary exit would wait for the other threads
 }

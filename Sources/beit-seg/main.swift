@@ -1,3 +1,4 @@
 import BEiTCommands
+import CBEiTAllocation
 
-Program.start()
+Program.start(outOfMemory: beitseg_out_of_memory)

@@ -83,3 +83,17 @@ import Testing
         #expect(copy.values == [1, 2, 3, 4, 5, 6])
     }
 }
+
+@Suite struct MemoryExhaustionTests {
+    /// A library ends no process with a status of its choice: the program's handler does, on the thread that was refused.
+    @Test(arguments: [1, 3]) func theProgramDecides(threads: Int) async {
+        await #expect(processExitsWith: .exitCode(74)) { [threads = threads as Int] in
+            MemoryExhaustion.handler.withLock { $0 = { bytes in _exit(bytes >= 1 << 50 ? 74 : 1) } }
+            WorkerPool(threads: threads).run(4) { _ in _ = Storage(byteCount: 1 << 50) }
+        }
+    }
+
+    @Test func withoutAHandlerTheProcessAborts() async {
+        await #expect(processExitsWith: .signal(SIGABRT)) { _ = Storage(byteCount: 1 << 50) }
+    }
+}

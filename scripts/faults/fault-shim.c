@@ -48,6 +48,12 @@ __attribute__((destructor)) static void count(void) {
     syscall(SYS_close, file);
 }
 
+// The program ends without what libraries do at an ordinary exit.
+_Noreturn void _exit(int status) {
+    count();
+    for (;;) syscall(SYS_exit_group, status);
+}
+
 static int is(const char *call) { return is_ready && strcmp(wanted, call) == 0; }
 static int fails(void) { return atomic_fetch_add(&calls, 1) + 1 == number; }
 
