@@ -7,7 +7,7 @@ import BEiTTensorCore
 
 /// Everything that a training run needs to go on bit for bit: moments, step, generator, data position.
 package struct TrainingState: Sendable {
-    /// Stored as float32 at `/training/` and the path.
+    /// Stored as float32 at `/training/` and the path; ``StoredTrainingState`` reads them back.
     package var tensors: [(path: String, tensor: Tensor)]
     /// Whatever is no tensor; its meaning is the trainer's.
     package var json: String

@@ -66,6 +66,8 @@ package enum CheckpointError: Error, Equatable, ExitStatus {
     /// An input size that the model cannot have.
     case badSize(file: String, [Int], reason: String)
     case badTrainingState(file: String, reason: String)
+    /// A weight that the element type of the file cannot hold.
+    case beyondFloat16(file: String, parameter: String, Float)
     /// What shall be visual tokens is none, or damaged.
     case notTokens(file: String, reason: String)
 
@@ -95,6 +97,8 @@ package enum CheckpointError: Error, Equatable, ExitStatus {
             "\(file): its weights do not fit its config: \(Self.list(issues)); export or fetch it again"
         case .badTrainingState(let file, let reason):
             "\(file): its training state cannot be used: \(reason); resume from another checkpoint"
+        case .beyondFloat16(let file, let parameter, let value):
+            "\(file): not written: \(parameter) has the value \(value), float16 ends at ±65504; write it as float32"
         case .notTokens(let file, let reason):
             "\(file): \(reason); `beit-seg tokenizer encode` writes one"
         }

@@ -26,11 +26,18 @@ package struct Preprocessing: Codable, Equatable, Sendable {
             mean: [-0.125, -0.125, -0.125], std: [1.25, 1.25, 1.25], size: size, resize: "lanczos")
     }
 
-    /// What makes it impossible, in one sentence; nil if nothing does.
+    /// What makes it impossible, in one sentence; nil if nothing does. The bounds are far beyond what any model has, and
+    /// keep pixels finite.
     var problem: String? {
-        if mean.count != 3 || !mean.allSatisfy(\.isFinite) { return "mean \(mean) is not three numbers" }
-        if std.count != 3 || !std.allSatisfy({ $0.isFinite && $0 > 0 }) {
-            return "std \(std) is not three numbers above 0"
+        if mean.count != 3 || !mean.allSatisfy({ abs($0) <= 1e6 }) {
+            return "mean \(mean) is not three numbers of the size of pixels"
+        }
+        if std.count != 3 || !std.allSatisfy({ $0 >= 1e-6 && $0 <= 1e6 }) {
+            return "std \(std) is not three numbers above 0 of the size of pixels"
+        }
+        if ResizeFilter(rawValue: resize) == nil {
+            let known = ResizeFilter.allCases.map(\.rawValue).joined(separator: ", ")
+            return "resize \(resize.debugDescription) is none of \(known)"
         }
         if size.count != 2 || !size.allSatisfy({ (1...1 << 15).contains($0) }) {
             return "size \(size) is not a height and a width in pixels"
@@ -101,6 +108,7 @@ package struct ModelDescription: Sendable {
         }
         let wanted = configuration.decoder?.classes ?? configuration.classifier?.classes ?? 0
         if classes.count != wanted { return "classes: there are \(classes.count) where config says \(wanted)" }
+        if let index = classes.firstIndex(where: { $0.name.isEmpty }) { return "classes: class \(index) has no name" }
         return nil
     }
 }

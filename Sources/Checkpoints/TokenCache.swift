@@ -1,6 +1,7 @@
 import BEiTFiles
 import Foundation
 import BEiTHDF5
+import BEiTImageIO
 import BEiTModels
 
 /// How the photos of a token cache became tokens; two caches with the same one agree.
@@ -16,6 +17,18 @@ package struct TokenCacheDescription: Equatable, Sendable {
 
     package init(tokenizerSHA256: String, vocabulary: Int, size: [Int], resize: String) {
         (self.tokenizerSHA256, self.vocabulary, self.size, self.resize) = (tokenizerSHA256, vocabulary, size, resize)
+    }
+
+    /// What makes it impossible, in one sentence that begins with the attribute; nil if nothing does.
+    fileprivate var problem: String? {
+        if tokenizerSHA256.utf8.count != 64 || !tokenizerSHA256.allSatisfy({ $0.isASCII && $0.isHexDigit }) {
+            return "tokenizer_sha256 is no SHA-256"
+        }
+        if !(2...1 << 20).contains(vocabulary) { return "vocabulary is \(vocabulary)" }
+        for (name, value) in zip(["height", "width"], size) where !(1...1 << 15).contains(value) {
+            return "\(name) is \(value)"
+        }
+        return ResizeFilter(rawValue: resize) == nil ? "resize is \(resize.debugDescription)" : nil
     }
 }
 
@@ -66,7 +79,8 @@ package enum TokenCache {
         package let paths: [String]
         /// Rows and columns of tokens.
         package let grid: [Int]
-        private let reader: HDF5Reader
+        private let file: String
+        private let photos: OpenDataset
 
         /// The reason against a file that does not even say it is one.
         package static let isNone = "this is no token cache"
@@ -87,22 +101,31 @@ package enum TokenCache {
             else { throw CheckpointError.notTokens(file: file, reason: "an attribute is missing") }
             description = TokenCacheDescription(
                 tokenizerSHA256: digest, vocabulary: vocabulary, size: [height, width], resize: resize)
-            let shape = try reader.info("/tokens").shape
+            photos = try OpenDataset("/tokens", in: reader)
             paths = try reader.readStrings("/paths")
-            guard shape.count == 3, shape[0] == paths.count else {
-                throw CheckpointError.notTokens(
-                    file: file, reason: "tokens have the shape \(shape) for \(paths.count) paths")
+            (grid, self.file) = (Array(photos.info.shape.dropFirst()), file)
+            if let problem = description.problem ?? shapeProblem {
+                throw CheckpointError.notTokens(file: file, reason: problem)
             }
-            (grid, self.reader) = (Array(shape[1...]), reader)
+        }
+
+        private var shapeProblem: String? {
+            let shape = photos.info.shape
+            guard shape.count == 3, shape[0] == paths.count else {
+                return "tokens have the shape \(shape) for \(paths.count) paths"
+            }
+            guard zip(grid, description.size).allSatisfy({ $0 > 0 && $0 <= $1 }) else {
+                return "tokens have the shape \(shape) for images of \(description.size) pixels"
+            }
+            return paths.contains("") ? "paths: one is empty" : nil
         }
 
         /// The tokens of some photos, photo by photo and row by row. Throws where one is no word of the vocabulary.
         package func tokens(_ photos: Range<Int>) throws -> [Int32] {
-            var tokens = [Int32](repeating: 0, count: photos.count * grid[0] * grid[1])
-            try tokens.withUnsafeMutableBufferPointer { try reader.readInts("/tokens", rows: photos, into: $0) }
+            let tokens = try self.photos.readInts(rows: photos)
             guard tokens.allSatisfy({ (0..<description.vocabulary).contains(Int($0)) }) else {
                 throw CheckpointError.notTokens(
-                    file: reader.file, reason: "a token is not within 0 and \(description.vocabulary - 1)")
+                    file: file, reason: "a token is not within 0 and \(description.vocabulary - 1)")
             }
             return tokens
         }

@@ -82,7 +82,9 @@ package struct BackboneConfiguration: Codable, Equatable, Sendable {
         let sizes = [("width", width), ("depth", depth), ("heads", heads), ("patch_size", patchSize)]
         for (name, value) in sizes where value < 1 || value > 1 << 16 { return "backbone.\(name) is \(value)" }
         if width % heads != 0 { return "backbone.width \(width) cannot be divided among \(heads) heads" }
-        if !mlpRatio.isFinite || mlpRatio <= 0 || mlpRatio > 64 { return "backbone.mlp_ratio is \(mlpRatio)" }
+        if !mlpRatio.isFinite || mlpRatio <= 0 || mlpRatio > 64 || hiddenWidth < 1 {
+            return "backbone.mlp_ratio is \(mlpRatio)"
+        }
         if imageSize.count != 2 || imageSize.contains(where: { $0 < patchSize || $0 > 1 << 15 || $0 % patchSize != 0 })
         {
             return "backbone.image_size \(imageSize) is not two multiples of the patch size \(patchSize)"

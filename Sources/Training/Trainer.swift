@@ -250,9 +250,9 @@ extension Trainer {
 
     /// What `last.h5` keeps beside the model. Throws ``TrainingError``, ``CheckpointError``, `HDF5Error`.
     /// - Parameter task: what the run must be of.
-    static func state(in folder: RunFolder, of task: ModelTask) throws -> (TrainingState, Saved) {
+    static func state(in folder: RunFolder, of task: ModelTask) throws -> (StoredTrainingState, Saved) {
         if folder.exists { try folder.claim() }
-        guard FileManager.default.fileExists(atPath: folder.last), let state = try Checkpoint.loadTraining(folder.last)
+        guard FileManager.default.fileExists(atPath: folder.last), let state = try StoredTrainingState(folder.last)
         else { throw TrainingError.nothingToResume(folder: folder.path) }
         let found = try Checkpoint.describe(folder.last).task
         guard found == task else { throw TrainingError.otherRun(folder: folder.path, task: found) }
@@ -262,17 +262,12 @@ extension Trainer {
         return (state, saved)
     }
 
-    /// Takes over where `last.h5` stood; the model has its weights already. Throws ``TrainingError``.
-    func restore(_ state: TrainingState, _ saved: Saved) throws {
+    /// Takes over where `last.h5` stood; the model has its weights already. Throws ``TrainingError`` or
+    /// ``CheckpointError``.
+    func restore(_ state: StoredTrainingState, _ saved: Saved) throws {
         func changed(_ what: String) -> TrainingError { .changed(folder: folder.path, what: what) }
         guard saved.fingerprint == objective.fingerprint else { throw changed("the training images are not the same") }
-        let stored = Dictionary(state.tensors.map { ($0.path, $0.tensor) }) { first, _ in first }
-        for (path, tensor) in stateTensors {
-            guard let value = stored[path], value.shape == tensor.shape else {
-                throw changed("its training state lacks \(path) \(tensor.shape)")
-            }
-            tensor.pointer.update(from: value.pointer, count: value.count)
-        }
+        for (path, tensor) in stateTensors { try state.read(path, into: tensor) }
         optimizer.restore(steps: saved.optimizerSteps, moments: optimizer.moments)
         progress = saved.progress
         meter.sums = progress.meter ?? Meter.Sums()

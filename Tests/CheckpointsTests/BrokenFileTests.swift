@@ -3,6 +3,8 @@ import Foundation
 import BEiTHDF5
 import BEiTLayers
 import BEiTModels
+import BEiTOps
+import BEiTTensorCore
 import Testing
 
 /// Files that are damaged, or made to harm: each is refused with one line that says why.
@@ -110,6 +112,49 @@ import Testing
         #expect(refusal(folder["model.h5"]).contains(word), "\(refusal(folder["model.h5"]))")
     }
 
+    private static var strange: [Any] {
+        [
+            -1, 0, 1, 7, 65_536, 2_147_483_648, Int.max, 1e300, -0.5, 1e-30, "", "x", "none", NSNull(), true, [Any](),
+            [0],
+            [1, 2, 3], ["a", "a"], [String: Any](),
+        ]
+    }
+
+    /// Every value of every JSON text in turn becomes each of many others. The file is refused in one line, or what is
+    /// loaded works.
+    @Test(
+        arguments: [Sample.segmenter, .linearSegmenter, .mim, .tokenizer],
+        ["config", "classes", "preprocessing", "provenance"])
+    func anyValueOfADescription(_ sample: Sample, _ attribute: String) throws {
+        let folder = try Scratch(), path = folder["model.h5"]
+        try Checkpoint.save(sample.model().module, sample.description, to: folder["sound.h5"])
+        let text = try #require(try HDF5Reader(folder["sound.h5"]).attribute(attribute))
+        let value = try JSONSerialization.jsonObject(with: Data(text.utf8))
+        for changed in Mutations(of: value).all(Self.strange) {
+            let json = try JSONSerialization.data(withJSONObject: changed, options: .fragmentsAllowed)
+            try write(path, sample) { $0[attribute] = String(decoding: json, as: UTF8.self) }
+            do {
+                try run(Checkpoint.load(path).model, size: Checkpoint.describe(path).preprocessing.size)
+            } catch {
+                let text = "\(error)"
+                #expect(!text.contains("\n") && text.hasPrefix(path), "\(text)")
+            }
+        }
+    }
+
+    /// One pass over an image, if it is a small one.
+    private func run(_ model: Model, size: [Int]) throws {
+        guard size[0] * size[1] <= 1 << 12 else { return }
+        let pixels = Variable(Tensor(repeating: 0.5, [1, 3] + size)), tape = Tape(.inference)
+        switch model {
+        case .segmentation(let model): _ = model(pixels, tape)
+        case .classification(let model): _ = model(pixels, tape)
+        case .mim(let model):
+            _ = model(pixels, mask: [Bool](repeating: true, count: model.backbone.configuration.patchCount), tape)
+        case .tokenizer: break
+        }
+    }
+
     @Test func weightsThatClaimTerabytes() throws {
         let folder = try Scratch()
         let path = folder["model.h5"]
@@ -171,3 +216,29 @@ import Testing
 }
 
 func bytes(_ path: String) throws -> [UInt8] { try [UInt8](Data(contentsOf: URL(fileURLWithPath: path))) }
+
+/// A JSON value, and those that differ from it in one place.
+private struct Mutations {
+    private let value: Any
+    init(of value: Any) { self.value = value }
+
+    /// Each place becomes each of `others`; each member of an object is also left out.
+    func all(_ others: [Any]) -> [Any] {
+        var results = others
+        if let object = value as? [String: Any] {
+            for (key, member) in object {
+                results += Mutations(of: member).all(others).map { object.merging([key: $0]) { $1 } }
+                results.append(object.filter { $0.key != key })
+            }
+        } else if let list = value as? [Any] {
+            for index in list.indices {
+                results += Mutations(of: list[index]).all(others).map { changed in
+                    var list = list
+                    list[index] = changed
+                    return list
+                }
+            }
+        }
+        return results
+    }
+}

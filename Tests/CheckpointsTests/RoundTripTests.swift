@@ -4,6 +4,7 @@ import BEiTLayers
 import BEiTModels
 import BEiTOps
 import BEiTTensorCore
+import Foundation
 import Testing
 
 @Suite struct RoundTripTests {
@@ -21,7 +22,7 @@ import Testing
         #expect(description.classes == sample.description.classes)
         #expect(description.preprocessing == sample.description.preprocessing)
         #expect(description.provenance == sample.description.provenance)
-        #expect(try Checkpoint.loadTraining(path) == nil)
+        #expect(try StoredTrainingState(path) == nil)
     }
 
     @Test func halvesAreRoundedToEven() throws {
@@ -33,6 +34,30 @@ import Testing
         for (saved, found) in zip(model.module.parameters, loaded.module.parameters) {
             #expect(saved.parameter.value.values.map { Float(Float16($0)) } == found.parameter.value.values)
         }
+    }
+
+    /// float16 ends at 65504, and rounds up to infinity from 65520 on.
+    @Test(arguments: [false, true]) func whatHalvesCannotHoldIsNotWritten(flat: Bool) throws {
+        let folder = try Scratch(), path = folder["model.h5"], sample = Sample.segmenter
+        let model = sample.model()
+        let weight = try #require(model.module.parameters.first { $0.path == "decoder/head/bias" }).parameter.value
+        func save(_ type: WeightType) throws {
+            if flat { return try Checkpoint.saveFlat(model, as: type, to: path) }
+            try Checkpoint.save(model.module, sample.description, as: type, to: path)
+        }
+        for value: Float in [65520, -65520, 1e38] {
+            weight.pointer[3] = value
+            #expect(throws: CheckpointError.beyondFloat16(file: path, parameter: "decoder/head/bias", value)) {
+                try save(.float16)
+            }
+            #expect(!FileManager.default.fileExists(atPath: path))
+            try save(.float32)
+            try FileManager.default.removeItem(atPath: path)
+        }
+        weight.pointer[3] = 65519
+        try save(.float16)
+        let name = flat ? "/decoder.head.bias" : "/model/decoder/head/bias"
+        #expect(try HDF5Reader(path).readFloats(name).values[3] == 65504)
     }
 
     @Test func frozenModelsComputeTheSame() throws {
@@ -60,12 +85,17 @@ import Testing
                 ("step", Tensor([7], [])),
             ], json: #"{"step": 12, "Datenplatz": "ä"}"#)
         try Checkpoint.save(Sample.mim.model().module, Sample.mim.description, training: state, to: path)
-        let found = try #require(try Checkpoint.loadTraining(path))
+        let found = try #require(try StoredTrainingState(path))
         #expect(found.json == state.json)
-        #expect(found.tensors.map(\.path) == state.tensors.map(\.path))
-        for (a, b) in zip(found.tensors, state.tensors) {
-            #expect(a.tensor.shape == b.tensor.shape)
-            #expect(a.tensor.values.map(\.bitPattern) == b.tensor.values.map(\.bitPattern))
+        for (name, tensor) in state.tensors {
+            let place = Tensor(repeating: .nan, tensor.shape)
+            try found.read(name, into: place)
+            #expect(place.values.map(\.bitPattern) == tensor.values.map(\.bitPattern))
+        }
+        for (name, shape, flaw) in [("step", [2], "has the shape [] instead of [2]"), ("stop", [], "is missing")] {
+            #expect(throws: CheckpointError.badTrainingState(file: path, reason: "/training/\(name) \(flaw)")) {
+                try found.read(name, into: .zeros(shape))
+            }
         }
         _ = try Checkpoint.load(path)  // and the model beside it
     }

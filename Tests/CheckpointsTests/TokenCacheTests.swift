@@ -41,4 +41,56 @@ import Testing
             try TokenCache.Reader(path)
         }
     }
+
+    /// A cache of one photo, but for what `change` makes of it.
+    @Test(arguments: [
+        ("tokenizer_sha256", "00ff"), ("tokenizer_sha256", String(repeating: "g", count: 64)), ("resize", "smooth"),
+        ("vocabulary", "-3"), ("vocabulary", "1"), ("vocabulary", "9000000000000000000"), ("height", "0"),
+        ("width", "-16"), ("width", "70000"),
+    ]) func aHarmfulAttributeIsNamed(_ name: String, _ value: String) throws {
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try write { writer in
+            if let number = Int(value) {
+                try writer.setAttribute(name, number)
+            } else {
+                try writer.setAttribute(name, value)
+            }
+        }
+        let error = #expect(throws: CheckpointError.self) { try TokenCache.Reader(path) }
+        #expect("\(error!)".hasPrefix("\(path): \(name) is "), "\(error!)")
+    }
+
+    @Test(arguments: [[1], [2, 3, 2], [1, 0, 2], [1, 25, 2], [1, 3, 2, 1], [1, 1 << 20, 1 << 20]])
+    func harmfulShapesAreRefused(_ shape: [Int]) throws {
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try write(shape: shape) { _ in }
+        #expect(throws: (any Error).self) { try TokenCache.Reader(path) }
+        try write(paths: [""]) { _ in }
+        #expect(throws: CheckpointError.notTokens(file: path, reason: "paths: one is empty")) {
+            try TokenCache.Reader(path)
+        }
+    }
+
+    private func write(
+        shape: [Int] = [1, 3, 2], paths: [String] = ["a.png"], _ change: (HDF5Writer) throws -> Void
+    ) throws {
+        let writer = try HDF5Writer(path)
+        for (name, text) in [
+            ("format", TokenCache.formatName), ("tokenizer_sha256", description.tokenizerSHA256), ("resize", "lanczos"),
+        ] { try writer.setAttribute(name, text) }
+        for (name, number) in [("format_version", 1), ("vocabulary", 300), ("height", 24), ("width", 16)] {
+            try writer.setAttribute(name, number)
+        }
+        try change(writer)
+        try writer.create("/tokens", shape: shape, as: .int32)
+        if shape == [1, 3, 2] { try writer.writeRows("/tokens", 0..<1, ints: Array(0..<6)) }
+        try writer.write("/paths", strings: paths)
+        try writer.commit()
+    }
+}
+
+extension HDF5Writer {
+    fileprivate func writeRows(_ path: String, _ rows: Range<Int>, ints: [Int32]) throws {
+        try ints.withUnsafeBufferPointer { try writeRows(path, rows, ints: $0) }
+    }
 }

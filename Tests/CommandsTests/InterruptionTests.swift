@@ -136,6 +136,6 @@ import Testing
         arguments[arguments.firstIndex(of: "60") ?? 0] = "100000"
         let status = try Program.killed(signal, once: { lines(folder["run/log.jsonl"]) > 0 }, arguments)
         #expect(status == 128 + signal)
-        #expect(try Checkpoint.loadTraining(folder["run/last.h5"]) != nil)
+        #expect(try StoredTrainingState(folder["run/last.h5"]) != nil)
     }
 }

@@ -139,6 +139,6 @@ import Testing
             SIGTERM, once: { FileManager.default.contents(atPath: log)?.isEmpty == false },
             train(folder, "run", steps: 1_000_000))
         #expect(status == 128 + SIGTERM)
-        #expect(try Checkpoint.loadTraining(folder["run/last.h5"]) != nil)
+        #expect(try StoredTrainingState(folder["run/last.h5"]) != nil)
     }
 }

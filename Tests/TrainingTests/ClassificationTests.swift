@@ -56,9 +56,9 @@ private final class ColorSet {
 /// Weights and training state of a checkpoint by path, as bits.
 private func bits(_ path: String) throws -> [String: [UInt32]] {
     let model = try Checkpoint.load(path, frozen: false).model.module
-    let state = try #require(try Checkpoint.loadTraining(path))
-    let all = model.parameters.map { ($0.path, $0.parameter.value) } + state.tensors.map { ($0.path, $0.tensor) }
-    return Dictionary(uniqueKeysWithValues: all.map { ($0.0, $0.1.values.map(\.bitPattern)) })
+    let state = try trainingTensors(path)
+    let all = model.parameters.map { ($0.path, $0.parameter.value.values) } + state
+    return Dictionary(uniqueKeysWithValues: all.map { ($0.0, $0.1.map(\.bitPattern)) })
 }
 
 @Suite struct ClassificationTrainingTests {
