@@ -12,6 +12,10 @@
 
 enum { status_input_output = 74 };
 
+static _Atomic(void (*)(void)) before_end;
+
+void beitseg_tidy_before_end(void (*tidy)(void)) { before_end = tidy; }
+
 // Only what needs no memory. The first thread to come here speaks, others wait for the end.
 static _Noreturn void end(const char *line, size_t length) {
   static atomic_flag ended = ATOMIC_FLAG_INIT;
@@ -19,6 +23,8 @@ static _Noreturn void end(const char *line, size_t length) {
     for (;;) pause();
   ssize_t written = write(STDERR_FILENO, line, length);
   (void)written;
+  void (*tidy)(void) = before_end;
+  if (tidy) tidy();
   _exit(status_input_output);
 }
 

@@ -52,6 +52,9 @@ package struct Program: ParsableCommand {
 
     package init() {}
 
+    /// Removes what is not finished, for a process that ends for want of memory: takes none, and waits for nobody.
+    package static func tidy() { removeUnfinishedFiles() }
+
     /// Runs the command of this process and ends it with the status that says how it went.
     /// - Parameter outOfMemory: what ends the program when the arithmetic gets no memory, told the bytes it asked for.
     package static func start(outOfMemory: @escaping @Sendable (Int) -> Never) -> Never {

@@ -3,19 +3,32 @@ import Synchronization
 
 /// The files of this process that nobody would find when it is gone: temporary ones that are being written, and locks.
 enum Leftovers {
+    /// As the system takes them, ended by a zero: what removes them may find no memory for anything.
     private static let paths = Mutex<Set<[UInt8]>>([])
 
-    static func add(_ path: String) { paths.withLock { _ = $0.insert(path.fileSystemBytes) } }
+    static func add(_ path: String) { paths.withLock { _ = $0.insert(path.fileSystemBytes + [0]) } }
 
-    static func forget(_ path: String) { paths.withLock { _ = $0.remove(path.fileSystemBytes) } }
+    static func forget(_ path: String) { paths.withLock { _ = $0.remove(path.fileSystemBytes + [0]) } }
 
-    static func contains(_ path: String) -> Bool { paths.withLock { $0.contains(path.fileSystemBytes) } }
+    static func contains(_ path: String) -> Bool { paths.withLock { $0.contains(path.fileSystemBytes + [0]) } }
 
     /// Removes them and ends the process, while every other thread is kept from adding one.
     static func removeAndEnd(_ end: () -> Never) -> Never {
         paths.withLock { paths in
-            for path in paths { String(fileSystemBytes: path).withFileSystemName { _ = unlink($0) } }
+            remove(paths)
             end()
         }
     }
+
+    /// Removes them where that needs neither memory nor another thread: at the end of a process that has run out of memory.
+    static func removeAtOnce() { paths.withLockIfAvailable { remove($0) } }
+
+    private static func remove(_ paths: Set<[UInt8]>) {
+        for path in paths {
+            path.withUnsafeBytes { if let name = $0.baseAddress { unlink(name.assumingMemoryBound(to: CChar.self)) } }
+        }
+    }
 }
+
+/// Removes the files that are not finished, where the process cannot go on. Takes no memory and waits for nobody.
+package func removeUnfinishedFiles() { Leftovers.removeAtOnce() }

@@ -11,7 +11,10 @@ import Testing
             signal(SIGXFSZ, SIG_IGN)
             var limit = rlimit(rlim_cur: 1 << 20, rlim_max: 1 << 20)
             setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
-            #expect(throws: HDF5Error.cannotWrite(file: file, reason: "File too large")) {
+            #expect(
+                throws: HDF5Error.cannotWrite(
+                    file: file, reason: "File too large; raise the limit (ulimit -f), or choose another disk")
+            ) {
                 let writer = try HDF5Writer(file), row = sampleFloats(100_000)
                 if inRows { try writer.create("/w", shape: [30, 100_000], as: .float32) }
                 for i in 0..<30 {
