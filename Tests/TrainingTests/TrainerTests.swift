@@ -270,5 +270,5 @@ private func steps(_ lines: [[String: NSObject]], with key: String) -> [Int?] {
 func trainingTensors(_ path: String) throws -> [(String, [Float])] {
     let reader = try HDF5Reader(path)
     return try reader.datasets.filter { $0.path.hasPrefix("/training/") && $0.elementType == .float32 }
-        .map { ($0.path, try reader.readFloats($0.path).values) }
+        .map { (String($0.path.dropFirst("/training/".count)), try reader.readFloats($0.path).values) }
 }
