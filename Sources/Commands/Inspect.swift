@@ -169,9 +169,9 @@ private struct Inspection: Encodable {
         rows += origin
         rows.append(("training state", hasTrainingState ? "yes: a run can be resumed" : "none"))
         var table = TextTable([.left, .left], widths: [14], gap: "  ")
-        for row in rows { table.add([row.0, row.1]) }
+        for row in rows { table.add([row.0.shown, row.1.shown]) }
         var lines = table.lines
-        if verbose { lines += parameters.map { "  \($0.path) \($0.shape) \($0.type)" } }
+        if verbose { lines += parameters.map { "  \($0.path.shown) \($0.shape) \($0.type)" } }
         return lines.joined(separator: "\n")
     }
 
