@@ -16,11 +16,15 @@ static _Atomic(void (*)(void)) before_end;
 
 void beitseg_tidy_before_end(void (*tidy)(void)) { before_end = tidy; }
 
-// Only what needs no memory. The first thread to come here speaks, others wait for the end.
+// Only what needs no memory. The first thread to come here speaks, others wait for the end. If tidying does ask for memory
+// after all, the end comes at once.
 static _Noreturn void end(const char *line, size_t length) {
   static atomic_flag ended = ATOMIC_FLAG_INIT;
+  static __thread int is_ending;
+  if (is_ending) _exit(status_input_output);
   if (atomic_flag_test_and_set(&ended))
     for (;;) pause();
+  is_ending = 1;
   ssize_t written = write(STDERR_FILENO, line, length);
   (void)written;
   void (*tidy)(void) = before_end;
