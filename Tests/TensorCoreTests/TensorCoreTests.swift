@@ -70,10 +70,6 @@ import Testing
         #expect(StoragePool.sizeClass(100_000_000) < 100_004_096)
     }
 
-    @Test func memoryThatThereIsNotEndsTheProgram() async {
-        await #expect(processExitsWith: .exitCode(74)) { _ = Storage(byteCount: 1 << 60) }
-    }
-
     @Test func viewsShareAndCopiesDoNot() {
         let tensor = Tensor([1, 2, 3, 4, 5, 6], [3, 2])
         let copy = tensor.copy()
