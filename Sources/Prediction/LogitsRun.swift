@@ -27,7 +27,7 @@ package struct LogitsRun {
 
     /// - Parameter progress: told the number of images done.
     package func run(progress: (Int) -> Void = { _ in }) throws {
-        let results = try ResultFile(output, rows: images.count)
+        let results = try LogitsFile(output, rows: images.count)
         for rows in images.batches {
             try results.write(evaluate(rows), rows)
             progress(rows.upperBound)
@@ -141,7 +141,7 @@ private struct PixelFile {
 }
 
 /// The output of `logits`, written some images at a time.
-private final class ResultFile {
+private final class LogitsFile {
     private let writer: HDF5Writer
     private let count: Int
     private var created: Set<String> = []
