@@ -57,11 +57,6 @@ struct ClassificationOptions: ParsableArguments {
             "RandAugment's strength and number of operations, or `none` (default: m9-n2).", valueName: "m9-n2"))
     var randAugment: RandAugmentArgument?
 
-    var isGiven: Bool {
-        let given: [Any?] = [pooling, labelSmoothing, mixup, cutmix, randomErasing, randAugment]
-        return given.contains { $0 != nil }
-    }
-
     func apply(to plan: inout ClassificationPlan) {
         plan.pooling = pooling
         plan.augmentation.labelSmoothing = labelSmoothing ?? plan.augmentation.labelSmoothing
@@ -77,7 +72,7 @@ extension RecipeOptions {
     fileprivate func apply(to plan: inout ClassificationPlan) {
         let (batch, accumulate) = (batch ?? plan.recipe.batch, accumulate ?? plan.recipe.accumulate)
         plan.recipe.learningRate = ClassificationPlan.learningRate(imagesPerStep: batch * accumulate)
-        if warmupEpochs == nil { plan.warmupShare = 0.2 }
+        if warmupEpochs == nil { plan.warmup = .share(0.2) }
         apply(to: &plan.recipe)
     }
 }
@@ -91,50 +86,33 @@ extension AugmentationOptions {
 extension Finetune {
     /// Options of the other task, which would have no effect. Throws `ValidationError`.
     func validateTask() throws {
-        switch task {
-        case .segmentation:
-            if classification.isGiven || view.cropShare != nil {
-                throw ValidationError(
-                    "--pooling, --label-smoothing, --mixup, --cutmix, --random-erasing, --rand-augment and --crop-share "
-                        + "belong to --task classification")
-            }
-        case .classification:
-            if labels.isGiven || classWeights != nil {
-                throw ValidationError(
-                    "--layout, --ignore-index, --reduce-zero-label, --label-map and --class-weights belong to "
-                        + "--task segmentation; class folders need none of them")
-            }
-            if augmentation.isOfSegmentation {
-                throw ValidationError("--crop and --photometric belong to --task segmentation")
-            }
-            if augmentation.colorJitter != nil,
-                classification.randAugment?.value != nil || classification.randAugment == nil
-            {
-                throw ValidationError("--color-jitter needs --rand-augment none, which changes colours itself")
-            }
+        let ofClasses = classification.givenOptions + view.givenOptions
+        let ofMasks = labels.givenOptions + (classWeights == nil ? [] : ["--class-weights"])
+        if task == .segmentation {
+            if let option = ofClasses.first { throw ValidationError("\(option) belongs to --task classification") }
+            return
+        }
+        if let option = ofMasks.first {
+            throw ValidationError("\(option) belongs to --task segmentation; class folders need none of that")
+        }
+        if augmentation.isOfSegmentation {
+            throw ValidationError("--crop and --photometric belong to --task segmentation")
+        }
+        if augmentation.colorJitter != nil,
+            classification.randAugment?.value != nil || classification.randAugment == nil
+        {
+            throw ValidationError("--color-jitter needs --rand-augment none, which changes colours itself")
         }
     }
 
-    /// Trains a classifier, from the start or from where it stands.
-    func classify(_ folder: RunFolder, _ progress: TrainingProgress) throws {
-        let trainer =
-            if run.resume != nil { try Trainer<ClassificationObjective>(resuming: folder) } else {
-                try Trainer(try classificationPlan(), folder: folder) { log.info("\($0)") }
-            }
-        try trainer.run { progress.show($0) }
-    }
-
-    private func classificationPlan() throws -> ClassificationPlan {
-        let scratch = initial == "none"
-        var plan = ClassificationPlan(
-            data: data, initial: scratch ? .random((architecture.preset ?? .base).backbone) : .checkpoint(initial),
-            command: commandLine)
+    func classificationPlan() throws -> ClassificationPlan {
+        var plan = ClassificationPlan(data: data, initial: initialWeights, command: commandLine)
         plan.changes = try Settings(architecture.set)
         plan.size = architecture.size?.sides
         plan.dropPath = architecture.dropPath
         plan.checkpointsBlocks = architecture.checkpointBlocks
         plan.cropShare = view.cropShare
-        plan.recipe.layerDecay = layerDecay ?? (scratch ? 1 : 0.65)
+        plan.recipe.layerDecay = layerDecay ?? (checkpoint == nil ? 1 : 0.65)
         classification.apply(to: &plan)
         augmentation.apply(to: &plan)
         recipe.apply(to: &plan)

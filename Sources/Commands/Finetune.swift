@@ -16,7 +16,7 @@ enum FinetuneDefaults: RecipeDefaults {
     static let ema = "none; 0.999 is usual"
 }
 
-struct Finetune: Command {
+struct Finetune: TrainingCommand {
     static let configuration = CommandConfiguration(
         commandName: "finetune", abstract: "Train a model end to end, from scratch or from a checkpoint.",
         discussion: HelpText.discussion(
@@ -40,9 +40,8 @@ struct Finetune: Command {
     var data: [String] = []
 
     @Option(
-        name: .customLong("init"),
-        help: ArgumentHelp("The first weights: a checkpoint of any task, or `none`.", valueName: "file"))
-    var initial = "none"
+        help: ArgumentHelp("The first weights: a checkpoint of any task, or `none` (the default).", valueName: "file"))
+    var `init`: String?
 
     @OptionGroup var run: RunOptions
 
@@ -63,37 +62,42 @@ struct Finetune: Command {
     @OptionGroup(title: "Augmentation") var augmentation: AugmentationOptions
     @OptionGroup var common: CommonOptions
 
+    var length: (epochs: Double?, steps: Int?) { recipe.length }
+
+    /// The checkpoint to start from; nil for weights drawn at random.
+    var checkpoint: String? { `init` == "none" ? nil : `init` }
+
     func validate() throws {
-        let given = [
-            initial != "none", architecture.isGiven, recipe.isGiven, labels.isGiven, augmentation.isGiven,
-            classification.isGiven, view.cropShare != nil, classWeights != nil, layerDecay != nil,
-        ]
-        guard try run.isNew(data: data, othersAreGiven: given.contains(true)) else { return }
-        if initial != "none" && architecture.preset != nil {
+        guard try isNew() else { return }
+        if checkpoint != nil && architecture.preset != nil {
             throw ValidationError("--preset and --init exclude each other: the checkpoint has its architecture")
         }
         try validateTask()
     }
 
     mutating func execute() throws {
-        let (folder, resume) = (run.folder, run.resume)
-        let progress = TrainingProgress(quiet: common.quiet)
         // What is resumed knows its task by itself.
-        let known = resume.flatMap { _ in try? Checkpoint.describe(folder.last).task }
-        if known.map({ $0 == .classification }) ?? (task == .classification) { return try classify(folder, progress) }
-        let trainer =
-            if resume != nil { try Trainer<SegmentationObjective>(resuming: folder) } else {
-                try Trainer(try plan(), folder: folder) { log.info("\($0)") }
-            }
-        try trainer.run { progress.show($0) }
+        let known = run.resume.flatMap { _ in try? Checkpoint.describe(run.folder.last).task }
+        let classifies = known.map { $0 == .classification } ?? (task == .classification)
+        if classifies { try train(classificationPlan) } else { try train(plan) }
+    }
+
+    /// The first weights. A network that nobody chose is a small one: what it can become shows within minutes.
+    var initialWeights: InitialWeights {
+        checkpoint.map { .checkpoint($0) } ?? .random((architecture.preset ?? .tiny).backbone)
+    }
+
+    var advice: String? {
+        guard run.resume == nil, architecture.preset == nil, `init` == nil else { return nil }
+        return """
+            neither --preset nor --init is given: a network of size tiny starts from scratch, which any machine trains; \
+            from a few hundred photos --init CHECKPOINT learns far more, and --preset small or base wants tens of \
+            thousands of them
+            """
     }
 
     private func plan() throws -> SegmentationPlan {
-        let scratch = initial == "none"
-        var plan = SegmentationPlan(
-            data: labels.options(data),
-            initial: scratch ? .random((architecture.preset ?? .base).backbone) : .checkpoint(initial),
-            command: commandLine)
+        var plan = SegmentationPlan(data: labels.options(data), initial: initialWeights, command: commandLine)
         plan.augmentation = augmentation.augmentation()
         plan.changes = try Settings(architecture.set)
         plan.size = architecture.size?.sides
@@ -101,9 +105,9 @@ struct Finetune: Command {
         plan.checkpointsBlocks = architecture.checkpointBlocks
         plan.classWeights = classWeights?.values
         // The authors' fine-tuning lets early layers learn less; weights drawn at random all have to learn.
-        plan.recipe.layerDecay = layerDecay ?? (scratch ? 1 : 0.65)
+        plan.recipe.layerDecay = layerDecay ?? (checkpoint == nil ? 1 : 0.65)
         recipe.apply(to: &plan.recipe)
-        plan.limitsWarmup = recipe.warmupEpochs == nil
+        if recipe.warmupEpochs == nil { plan.warmup = .atMost(0.1) }
         return plan
     }
 }

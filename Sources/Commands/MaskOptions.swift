@@ -35,10 +35,10 @@ struct MaskOptions: ParsableArguments {
 
     @Option(
         help: """
-            How masks lie whose photo its Exif turns, where sizes do not tell: upright; stored as the photo is, and turned \
+            How masks lie whose photo its Exif turns, where sizes do not tell: upright (default); stored as the photo is, and turned \
             with it; both-stored: neither is turned.
             """)
-    var maskOrientation = MaskOrientation.upright
+    var maskOrientation: MaskOrientation?
 
     @Option(
         help: ArgumentHelp(
@@ -48,7 +48,7 @@ struct MaskOptions: ParsableArguments {
 
     var isGiven: Bool {
         layout != nil || ignoreIndex != nil || reduceZeroLabel || binary || maskSuffix != nil
-            || maskOrientation != .upright || validation != nil
+            || maskOrientation != nil || validation != nil
     }
 
     func validate() throws {
@@ -64,14 +64,14 @@ struct MaskOptions: ParsableArguments {
     var rules: LabelRules {
         var rules = LabelRules()
         (rules.ignoreIndex, rules.reducesZeroLabel, rules.isBinary) = (ignoreIndex, reduceZeroLabel, binary)
-        (rules.maskSuffix, rules.orientation) = (maskSuffix, maskOrientation)
+        (rules.maskSuffix, rules.orientation) = (maskSuffix, maskOrientation ?? .upright)
         return rules
     }
 
     func apply(to options: inout DatasetOptions) {
         (options.layout, options.ignoreIndex) = (layout, ignoreIndex)
         (options.reducesZeroLabel, options.isBinary) = (reduceZeroLabel, binary)
-        (options.maskSuffix, options.orientation) = (maskSuffix, maskOrientation)
+        (options.maskSuffix, options.orientation) = (maskSuffix, maskOrientation ?? .upright)
         options.validationShare = validation ?? 0
     }
 }

@@ -19,7 +19,7 @@ enum PretrainDefaults: RecipeDefaults {
     static let ema = "none; 0.999 is usual"
 }
 
-struct Pretrain: Command {
+struct Pretrain: TrainingCommand {
     static let configuration = CommandConfiguration(
         commandName: "pretrain", abstract: "Masked image modeling: learn from photos without labels.",
         discussion: HelpText.discussion(
@@ -65,9 +65,8 @@ struct Pretrain: Command {
     var tokenSize: SizeArgument?
 
     @Option(
-        name: .customLong("init"),
-        help: ArgumentHelp("The first weights: a checkpoint of any task, or `none`.", valueName: "file"))
-    var initial = "none"
+        help: ArgumentHelp("The first weights: a checkpoint of any task, or `none` (the default).", valueName: "file"))
+    var `init`: String?
 
     @OptionGroup var run: RunOptions
 
@@ -105,14 +104,13 @@ struct Pretrain: Command {
     @OptionGroup(title: "Augmentation") var augmentation: AugmentationOptions
     @OptionGroup var common: CommonOptions
 
+    var length: (epochs: Double?, steps: Int?) { recipe.length }
+
+    private var checkpoint: String? { `init` == "none" ? nil : `init` }
+
     func validate() throws {
-        let given: [Any?] = [
-            tokenizer, tokens, tokenSize, objective, pixels, predict, masking, maskPatches, validation, position,
-            layerDecay,
-        ]
-        let groups = initial != "none" || architecture.isGiven || recipe.isGiven || augmentation.isGiven
-        guard try run.isNew(data: data, othersAreGiven: groups || given.contains { $0 != nil }) else { return }
-        if initial != "none" && architecture.preset != nil {
+        guard try isNew() else { return }
+        if checkpoint != nil && architecture.preset != nil {
             throw ValidationError("--preset and --init exclude each other: the checkpoint has its architecture")
         }
         if augmentation.isOfSegmentation {
@@ -129,22 +127,14 @@ struct Pretrain: Command {
             throw ValidationError(
                 "--tokenizer is missing (`tokenizer train` makes one; --objective pixels needs none)")
         }
-        if tokens != nil && (augmentation.isGiven || tokenSize != nil) {
+        if tokens != nil && (!augmentation.givenOptions.isEmpty || tokenSize != nil) {
             throw ValidationError(
                 "--tokens fixes what each photo shows: --crop-area, --color-jitter, --flip and --token-size do not go "
                     + "with it")
         }
     }
 
-    mutating func execute() throws {
-        let folder = run.folder
-        let progress = TrainingProgress(quiet: common.quiet)
-        let trainer =
-            if run.resume != nil { try Trainer<MaskedImageObjective>(resuming: folder) } else {
-                try Trainer(try plan(), folder: folder) { log.info("\($0)") }
-            }
-        try trainer.run { progress.show($0) }
-    }
+    mutating func execute() throws { try train(plan) }
 
     private func plan() throws -> MaskedImagePlan {
         let preset = architecture.preset ?? .base
@@ -153,7 +143,7 @@ struct Pretrain: Command {
                 .pixels(pixels ?? .raw)
             }
         var plan = MaskedImagePlan(
-            data: PhotoOptions(data), initial: initial == "none" ? .random(preset.backbone) : .checkpoint(initial),
+            data: PhotoOptions(data), initial: checkpoint.map { .checkpoint($0) } ?? .random(preset.backbone),
             target: target, command: commandLine)
         plan.data.validationShare = validation ?? plan.data.validationShare
         (plan.position, plan.maskedPatches, plan.tokenSize) = (position, maskPatches, tokenSize?.sides)
@@ -166,7 +156,7 @@ struct Pretrain: Command {
         if ![.tiny, .small, .base].contains(preset) { plan.recipe.clipGradient = 1 }
         plan.recipe.layerDecay = layerDecay ?? plan.recipe.layerDecay
         recipe.apply(to: &plan.recipe)
-        plan.limitsWarmup = recipe.warmupEpochs == nil
+        plan.warmup = recipe.warmupEpochs == nil ? .atMost(0.1) : .asGiven
         return plan
     }
 }

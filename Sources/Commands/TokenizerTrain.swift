@@ -34,10 +34,6 @@ struct TokenizerObjectiveOptions: ParsableArguments {
             "Updates over which it rises from 0 (default: a twentieth of the run, at most 5000).", valueName: "n"))
     var klSteps: Int?
 
-    var isGiven: Bool {
-        temperature != nil || temperatureSteps != nil || klWeight != nil || klSteps != nil
-    }
-
     func apply(to plan: inout TokenizerPlan) {
         plan.temperatures = temperature?.values.map(Double.init) ?? plan.temperatures
         plan.temperatureSteps = temperatureSteps
@@ -64,10 +60,6 @@ struct TokenizerPhotoOptions: ParsableArguments {
     @Flag(help: "Show no mirror images.")
     var noFlip = false
 
-    var isGiven: Bool {
-        validation != nil || size != nil || cropArea != nil || colorJitter != nil || noFlip
-    }
-
     func apply(to plan: inout TokenizerPlan) {
         plan.data.validationShare = validation ?? plan.data.validationShare
         plan.size = size?.sides ?? plan.size
@@ -77,7 +69,7 @@ struct TokenizerPhotoOptions: ParsableArguments {
     }
 }
 
-struct TokenizerTrain: Command {
+struct TokenizerTrain: TrainingCommand {
     static let configuration = CommandConfiguration(
         commandName: "train", abstract: "Learn a tokenizer from photos without labels.",
         discussion: HelpText.discussion(
@@ -112,20 +104,11 @@ struct TokenizerTrain: Command {
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions<TokenizerDefaults>
     @OptionGroup var common: CommonOptions
 
-    func validate() throws {
-        let given = preset != nil || !set.isEmpty || photos.isGiven || objective.isGiven || recipe.isGiven
-        _ = try run.isNew(data: data, othersAreGiven: given)
-    }
+    var length: (epochs: Double?, steps: Int?) { recipe.length }
 
-    mutating func execute() throws {
-        let folder = run.folder
-        let progress = TrainingProgress(quiet: common.quiet)
-        let trainer =
-            if run.resume != nil { try Trainer<TokenizerObjective>(resuming: folder) } else {
-                try Trainer(try plan(), folder: folder) { log.info("\($0)") }
-            }
-        try trainer.run { progress.show($0) }
-    }
+    func validate() throws { _ = try isNew() }
+
+    mutating func execute() throws { try train(plan) }
 
     private func plan() throws -> TokenizerPlan {
         var plan = TokenizerPlan(data: PhotoOptions(data), preset: preset ?? .base, command: commandLine)

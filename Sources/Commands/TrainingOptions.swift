@@ -39,30 +39,123 @@ struct RunOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Go on with a run, bit for bit, as it was begun; no other option than --threads.", valueName: "run"))
+            """
+            Go on with a run, bit for bit, as it was begun. With more --epochs or --steps it becomes longer; --data says \
+            where its data is now. No other options of the run.
+            """, valueName: "run"))
     var resume: String?
 
     var folder: RunFolder { RunFolder(resume ?? output ?? "") }
+}
+
+/// An option that may have been given.
+private protocol Givable {
+    /// The names of what was given, of all options inside; without a name of its own it has `name`.
+    func given(_ name: String) -> [String]
+}
+
+extension Option: Givable {
+    fileprivate func given(_ name: String) -> [String] {
+        switch wrappedValue as Any {
+        case let list as [Any]: list.isEmpty ? [] : [name]
+        case Optional<Any>.none: []
+        default: [name]
+        }
+    }
+}
+
+extension Flag: Givable {
+    fileprivate func given(_ name: String) -> [String] {
+        guard Value.self == Bool?.self else { return wrappedValue as? Bool == true ? [name] : [] }
+        return switch wrappedValue as? Bool {
+        case true?: [name]
+        case false?: ["--no-" + name.dropFirst(2)]
+        case nil: []
+        }
+    }
+}
+
+extension OptionGroup: Givable {
+    fileprivate func given(_ name: String) -> [String] { wrappedValue.givenOptions }
+}
+
+extension ParsableArguments {
+    /// The options that were given, such as `--layer-decay`, those of groups as well. Of options that have a default
+    /// value nobody can tell: they count as given.
+    var givenOptions: [String] {
+        Mirror(reflecting: self).children.flatMap { child -> [String] in
+            guard let label = child.label, let option = child.value as? any Givable else { return [] }
+            return option.given("--" + label.drop { $0 == "_" }.dashed)
+        }
+    }
+}
+
+extension Substring {
+    /// `layerDecay` as `layer-decay`.
+    fileprivate var dashed: String {
+        reduce(into: "") { $0 += $1.isUppercase ? "-" + $1.lowercased() : String($1) }
+    }
+}
+
+/// A command that trains: a new run from its plan, or one that goes on.
+protocol TrainingCommand: Command {
+    var data: [String] { get }
+    var run: RunOptions { get }
+    /// A longer run.
+    var length: (epochs: Double?, steps: Int?) { get }
+    /// What to think of where nothing was said about the network.
+    var advice: String? { get }
+}
+
+extension TrainingCommand {
+    var advice: String? { nil }
 
     /// Whether the run is a new one, which needs data and a folder; one that goes on has its own options.
-    func isNew(data: [String], othersAreGiven: Bool) throws -> Bool {
-        guard resume == nil else {
-            if othersAreGiven || !data.isEmpty || output != nil {
-                throw ValidationError("--resume goes on with the run's own data, architecture, recipe and augmentation")
+    func isNew() throws -> Bool {
+        guard run.resume != nil else {
+            if data.isEmpty { throw ValidationError("--data is missing") }
+            guard let output = run.output else {
+                throw ValidationError("--output is missing: the folder of the run")
             }
-            return false
+            // What a run writes there would count as data the next time.
+            do { try OutputCheck(reads: data).check(writeInto: output) } catch {
+                throw ValidationError(error.description)
+            }
+            return true
         }
-        if data.isEmpty { throw ValidationError("--data is missing") }
-        guard let output else { throw ValidationError("--output is missing: the folder of the run") }
-        // What a run writes there would count as data the next time.
-        do { try OutputCheck(reads: data).check(writeInto: output) } catch { throw ValidationError(error.description) }
-        return true
+        let allowed = Set(["--resume", "--data", "--epochs", "--steps", "--task"] + common.givenOptions)
+        if let other = givenOptions.first(where: { !allowed.contains($0) }) {
+            throw ValidationError("--resume goes on with the run's own settings; leave out \(other)")
+        }
+        return false
+    }
+
+    /// Shows a line on a run before it starts; a warning also to those who want to hear nothing else.
+    private func say(_ line: String) {
+        let warning = "warning: "
+        if line.hasPrefix(warning) { log.warning("\(line.dropFirst(warning.count))") } else { log.info("\(line)") }
+    }
+
+    /// Trains, and shows how it goes.
+    func train<Plan: TrainingPlan>(_ plan: () throws -> Plan) throws {
+        let progress = TrainingProgress(quiet: common.quiet)
+        let trainer: Trainer<Plan.Task>
+        if run.resume == nil {
+            trainer = try Trainer(try plan(), folder: run.folder) { say($0) }
+        } else {
+            var changes = RunChanges()
+            changes.data = data.isEmpty ? nil : data
+            (changes.epochs, changes.steps) = length
+            trainer = try Trainer(resuming: run.folder, changes)
+        }
+        if let advice { log.info("\(advice)") }
+        try trainer.run { progress.show($0) }
     }
 }
 
 /// What network is trained.
 struct ArchitectureOptions: ParsableArguments {
-    @Option(help: "The size of a network that starts from scratch (default: base).")
+    @Option(help: "The size of a network that starts from scratch (default: tiny; pretrain: base).")
     var preset: Preset?
 
     @Option(
@@ -87,7 +180,6 @@ struct ArchitectureOptions: ParsableArguments {
         }
     }
 
-    var isGiven: Bool { preset != nil || !set.isEmpty || size != nil || dropPath != nil || checkpointBlocks }
 }
 
 /// `--schedule`.
@@ -154,14 +246,6 @@ struct RecipeOptions<Defaults: RecipeDefaults>: ParsableArguments {
     @Option(help: ArgumentHelp("Steps between checkpoints (default: 500, and at validations).", valueName: "n"))
     var checkpointEvery: Int?
 
-    var isGiven: Bool {
-        let given: [Any?] = [
-            epochs, steps, batch, accumulate, lr, minLr, schedule, polyPower, warmupEpochs, weightDecay, clipGrad, ema,
-            seed, evalEvery, checkpointEvery,
-        ]
-        return given.contains { $0 != nil }
-    }
-
     func validate() throws {
         if epochs != nil && steps != nil { throw ValidationError("--epochs and --steps exclude each other") }
         if polyPower != nil && schedule != .poly { throw ValidationError("--poly-power belongs to --schedule poly") }
@@ -170,13 +254,18 @@ struct RecipeOptions<Defaults: RecipeDefaults>: ParsableArguments {
         }
     }
 
+    /// A longer run, where one goes on.
+    var length: (epochs: Double?, steps: Int?) { (epochs, steps) }
+
     func apply(to recipe: inout Recipe) {
         recipe.epochs = epochs ?? recipe.epochs
         recipe.steps = steps ?? recipe.steps
         recipe.batch = batch ?? recipe.batch
         recipe.accumulate = accumulate ?? recipe.accumulate
         recipe.learningRate = lr ?? recipe.learningRate
-        recipe.minimumLearningRate = minLr ?? (schedule == .poly ? 0 : recipe.minimumLearningRate)
+        // A low peak pulls the end down with it.
+        recipe.minimumLearningRate =
+            minLr ?? (schedule == .poly ? 0 : min(recipe.minimumLearningRate, recipe.learningRate))
         recipe.schedule = schedule?.decay(power: polyPower ?? 1) ?? recipe.schedule
         recipe.warmupEpochs = warmupEpochs ?? recipe.warmupEpochs
         recipe.weightDecay = weightDecay ?? recipe.weightDecay
@@ -200,8 +289,6 @@ struct LabelOptions: ParsableArguments {
             of --data, `-` for none. A class that no set's list has: `VALUE CLASS R G B`.
             """, valueName: "file"))
     var labelMap: [String] = []
-
-    var isGiven: Bool { values.isGiven || !labelMap.isEmpty }
 
     func options(_ folders: [String]) -> DatasetOptions {
         var result = DatasetOptions(folders)
@@ -238,7 +325,6 @@ struct AugmentationOptions: ParsableArguments {
     @Flag(inversion: .prefixedNo, help: "Show a mirror image every other time (default: --flip).")
     var flip: Bool?
 
-    var isGiven: Bool { isOfSegmentation || cropArea != nil || colorJitter != nil || flip != nil }
     /// Whether something is given that needs masks.
     var isOfSegmentation: Bool { crop != nil || photometric }
 

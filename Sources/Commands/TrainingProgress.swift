@@ -19,18 +19,30 @@ final class TrainingProgress {
                     memory >> 20))
         case .step(let report): show(report)
         case .validation(let report):
-            let metrics = report.metrics.sorted { $0.key < $1.key }.map(labelled)
+            let metrics = report.metrics.filter { !$0.key.contains("/") }.sorted { $0.key < $1.key }.map(labelled)
             line.say(
                 String(format: "epoch %.1f: %@", report.epoch, metrics.joined(separator: ", "))
                     + (report.best ? ", the best so far" : ""))
-        case .saved: break
+        case .validating, .saved: break
+        case .note(let text): line.say(text)
+        case .ended(let report): show(report)
         }
+    }
+
+    private func show(_ report: EndReport) {
+        line.clear()
+        guard let best = report.best else {
+            return line.say(
+                "done: nothing was held out to validate on, so there is no best.h5; the model is \(report.last)")
+        }
+        let score = best.score
+        line.say("done: the best model is \(best.file), \(labelled(score.metric, score.value)) at step \(score.step)")
     }
 
     private func show(memory bytes: Int) {
         let machine = Double(ProcessInfo.processInfo.physicalMemory)
         line.say(String(format: "about %.1f GiB of memory in all", Double(bytes) / 0x1p30))
-        guard Double(bytes) > machine else { return }
+        guard Double(bytes) > 0.9 * machine else { return }
         line.say(
             String(format: "warning: the machine has %.1f GiB; ", machine / 0x1p30)
                 + "--accumulate with a smaller --batch, --checkpoint-blocks or a smaller model takes less")

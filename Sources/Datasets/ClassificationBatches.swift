@@ -32,7 +32,7 @@ package struct ClassificationAugmentation: Codable, Equatable, Sendable {
 
     /// What makes it impossible, in one sentence; nil if nothing does.
     package var problem: String? {
-        if let problem = crop.problem { return problem }
+        if let problem = crop.problem ?? randAugment?.problem { return problem }
         let shares = [("random-erasing", erasing), ("label-smoothing", labelSmoothing)]
         for (name, value) in shares where !(0...1 ~= value) { return "--\(name) is \(value), and must be from 0 to 1" }
         for (name, value) in [("mixup", mixing.mixup), ("cutmix", mixing.cutmix)] where !(0...100 ~= value) {
@@ -127,13 +127,7 @@ package struct ClassificationBatches: Sendable {
     }
 
     private func load(_ member: Int, shrinkingTo side: Int?) throws -> (photo: RGBImage, image: ClassifiedImage) {
-        var member = member
-        while true {
-            do { return (try decodeImage(images[member].path, shrinkingTo: side), images[member]) } catch {
-                try damage.note(member, "\(error)")
-                member = (member + 1) % images.count
-            }
-        }
+        try damage.firstSound(from: member) { (try decodeImage(images[$0].path, shrinkingTo: side), images[$0]) }
     }
 }
 

@@ -14,7 +14,9 @@ package struct DataCheck: Sendable {
         /// Pixels of each class, and void ones.
         package var pixels: [Int]
         package var void = 0
-        /// One line for each pair that cannot be used.
+        /// One line for each pair that a damaged file keeps from being used; training goes on without them.
+        package var unreadable: [String] = []
+        /// One line for each pair whose labels or sizes are wrong.
         package var errors: [String] = []
         /// Whether some of them are labels outside the classes.
         package var hasUnknownLabels = false
@@ -53,6 +55,7 @@ package struct DataCheck: Sendable {
             total.withLock { total in
                 total.checked += 1
                 switch result {
+                case .failure(let error) where isDamage(error): total.unreadable.append("\(error)")
                 case .failure(let error):
                     total.errors.append("\(error)")
                     total.hasUnknownLabels = total.hasUnknownLabels || error is OutsideClasses
@@ -64,6 +67,7 @@ package struct DataCheck: Sendable {
         }
         var result = total.withLock { $0 }
         result.errors.sort()
+        result.unreadable.sort()
         return result
     }
 
@@ -96,10 +100,12 @@ package struct DataCheck: Sendable {
                     + (absent.isEmpty
                         ? [] : ["warning: no pixel of \(absent.joined(separator: ", ")) in \(name.rawValue)"])
                     + split.warnings.map { "warning: \($0)" }
+                    + split.unreadable.prefix(20).map { "warning: left out: \($0)" }
             }
     }
 
-    /// Throws ``DatasetError`` with the first pair that cannot be used.
+    /// Throws ``DatasetError`` with the first pair whose labels or sizes are wrong, where more than a few are unreadable,
+    /// and where there is nothing to tell apart in the training split.
     package func verdict() throws {
         let errors = splits.flatMap(\.findings.errors)
         if let first = errors.first {
@@ -107,6 +113,20 @@ package struct DataCheck: Sendable {
             let topic: LabelTopic? = splits.contains { $0.findings.hasUnknownLabels } ? .values : nil
             throw DatasetError(.invalid, path: "data check", reason: first + more, topic)
         }
+        for (_, split) in splits { try PhotoDataset.check(split.unreadable, of: split.checked) }
         try dataset.checkVoid(pixels: trainingPixels, void: splits.first { $0.name == .train }?.findings.void ?? 0)
+        try requireTwoClasses()
+    }
+
+    /// A network that has seen one class, or none, names it everywhere.
+    private func requireTwoClasses() throws(DatasetError) {
+        let present = zip(dataset.classes, trainingPixels).filter { $1 > 0 }.map(\.0.name)
+        guard present.count < 2, let masks = splits.first(where: { $0.name == .train }) else { return }
+        let found = present.first.map { "no pixel of a class but \($0)" } ?? "no pixel of any class, all is void"
+        throw DatasetError(
+            .invalid, path: "data check",
+            reason:
+                "the \(masks.findings.checked.counted("mask")) to learn from hold \(found), which teaches nothing; add masks "
+                + "of other classes, or say what the values mean", .values)
     }
 }

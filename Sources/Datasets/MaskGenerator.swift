@@ -31,6 +31,11 @@ package struct MaskGenerator: Codable, Equatable, Sendable {
 
     /// What makes it impossible, in one sentence; nil if nothing does.
     package var problem: String? {
+        let side = 1...1 << 15
+        guard side ~= rows, side ~= columns else { return "a mask has \(rows)×\(columns) patches" }
+        guard minimum > 0, aspect.count == 2, aspect[0] > 0, aspect[0] <= aspect[1], aspect[1] <= 1e3 else {
+            return "blocks of a mask have at least \(minimum) patches and the aspect \(aspect)"
+        }
         guard (1...rows * columns).contains(count) else {
             return "--mask-patches is \(count), and must be 1 to \(rows * columns), the patches of an image"
         }

@@ -1,3 +1,4 @@
+import BEiTFiles
 import BEiTImageIO
 import Synchronization
 
@@ -17,19 +18,13 @@ struct PhotoLoader: Sendable {
     /// Photo number `image`, or the first behind it that can be decoded.
     ///
     /// - Parameter side: as of `decodeImage`.
-    /// - Throws: ``DatasetError`` where too many photos are damaged.
+    /// - Throws: ``DatasetError`` where too many photos are damaged, and what is no fault of a photo.
     func load(_ image: Int, shrinkingTo side: Int?) throws -> (photo: RGBImage, path: String) {
-        var image = image
-        while true {
-            do { return (try decodeImage(paths[image], shrinkingTo: side), paths[image]) } catch {
-                try damage.note(image, "\(error)")
-                image = (image + 1) % paths.count
-            }
-        }
+        try damage.firstSound(from: image) { (try decodeImage(paths[$0], shrinkingTo: side), paths[$0]) }
     }
 }
 
-/// The photos that could not be decoded, noted from several threads.
+/// The photos of a list that could not be decoded, noted from several threads.
 final class DamagedPhotos: Sendable {
     private let errors = Mutex<[Int: String]>([:])
     private let count: Int
@@ -37,8 +32,22 @@ final class DamagedPhotos: Sendable {
 
     init(of count: Int, warn: @escaping @Sendable (String) -> Void) { (self.count, self.warn) = (count, warn) }
 
-    /// Throws ``DatasetError`` if they have become too many.
-    func note(_ image: Int, _ error: String) throws {
+    /// What `read` makes of photo number `image`, or of the first behind it that is sound: a function of the files alone,
+    /// so that a run that is resumed sees the same.
+    ///
+    /// - Throws: ``DatasetError`` where too many photos are damaged, and what is no fault of a photo: a failing disk, too
+    ///   many open files.
+    func firstSound<Result>(from image: Int, _ read: (Int) throws -> Result) throws -> Result {
+        var image = image
+        while true {
+            do { return try read(image) } catch  where isDamage(error) {
+                try note(image, "\(error)")
+                image = (image + 1) % count
+            }
+        }
+    }
+
+    private func note(_ image: Int, _ error: String) throws {
         let (isNew, all) = errors.withLock { errors in
             (errors.updateValue(error, forKey: image) == nil, errors.sorted { $0.key < $1.key }.map(\.value))
         }
@@ -46,4 +55,10 @@ final class DamagedPhotos: Sendable {
         guard all.count < count else { throw DatasetError(.invalid, path: "data", reason: "no photo is readable") }
         try PhotoDataset.check(all, of: count)
     }
+}
+
+/// Whether an error is that of one photo: its contents, or that it has gone. Others (a failing disk, too many open files)
+/// would meet every photo.
+package func isDamage(_ error: any Error) -> Bool {
+    error is ImageError || (error as? FileError)?.kind == .missing
 }

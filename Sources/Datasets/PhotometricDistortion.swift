@@ -14,6 +14,15 @@ package struct PhotometricDistortion: Codable, Equatable, Sendable {
 
     package init() {}
 
+    /// What makes the ranges impossible, in one sentence; nil if nothing does.
+    var problem: String? {
+        func isRange(_ x: [Float]) -> Bool { x.count == 2 && x[0] >= 0 && x[0] < x[1] && x[1] <= 255 }
+        guard brightness > 0, brightness <= 255, isRange(contrast), isRange(saturation), 0...180 ~= hue else {
+            return "the photometric distortion's ranges are none"
+        }
+        return nil
+    }
+
     /// One draw of the changes; nil leaves as it is.
     struct Change: Equatable {
         var brightness, contrast, saturation: Float?

@@ -1,3 +1,4 @@
+import BEiTFiles
 import Foundation
 
 /// Makes numbered items on threads of its own, a bounded number ahead of the one who takes them, in order.
@@ -27,7 +28,8 @@ package final class Prefetcher<Item: Sendable>: Sendable {
 
     deinit { queue.close() }
 
-    /// The next item; nil after the last. Throws what its making threw.
+    /// The next item; nil after the last. Throws what its making threw, and ``Interruption/Stop`` where a signal is noted
+    /// while it waits: reading from a disk that hangs may take for ever.
     package func next() throws -> Item? { try queue.take()?.get() }
 }
 
@@ -59,7 +61,7 @@ private final class Queue<Item: Sendable>: @unchecked Sendable {
         condition.unlock()
     }
 
-    func take() -> Result<Item, any Error>? {
+    func take() throws -> Result<Item, any Error>? {
         condition.lock()
         defer { condition.unlock() }
         guard toTake < end else { return nil }
@@ -69,7 +71,7 @@ private final class Queue<Item: Sendable>: @unchecked Sendable {
                 condition.broadcast()
                 return item
             }
-            condition.wait()
+            if !condition.wait(until: Date(timeIntervalSinceNow: 0.2)) { try Interruption.check() }
         }
     }
 

@@ -15,6 +15,14 @@ package struct RandAugment: Codable, Equatable, Sendable {
 
     package init() {}
 
+    /// What makes it impossible, in one sentence; nil if nothing does.
+    var problem: String? {
+        guard 1...16 ~= operations, 0...10 ~= magnitude, 0...10 ~= deviation else {
+            return "RandAugment has \(operations) operations of strength \(magnitude) ± \(deviation)"
+        }
+        return nil
+    }
+
     /// `m9-n2` or `m9-n2-mstd0.5`, in any order; nil for what is not of this form.
     package init?(_ text: String) {
         for part in text.split(separator: "-", omittingEmptySubsequences: false) {

@@ -1,4 +1,5 @@
 import BEiTTensorCore
+import Synchronization
 
 /// The random streams of a training run, all from one seed: a draw depends on what it is for and on its place in the
 /// run, never on threads or on what was drawn before. A run that is resumed therefore needs no generator's state.
@@ -25,28 +26,46 @@ package struct Sampler: Sendable {
     package let batch: Int
     /// This worker among `workers`.
     package let rank, workers: Int
+    private let orders: EpochOrders
 
     package init(seed: UInt64, count: Int, batch: Int, rank: Int = 0, of workers: Int = 1) {
         precondition(count > 0 && batch > 0 && (0..<workers).contains(rank), "no images, or no batch")
         (self.seed, self.count, self.batch, self.rank, self.workers) = (seed, count, batch, rank, workers)
+        orders = EpochOrders(seed: seed, count: count)
     }
 
     /// The images of this worker's batch number `index`, and their places in the run.
     package func batch(_ index: Int) -> [(image: Int, place: Int)] {
         let first = (index * workers + rank) * batch
-        var orders: [Int: [Int]] = [:]
+        var (epoch, order) = (-1, [Int]())
         return (first..<first + batch).map { place in
-            let epoch = place / count
-            let order = orders[epoch] ?? RandomStream.order.shuffled(seed: seed, epoch: epoch, count)
-            orders[epoch] = order
+            if place / count != epoch {
+                epoch = place / count
+                order = orders[epoch]
+            }
             return (order[place % count], place)
         }
     }
 }
 
-extension RandomStream {
-    fileprivate func shuffled(seed: UInt64, epoch: Int, _ count: Int) -> [Int] {
-        var generator = generator(seed: seed, epoch)
-        return generator.permutation(count)
+/// The orders of the epochs that batches are made of at present: making one takes longer than a batch does where the set
+/// is large.
+private final class EpochOrders: Sendable {
+    private let seed: UInt64
+    private let count: Int
+    private let known = Mutex<[(epoch: Int, order: [Int])]>([])
+    /// Batches that are made at a time lie in two epochs, or in more where these are small.
+    private static let most = 2
+
+    init(seed: UInt64, count: Int) { (self.seed, self.count) = (seed, count) }
+
+    subscript(epoch: Int) -> [Int] {
+        known.withLock { known in
+            if let found = known.first(where: { $0.epoch == epoch }) { return found.order }
+            var generator = RandomStream.order.generator(seed: seed, epoch)
+            let order = generator.permutation(count)
+            known = known.suffix(Self.most - 1) + [(epoch, order)]
+            return order
+        }
     }
 }

@@ -17,7 +17,7 @@ package struct ScaleCrop: Codable, Equatable, Sendable {
 
     /// What makes the ranges impossible, in one sentence; nil if nothing does.
     var problem: String? {
-        guard scale.count == 2, scale[0] > 0, scale[0] <= scale[1], scale[1] <= 16 else {
+        guard scale.count == 2, scale[0] > 0.01, scale[0] <= scale[1], scale[1] <= 16 else {
             return "the scale \(scale) is not a range within 0 and 16"
         }
         return largestShare > 0 ? nil : "the largest share \(largestShare) of a class is not above 0"

@@ -12,51 +12,52 @@ package struct SegmentationBatch: Sendable {
 }
 
 /// Makes batches of a data set's images, at the size of the network.
+///
+/// A photo or mask that turns out damaged in the middle of a run gives its place to the next pair.
 package struct SegmentationBatches: Sendable {
     package let dataset: SegmentationDataset
     package let images: [LabelledImage]
     /// Height and width in pixels.
     package let size: [Int]
     package let scaling: PixelScaling
+    private let damage: DamagedPhotos
 
-    package init(_ dataset: SegmentationDataset, _ images: [LabelledImage], size: [Int], scaling: PixelScaling) {
+    /// - Parameter warn: hears of each damaged pair once, on any thread.
+    package init(
+        _ dataset: SegmentationDataset, _ images: [LabelledImage], size: [Int], scaling: PixelScaling,
+        warn: @escaping @Sendable (String) -> Void
+    ) {
         (self.dataset, self.images, self.size, self.scaling) = (dataset, images, size, scaling)
+        damage = DamagedPhotos(of: images.count, warn: warn)
     }
 
-    /// For learning: augmented, each image by its place in the run. Throws ``ImageError`` or ``DatasetError``.
+    /// For learning: augmented, each image by its place in the run.
+    ///
+    /// Throws ``DatasetError``, also where too many pairs are damaged, and what is no fault of a photo.
     package func training(
         _ members: [(image: Int, place: Int)], seed: UInt64, _ augmentation: Augmentation
     ) throws -> SegmentationBatch {
-        try batch(members.map { images[$0.image] }) { index, image, mask in
-            var generator = RandomStream.augmentation.generator(seed: seed, members[index].place)
-            return augmentation(image, mask, height: size[0], width: size[1], &generator)
-        }
-    }
-
-    /// For validation: the whole photo, whatever its shape, resized to the network's size.
-    package func validation(_ range: Range<Int>) throws -> SegmentationBatch {
-        try batch(Array(images[range])) { _, image, mask in
-            (
-                image.resized(width: size[1], height: size[0], filter: .bilinear),
-                mask.resized(width: size[1], height: size[0])
-            )
-        }
-    }
-
-    private func batch(
-        _ pairs: [LabelledImage], _ change: (Int, RGBImage, IndexMask) -> (image: RGBImage, mask: IndexMask)
-    ) throws -> SegmentationBatch {
-        let pixels = Tensor(uninitialized: [pairs.count, 3] + size)
-        var labels: [Int32] = []
-        labels.reserveCapacity(pairs.count * size[0] * size[1])
-        for (index, pair) in pairs.enumerated() {
-            let (image, mask) = try dataset.load(pair)
-            let result = change(index, image, mask)
+        let pixels = Tensor(uninitialized: [members.count, 3] + size)
+        var batch = SegmentationBatch(pixels: pixels, labels: [], images: [])
+        batch.labels.reserveCapacity(members.count * size[0] * size[1])
+        for (index, member) in members.enumerated() {
+            let (image, mask, path) = try load(member.image)
+            var generator = RandomStream.augmentation.generator(seed: seed, member.place)
+            let result = augmentation(image, mask, height: size[0], width: size[1], &generator)
             scaling.write(
                 result.image, to: pixels.rows(index..<index + 1).pointer, height: size[0], width: size[1])
-            append(result.mask, to: &labels)
+            append(result.mask, to: &batch.labels)
+            batch.images.append(path)
         }
-        return SegmentationBatch(pixels: pixels, labels: labels, images: pairs.map(\.image))
+        return batch
+    }
+
+    /// Pair number `index`, or the first behind it that is sound, and the path of its photo.
+    private func load(_ index: Int) throws -> (image: RGBImage, mask: IndexMask, path: String) {
+        try damage.firstSound(from: index) {
+            let (image, mask) = try dataset.load(images[$0])
+            return (image, mask, images[$0].image)
+        }
     }
 
     /// Appends the classes of a picture of the network's size; where the mask is smaller, the rest is void.

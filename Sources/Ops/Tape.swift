@@ -2,15 +2,18 @@ import BEiTTensorCore
 
 /// The gradient of one variable while the tape plays backwards.
 package final class GradientSlot {
-    package internal(set) var tensor: Tensor?
+    package private(set) var tensor: Tensor?
+    /// Where the gradient is made, as a part of a larger buffer; nil for memory of its own.
+    package var place: Tensor?
 
     package init() {}
 
-    /// Adds `gradient`. The first one is kept as it is, without a copy: a backward step hands the same tensor to at
-    /// most one slot, and reads it no more once it has returned.
+    /// Adds `gradient`. The first one is kept as it is, without a copy (unless it has its ``place``): a backward step hands
+    /// the same tensor to at most one slot, and reads it no more once it has returned.
     package func add(_ gradient: Tensor) {
         guard let tensor else {
-            self.tensor = gradient
+            if let place { place.pointer.update(from: gradient.pointer, count: gradient.count) }
+            self.tensor = place ?? gradient
             return
         }
         precondition(tensor.count == gradient.count, "gradient \(gradient.shape) for \(tensor.shape)")
@@ -24,7 +27,7 @@ package final class GradientSlot {
             precondition(tensor.count == shape.elementCount, "gradient \(shape) for \(tensor.shape)")
             write(tensor, false)
         } else {
-            let fresh = Tensor(uninitialized: shape)
+            let fresh = place ?? Tensor(uninitialized: shape)
             write(fresh, true)
             tensor = fresh
         }
@@ -32,9 +35,15 @@ package final class GradientSlot {
 
     /// As `accumulate` for kernels that only add: a fresh gradient starts as zeros.
     package func accumulateIntoZeros(_ shape: [Int], _ write: (_ gradient: Tensor) -> Void) {
-        if tensor == nil { tensor = .zeros(shape) }
+        if tensor == nil {
+            place?.buffer.update(repeating: 0)
+            tensor = place ?? .zeros(shape)
+        }
         tensor.map(write)
     }
+
+    /// Takes a gradient that was made elsewhere, or forgets the one that is there.
+    package func hold(_ gradient: Tensor?) { tensor = gradient }
 
     package func clear() { tensor = nil }
 }

@@ -80,6 +80,20 @@ package struct PhotoSegmenter {
         return all
     }
 
+    /// As ``segment(_:_:)``; `probabilities` receives those of all classes strip by strip: the rows of the photo, and
+    /// `[rows, width, K]`.
+    /// - Throws: ``NotFinite``, and what `probabilities` throws.
+    package func segment(
+        _ photo: PreparedPhoto, probabilities: (_ rows: Range<Int>, Tensor) throws -> Void
+    ) throws -> Segmentation {
+        var all = Segmentation(width: photo.width, height: photo.height, classes: [], confidence: [])
+        try segment(photo.input, .probabilities) { strip in
+            all.classes += strip.classes
+            if let values = strip.probabilities { try probabilities(strip.rows, values) }
+        }
+        return all
+    }
+
     /// Segments a photo strip by strip.
     ///
     /// - Parameters:

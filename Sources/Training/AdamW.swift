@@ -1,5 +1,3 @@
-import BEiTReports
-import BEiTMetrics
 import Foundation
 import BEiTOps
 import BEiTTensorCore
@@ -68,10 +66,12 @@ package final class AdamW {
     /// In the order of the groups and their parameters.
     package var moments: [Moments] { entries.map(\.moments) }
 
-    /// Goes on from a checkpoint: `moments` in the order of ``moments``, copied.
-    package func restore(steps: Int, moments: [Moments]) {
-        precondition(moments.count == entries.count, "\(moments.count) moments for \(entries.count) parameters")
+    /// Goes on from a checkpoint: `moments` in the order of ``moments``, copied; without them, those that are there are
+    /// the checkpoint's already.
+    package func restore(steps: Int, moments: [Moments]? = nil) {
         self.steps = steps
+        guard let moments else { return }
+        precondition(moments.count == entries.count, "\(moments.count) moments for \(entries.count) parameters")
         for (entry, saved) in zip(entries, moments) {
             for (to, from) in [(entry.moments.first, saved.first), (entry.moments.second, saved.second)] {
                 precondition(to.shape == from.shape, "moment \(from.shape) for parameter \(to.shape)")
@@ -93,14 +93,19 @@ package final class AdamW {
     /// `clip_grad_norm_` computes it.
     package static func clippingScale(norm: Double, limit: Double) -> Double { min(1, limit / (norm + 1e-6)) }
 
+    /// The largest gradient whose square is far from the largest number that a second moment can be.
+    static let largestNorm = 1e18
+
     /// Moves every parameter that has a gradient. Weight decay applies to parameters that ask for it (`decays`).
-    /// - Returns: the norm of the gradients before clipping. If it is not finite, nothing has been changed.
+    /// - Returns: the norm of the gradients before clipping. If it is not finite, nothing has been changed; a norm whose
+    ///   square second moments cannot hold is returned as infinite.
     @discardableResult
     package func step(rate: Double, weightDecay: Double = 0, clipNorm: Double? = nil) -> Double {
         let norm = gradientNorm()
         guard norm.isFinite else { return norm }
-        steps += 1
         let scale = clipNorm.map { AdamW.clippingScale(norm: norm, limit: $0) } ?? 1
+        guard norm * scale <= AdamW.largestNorm else { return .infinity }
+        steps += 1
         let updates = entries.map {
             update($0, rate: Float(rate), weightDecay: Float(weightDecay), gradientScale: Float(scale))
         }

@@ -1,8 +1,8 @@
-import BEiTImageIO
-import BEiTReports
 import BEiTMetrics
 import BEiTCheckpoints
 import BEiTDatasets
+import BEiTFiles
+import BEiTImageIO
 import BEiTLayers
 import Logging
 import BEiTModels
@@ -10,7 +10,7 @@ import BEiTOps
 import BEiTTensorCore
 
 /// Everything that makes a classification run anew, beside the recipe.
-package struct ClassificationSettings: Codable, Sendable {
+package struct ClassificationSettings: TrainingSettings {
     /// Data folders.
     package var data: [String]
     package var augmentation: ClassificationAugmentation
@@ -18,31 +18,65 @@ package struct ClassificationSettings: Codable, Sendable {
     package var preprocessing: Preprocessing
     /// How much of a validation photo is seen (see ``standardCropShare(size:)``).
     package var cropShare: Double
-    /// Gradient checkpointing (see ``Backbone/checkpointsBlocks``).
     package var checkpointsBlocks = false
     package var provenance: Provenance
+
+    package var folders: [String] {
+        get { data }
+        set { data = newValue }
+    }
+
+    package var problem: String? {
+        if let problem = augmentation.problem { return problem }
+        guard cropShare > 0, cropShare <= 1 else {
+            return "--crop-share is \(cropShare), and must be above 0 and at most 1"
+        }
+        // The photo is resized so that this share of its short side fills the network's input.
+        let (size, most) = (Double(preprocessing.size.max() ?? 0), 8192.0)
+        guard size / cropShare <= most else {
+            return
+                "--crop-share \(cropShare) would enlarge each photo to \(Int(min(1e9, size / cropShare))) pixels a side; give at "
+                + "least \(Float(size / most))"
+        }
+        return nil
+    }
+}
+
+extension ClassFolders: TrainingData {
+    package var trainingCount: Int { images(.train).count }
+    package var validationCount: Int { images(.val).count }
 }
 
 /// Learns to name what a photo shows (BEiT §2.5): cross-entropy with the smoothed, mixed targets of DeiT's recipe.
-package final class ClassificationObjective: Objective {
+package final class ClassificationObjective: PlannedObjective {
     package let settings: ClassificationSettings
     package var model: any Module { classifier }
     private let classifier: Classifier
-    private let classes: [String]
+    package let classes: [LabelClass]
     private let training: ClassificationBatches
     /// Without images if there is no validation split.
     private let validation: ClassificationBatches
     private let seed: UInt64
     package let fingerprint: UInt64
 
-    package init(_ settings: ClassificationSettings, _ dataset: ClassFolders, _ classifier: Classifier, seed: UInt64) {
+    package static var task: ModelTask { .classification }
+
+    package static func source(_ settings: ClassificationSettings, in folder: RunFolder) throws -> ClassFolders {
+        try ClassFolders(settings.data, DatasetSplit.allCases)
+    }
+
+    package init(
+        _ settings: ClassificationSettings, _ source: ClassFolders, _ model: Model, seed: UInt64, folder: RunFolder
+    ) {
+        guard case .classification(let classifier) = model else { preconditionFailure("a model of another task") }
         (self.settings, self.classifier, self.seed) = (settings, classifier, seed)
-        (classes, fingerprint) = (dataset.classes, dataset.fingerprint)
+        classes = source.classes.enumerated().map { LabelClass(name: $1, color: ColorMap.color($0 + 1)) }
+        fingerprint = source.fingerprint
         classifier.backbone.checkpointsBlocks = settings.checkpointsBlocks
         let form = settings.preprocessing
         let batches = { (split: DatasetSplit) in
             ClassificationBatches(
-                dataset.images(split), classes: dataset.classes.count, size: form.size, mean: form.mean, std: form.std
+                source.images(split), classes: source.classes.count, size: form.size, mean: form.mean, std: form.std
             ) { Logger(label: "beit-seg").warning("\($0)") }
         }
         (training, validation) = (batches(.train), batches(.val))
@@ -50,6 +84,8 @@ package final class ClassificationObjective: Objective {
 
     package var depth: Int { classifier.backbone.configuration.depth }
     package var count: Int { training.images.count }
+    package var validationCount: Int { validation.images.count }
+    package var files: [String] { training.images.map(\.path) }
 
     package var loader: @Sendable ([(image: Int, place: Int)]) throws -> ClassificationBatch {
         { [training, seed, augmentation = settings.augmentation] in
@@ -74,6 +110,7 @@ package final class ClassificationObjective: Objective {
         }
         var (ranks, loss): ([Int], Double) = ([], 0)
         while let batch = try batches.next() {
+            try Interruption.check()
             let (logits, tape) = (classifier(Variable(batch.pixels), Tape(.inference)), Tape(.inference))
             ranks += logits.value.ranks(of: batch.labels)
             let mean = tape.softmaxCrossEntropy(logits, targets: batch.targets).value.scalar
@@ -82,15 +119,7 @@ package final class ClassificationObjective: Objective {
         let top1 = ranks.share(within: 1)
         return Validation(
             score: top1,
-            metrics: ["val_top1": top1, "val_top5": ranks.share(within: 5), "val_loss": loss / Double(count)])
-    }
-
-    package func description(metrics: [String: Double]) -> ModelDescription {
-        var provenance = settings.provenance
-        provenance.metrics = metrics
-        return ModelDescription(
-            task: .classification, configuration: settings.configuration,
-            classes: classes.enumerated().map { LabelClass(name: $1, color: ColorMap.color($0 + 1)) },
-            preprocessing: settings.preprocessing, provenance: provenance)
+            metrics: ["val_top1": top1, "val_top5": ranks.share(within: 5), "val_loss": loss / Double(count)],
+            decisive: "val_top1")
     }
 }

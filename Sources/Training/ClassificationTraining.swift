@@ -1,14 +1,12 @@
-import BEiTReports
-import BEiTMetrics
 import BEiTCheckpoints
 import BEiTDatasets
-import Foundation
 import BEiTImageIO
-import BEiTLayers
 import BEiTModels
 
 /// A plan for learning to classify: what to learn from, with which network, how.
-package struct ClassificationPlan: Sendable {
+package struct ClassificationPlan: TrainingPlan {
+    package typealias Task = ClassificationObjective
+
     /// Data sets of class folders; several give the union of their classes, by name.
     package var data: [String]
     package var augmentation = ClassificationAugmentation()
@@ -25,8 +23,7 @@ package struct ClassificationPlan: Sendable {
     /// How much of a validation photo is seen; nil for BEiT's.
     package var cropShare: Double?
     package var recipe: Recipe
-    /// Nil for the recipe's own; else it takes this share of the run.
-    package var warmupShare: Double?
+    package var warmup = Warmup.asGiven
     /// The command line, for the provenance.
     package var command: String
 
@@ -44,19 +41,48 @@ package struct ClassificationPlan: Sendable {
         return (rate * 1e6).rounded() / 1e6
     }
 
-    /// What makes the plan impossible, in one sentence; nil if nothing does.
-    private var problem: String? {
-        if let problem = recipe.problem ?? augmentation.problem { return problem }
-        if let cropShare, !(cropShare > 0 && cropShare <= 1) {
-            return "--crop-share is \(cropShare), and must be above 0 and at most 1"
-        }
-        return nil
+    package var problem: String? { augmentation.problem }
+
+    package func source(in folder: RunFolder) throws -> ClassFolders {
+        try ClassFolders(data, DatasetSplit.allCases)
+    }
+
+    package func check(_ source: ClassFolders, _ note: (String) -> Void) throws {
+        source.lines.forEach(note)
+        try source.checkForTraining()
+    }
+
+    package func lines(_ settings: ClassificationSettings, _ source: ClassFolders) -> [String] {
+        ["\(source.classes.count) classes", augmentation.summary]
+    }
+
+    package func transfer(
+        _ parent: StartingPoint.Parent, _ settings: ClassificationSettings, _ source: ClassFolders
+    ) -> TransferRules {
+        var rules = TransferRules()
+        guard parent.description.task == .classification else { return rules }
+        rules.head = ClassHead("head/", old: parent.description.classes.map(\.name), new: source.classes)
+        return rules
+    }
+
+    package func settings(
+        _ start: StartingPoint, _ source: ClassFolders, _ recipe: Recipe
+    ) throws -> ClassificationSettings {
+        let configuration = try configuration(start, classes: source.classes.count)
+        var preprocessing = start.preprocessing
+        preprocessing.size = configuration.backbone?.imageSize ?? preprocessing.size
+        preprocessing.resize = ResizeFilter.bicubic.rawValue
+        return ClassificationSettings(
+            data: data, augmentation: augmentation, configuration: configuration, preprocessing: preprocessing,
+            cropShare: cropShare ?? standardCropShare(size: preprocessing.size), checkpointsBlocks: checkpointsBlocks,
+            provenance: Provenance(
+                command: command, seed: recipe.seed, data: data, parentSHA256: start.parent?.sha256))
     }
 
     /// The whole architecture; later sources win: backbone, head, `--size`, `--drop-path`, `--set`.
-    fileprivate func configuration(_ start: StartingPoint, classes: Int) throws -> ModelConfiguration {
+    private func configuration(_ start: StartingPoint, classes: Int) throws -> ModelConfiguration {
         var backbone = start.backbone
-        var head = start.parent?.configuration.classifier ?? ClassifierConfiguration()
+        var head = start.parent?.description.configuration.classifier ?? ClassifierConfiguration()
         if let size { backbone.imageSize = size }
         if let dropPath { backbone.dropPath = dropPath }
         head.pooling = pooling ?? head.pooling
@@ -69,92 +95,6 @@ package struct ClassificationPlan: Sendable {
         if let backbone = result.backbone { result = .classification(backbone, changed) }
         if let problem = result.problem { throw PlanError(problem) }
         return result
-    }
-
-    /// The recipe over `count` photos.
-    fileprivate func recipe(count: Int) -> Recipe {
-        var result = recipe
-        guard let warmupShare else { return result }
-        let epochs = recipe.steps.map { Double($0 * recipe.batch * recipe.accumulate) / Double(count) } ?? recipe.epochs
-        result.warmupEpochs = (warmupShare * epochs * 1000).rounded() / 1000
-        return result
-    }
-
-    fileprivate func settings(_ start: StartingPoint, _ configuration: ModelConfiguration) -> ClassificationSettings {
-        var preprocessing = start.preprocessing
-        preprocessing.size = configuration.backbone?.imageSize ?? preprocessing.size
-        preprocessing.resize = ResizeFilter.bicubic.rawValue
-        return ClassificationSettings(
-            data: data, augmentation: augmentation, configuration: configuration, preprocessing: preprocessing,
-            cropShare: cropShare ?? standardCropShare(size: preprocessing.size), checkpointsBlocks: checkpointsBlocks,
-            provenance: Provenance(
-                command: command, seed: recipe.seed, data: data, parentSHA256: start.parent?.sha256))
-    }
-
-    /// Throws ``PlanError``; called before anything is read.
-    fileprivate func check() throws { if let problem { throw PlanError(problem) } }
-}
-
-extension Trainer where Task == ClassificationObjective {
-    /// Checks the data, makes the model and the run's folder.
-    ///
-    /// - Parameter note: receives lines on the data, the model, the initial weights and the recipe.
-    /// - Throws: ``DatasetError``, ``TrainingError``, ``CheckpointError``, `FileError`, ``PlanError``.
-    package convenience init(_ plan: ClassificationPlan, folder: RunFolder, note: (String) -> Void) throws {
-        try plan.check()
-        try folder.requireFree()
-        let start = try StartingPoint(plan.initial, for: .classification)
-        let dataset = try ClassFolders(plan.data, DatasetSplit.allCases)
-        dataset.lines.forEach(note)
-        try dataset.checkForTraining()
-        if dataset.images(.val).isEmpty { note("warning: there is no folder val, so there will be no best.h5") }
-        let configuration = try plan.configuration(start, classes: dataset.classes.count)
-        try plan.recipe.requireBatch(of: dataset.images(.train).count)
-        let settings = plan.settings(start, configuration)
-        let recipe = plan.recipe(count: dataset.images(.train).count)
-        guard
-            case .classification(let model) = Model(configuration, Initializer(seed: recipe.seed, style: .finetuning))
-        else { preconditionFailure("a configuration of another task") }
-        if let parent = start.parent {
-            // Another list of classes may have the same length; its head would start with wrong answers.
-            let sameClasses = start.classes == dataset.classes
-            let transfer = WeightTransfer(
-                from: parent.model, to: model,
-                positions: PositionResizing(from: parent.configuration, to: configuration),
-                leavingOut: sameClasses ? [] : ["head/"])
-            transfer.lines.forEach(note)
-        }
-        let size = settings.preprocessing.size
-        note(
-            "model: \(model.parameterCount) parameters, \(size[0])×\(size[1]) pixels, \(dataset.classes.count) classes")
-        note(recipe.summary)
-        note(plan.augmentation.summary)
-        let objective = ClassificationObjective(settings, dataset, model, seed: recipe.seed)
-        try folder.begin(Plan(settings: settings, recipe: recipe))
-        self.init(objective, recipe, folder: folder)
-    }
-
-    /// The run in `folder`, where its `last.h5` stands.
-    ///
-    /// Throws ``TrainingError``, ``CheckpointError``, ``DatasetError``.
-    package convenience init(resuming folder: RunFolder) throws {
-        let (state, saved) = try Self.state(in: folder, of: .classification)
-        let loaded = try Checkpoint.load(folder.last, task: .classification, frozen: false)
-        guard case .classification(let model) = loaded.model else { preconditionFailure("a model of another task") }
-        let dataset = try ClassFolders(saved.settings.data, DatasetSplit.allCases)
-        guard dataset.classes == loaded.description.classes.map(\.name) else {
-            throw TrainingError.changed(folder: folder.path, what: "the classes of the data are not the same")
-        }
-        self.init(
-            ClassificationObjective(saved.settings, dataset, model, seed: saved.recipe.seed), saved.recipe,
-            folder: folder)
-        try restore(state, saved)
-    }
-
-    /// The contents of `config.json`.
-    private struct Plan: Encodable {
-        var settings: ClassificationSettings
-        var recipe: Recipe
     }
 }
 

@@ -1,5 +1,3 @@
-import BEiTReports
-import BEiTMetrics
 import BEiTFiles
 import Foundation
 

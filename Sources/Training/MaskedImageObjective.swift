@@ -1,7 +1,7 @@
 import BEiTReports
-import BEiTMetrics
 import BEiTCheckpoints
 import BEiTDatasets
+import BEiTFiles
 import Foundation
 import BEiTImageIO
 import BEiTLayers
@@ -11,7 +11,7 @@ import BEiTOps
 import BEiTTensorCore
 
 /// Everything that makes a run of masked image modeling anew, beside the recipe.
-package struct MaskedImageSettings: Codable, Sendable {
+package struct MaskedImageSettings: TrainingSettings {
     var data: PhotoOptions
     /// Nil where the tokens of a cache fix what each photo shows.
     var augmentation: Augmentation?
@@ -24,16 +24,85 @@ package struct MaskedImageSettings: Codable, Sendable {
     var tokenSize: [Int]?
     /// The tokens of all photos, if they are known beforehand.
     var cache: PinnedFile?
-    var configuration: ModelConfiguration
-    var preprocessing: Preprocessing
-    /// Gradient checkpointing (see ``Backbone/checkpointsBlocks``).
-    var checkpointsBlocks: Bool
-    var provenance: Provenance
+    package var configuration: ModelConfiguration
+    package var preprocessing: Preprocessing
+    package var checkpointsBlocks: Bool
+    package var provenance: Provenance
+    /// The data folders as the cache has them, where they have moved since.
+    var cachedFolders: [String]?
+
+    package var folders: [String] {
+        get { data.folders }
+        set {
+            cachedFolders = cachedFolders ?? data.folders
+            data.folders = newValue
+        }
+    }
+
+    package var problem: String? {
+        if let problem = data.problem ?? augmentation?.problem ?? masking.problem { return problem }
+        if let cachedFolders, cache != nil, cachedFolders.count != data.folders.count {
+            return
+                "there are \(data.folders.count) data folders, and the tokens are of \(cachedFolders.count); give one "
+                + "for each, in their order"
+        }
+        if let backbone = configuration.backbone,
+            [masking.rows, masking.columns] != [backbone.gridHeight, backbone.gridWidth]
+        {
+            return "masking has \(masking.rows)×\(masking.columns) patches, the network another number"
+        }
+        guard tokenizer != nil || cache != nil || configuration.mim?.pixels != nil else {
+            return "there is neither a tokenizer nor a token cache nor pixels to predict"
+        }
+        guard let tokenSize else { return nil }
+        guard tokenSize.count == 2, tokenSize.allSatisfy({ 1...1 << 14 ~= $0 }) else {
+            return "tokenSize is \(tokenSize)"
+        }
+        return nil
+    }
+
+    /// Throws what reading the files throws, and ``TrainingError`` where one of them is another one now.
+    fileprivate func sources(of folder: RunFolder) throws -> MaskedImageObjective.Sources {
+        var sources = MaskedImageObjective.Sources()
+        if let pinned = tokenizer {
+            let tokenizer = try VisualTokenizer(pinned.path, size: tokenSize)
+            try pinned.requireSame(as: tokenizer.source, "tokenizer", of: folder)
+            sources.tokenizer = tokenizer
+        }
+        if let pinned = cache {
+            let moved = cachedFolders.map { Array(zip(data.folders, $0)) } ?? []
+            let cache = try CachedTokens(pinned.path, moved: moved)
+            try pinned.requireSame(as: cache.source, "token cache", of: folder)
+            sources.cache = cache
+        }
+        return sources
+    }
+}
+
+/// Photos, listed, and what gives them their tokens.
+package struct MaskedImageSource: TrainingData {
+    let photos: PhotoDataset
+    let sources: MaskedImageObjective.Sources
+
+    /// The photos that have tokens where these come from a cache. Throws ``DatasetError`` and `FileError`.
+    init(_ options: PhotoOptions, _ sources: MaskedImageObjective.Sources, excluding output: String) throws {
+        var photos = try PhotoDataset(options, excluding: output)
+        if let cache = sources.cache {
+            try photos.keep(
+                cache.contains,
+                lacking: "tokens in \(cache.source.path) (`tokenizer encode` writes those of all photos it is given; "
+                    + "paths count from the folder where it ran)")
+        }
+        (self.photos, self.sources) = (photos, sources)
+    }
+
+    package var trainingCount: Int { photos.training.count }
+    package var validationCount: Int { photos.validation.count }
 }
 
 /// Learns to predict what hidden patches show (BEiT §2.3): their visual tokens by cross-entropy, or, as an ablation,
 /// their pixels by squared error.
-package final class MaskedImageObjective: Objective {
+package final class MaskedImageObjective: PlannedObjective {
     package let settings: MaskedImageSettings
     package var model: any Module { network }
     private let network: MaskedImageModel
@@ -72,12 +141,20 @@ package final class MaskedImageObjective: Objective {
     /// Photos of a picture, at most.
     private static let mostDrawn = 4
 
+    package static var task: ModelTask { .mim }
+    package static var style: Initializer.Style { .pretraining }
+
+    package static func source(_ settings: MaskedImageSettings, in folder: RunFolder) throws -> MaskedImageSource {
+        try MaskedImageSource(settings.data, settings.sources(of: folder), excluding: folder.path)
+    }
+
     /// - Precondition: there is a source of tokens unless the configuration says that pixels are predicted.
-    init(
-        _ settings: MaskedImageSettings, _ photos: PhotoDataset, _ network: MaskedImageModel, _ sources: Sources,
-        seed: UInt64, picture: String
+    package init(
+        _ settings: MaskedImageSettings, _ source: MaskedImageSource, _ model: Model, seed: UInt64, folder: RunFolder
     ) {
-        (self.settings, self.network, self.picture) = (settings, network, picture)
+        guard case .mim(let network) = model else { preconditionFailure("a model of another task") }
+        let (photos, sources) = (source.photos, source.sources)
+        (self.settings, self.network, picture) = (settings, network, folder.predictions)
         network.backbone.checkpointsBlocks = settings.checkpointsBlocks
         if let pixels = settings.configuration.mim?.pixels {
             target = .pixels(pixels)
@@ -100,6 +177,8 @@ package final class MaskedImageObjective: Objective {
 
     package var depth: Int { network.backbone.configuration.depth }
     package var count: Int { training.paths.count }
+    package var validationCount: Int { validation.paths.count }
+    package var files: [String] { training.paths }
 
     package var loader: @Sendable ([(image: Int, place: Int)]) throws -> MaskedBatch {
         { [training, cache] in
@@ -155,6 +234,7 @@ package final class MaskedImageObjective: Objective {
             return batch
         }
         while let batch = try batches.next() {
+            try Interruption.check()
             let pass = pass(batch, everywhere: false, Tape(.inference))
             if counts.rows == 0 { try draw(batch, pass) }
             counts.add(pass)
@@ -163,15 +243,7 @@ package final class MaskedImageObjective: Objective {
         if case .tokens = target {
             (metrics["val_accuracy"], metrics["unigram_entropy"]) = (counts.accuracy, histogram.entropy)
         }
-        return Validation(score: -counts.loss, metrics: metrics)
-    }
-
-    package func description(metrics: [String: Double]) -> ModelDescription {
-        var provenance = settings.provenance
-        provenance.metrics = metrics
-        return ModelDescription(
-            task: .mim, configuration: settings.configuration, classes: [], preprocessing: settings.preprocessing,
-            provenance: provenance)
+        return Validation(score: -counts.loss, metrics: metrics, decisive: "val_loss")
     }
 }
 

@@ -1,14 +1,14 @@
-import BEiTReports
-import BEiTMetrics
 import BEiTCheckpoints
 import BEiTDatasets
 import BEiTFiles
-import Foundation
+import BEiTImageIO
 import BEiTLayers
 import BEiTModels
 
 /// A plan for masked image modeling: what to learn from, with which network, how.
-package struct MaskedImagePlan: Sendable {
+package struct MaskedImagePlan: TrainingPlan {
+    package typealias Task = MaskedImageObjective
+
     package var data: PhotoOptions
     package var initial: InitialWeights
     /// What is predicted.
@@ -31,8 +31,7 @@ package struct MaskedImagePlan: Sendable {
     package var dropPath: Float?
     package var checkpointsBlocks = false
     package var recipe = Recipe.pretraining()
-    /// Shortens the warm-up of a short run to a tenth of it.
-    package var limitsWarmup = true
+    package var warmup = Warmup.atMost(0.1)
     /// The command line, for the provenance.
     package var command: String
 
@@ -62,96 +61,60 @@ extension Recipe {
     }
 }
 
-extension Trainer where Task == MaskedImageObjective {
-    /// Checks the photos, makes the model and the run's folder.
-    ///
-    /// - Parameter note: receives lines on the data, the model and the initial weights.
-    /// - Throws: ``DatasetError``, ``TrainingError``, ``CheckpointError``, `FileError`, `HDF5Error`, ``PlanError``.
-    package convenience init(_ plan: MaskedImagePlan, folder: RunFolder, note: (String) -> Void) throws {
-        if let problem = plan.recipe.problem ?? plan.augmentation.problem { throw PlanError(problem) }
-        if let problem = plan.data.problem { throw PlanError(problem) }
-        try folder.requireFree()
-        let start = try StartingPoint(plan.initial, for: .mim)
-        let sources = try plan.sources()
-        let configuration = try plan.configuration(start, sources)
-        let masking = try plan.masking(configuration)
-        try plan.requireOneGrid(configuration, sources)
-        let photos = try PhotoDataset(plan.data, sources.cache, excluding: folder.path)
-        photos.lines.forEach(note)
-        try plan.recipe.requireBatch(of: photos.training.count)
-        if photos.validation.isEmpty {
-            note("warning: no photo is held out, so there will be no best.h5 and no picture")
-        }
+extension MaskedImagePlan {
+    package var problem: String? { augmentation.problem ?? data.problem }
 
+    /// The photos that have tokens, and what gives them these.
+    package func source(in folder: RunFolder) throws -> MaskedImageSource {
+        try MaskedImageSource(data, sources(), excluding: folder.path)
+    }
+
+    package func check(_ source: MaskedImageSource, _ note: (String) -> Void) { source.photos.lines.forEach(note) }
+
+    package func settings(
+        _ start: StartingPoint, _ source: MaskedImageSource, _ recipe: Recipe
+    ) throws -> MaskedImageSettings {
+        let sources = source.sources
+        let configuration = try configuration(start, sources)
+        let masking = try masking(configuration)
+        try requireOneGrid(configuration, sources)
         var preprocessing = start.preprocessing
         preprocessing.size = configuration.backbone?.imageSize ?? preprocessing.size
-        preprocessing.resize = "bicubic"
-        let settings = MaskedImageSettings(
-            data: plan.data, augmentation: sources.cache == nil ? plan.augmentation : nil, masking: masking,
-            predictsAll: plan.predictsAll, tokenizer: sources.tokenizer?.source, tokenSize: sources.tokenizer?.size,
+        preprocessing.resize = ResizeFilter.bicubic.rawValue
+        return MaskedImageSettings(
+            data: data, augmentation: sources.cache == nil ? augmentation : nil, masking: masking,
+            predictsAll: predictsAll, tokenizer: sources.tokenizer?.source, tokenSize: sources.tokenizer?.size,
             cache: sources.cache?.source, configuration: configuration, preprocessing: preprocessing,
-            checkpointsBlocks: plan.checkpointsBlocks,
+            checkpointsBlocks: checkpointsBlocks,
             provenance: Provenance(
-                command: plan.command, seed: plan.recipe.seed, data: plan.data.folders,
-                parentSHA256: start.parent?.sha256, tokenizerSHA256: sources.tokenizerSHA256))
-        guard case .mim(let model) = Model(configuration, Initializer(seed: plan.recipe.seed, style: .pretraining))
-        else { preconditionFailure("a configuration of another task") }
-        if let parent = start.parent {
-            let positions = PositionResizing(from: parent.configuration, to: configuration)
-            WeightTransfer(from: parent.model, to: model, positions: positions).lines.forEach(note)
-        }
-        let objective = MaskedImageObjective(
-            settings, photos, model, sources, seed: plan.recipe.seed, picture: folder.predictions)
-        let recipe = plan.recipe(count: objective.count)
-        settings.lines(sources).forEach(note)
-        note("model: \(model.parameterCount) parameters, \(preprocessing.size[0])×\(preprocessing.size[1]) pixels")
-        note(recipe.summary)
-        try folder.begin(Plan(settings: settings, recipe: recipe))
-        self.init(objective, recipe, folder: folder)
+                command: command, seed: recipe.seed, data: data.folders, parentSHA256: start.parent?.sha256,
+                tokenizerSHA256: sources.tokenizerSHA256))
     }
 
-    /// The run in `folder`, where its `last.h5` stands.
-    ///
-    /// Throws ``TrainingError``, ``CheckpointError``, ``DatasetError``, `FileError`, `HDF5Error`.
-    package convenience init(resuming folder: RunFolder) throws {
-        let (state, saved) = try Self.state(in: folder, of: .mim)
-        let loaded = try Checkpoint.load(folder.last, task: .mim, frozen: false)
-        guard case .mim(let model) = loaded.model else { preconditionFailure("a model of another task") }
-        var sources = MaskedImageObjective.Sources()
-        if let pinned = saved.settings.tokenizer {
-            let tokenizer = try VisualTokenizer(pinned.path, size: saved.settings.tokenSize)
-            try pinned.requireSame(as: tokenizer.source, "tokenizer", of: folder)
-            sources.tokenizer = tokenizer
+    /// A head that predicts the words of another tokenizer knows nothing of these.
+    package func transfer(
+        _ parent: StartingPoint.Parent, _ settings: MaskedImageSettings, _ source: MaskedImageSource
+    ) -> TransferRules {
+        var rules = TransferRules()
+        guard parent.description.task == .mim else { return rules }
+        let (old, new) = (parent.description, settings)
+        let isSame =
+            old.configuration.mim?.pixels == new.configuration.mim?.pixels
+            && old.provenance.tokenizerSHA256 == new.provenance.tokenizerSHA256
+        if !isSame {
+            rules.leavingOut = [
+                (
+                    "lm_head/",
+                    "the head of the checkpoint predicts something else (the words of another tokenizer, or "
+                        + "pixels): it starts at random"
+                )
+            ]
         }
-        if let pinned = saved.settings.cache {
-            let cache = try CachedTokens(pinned.path)
-            try pinned.requireSame(as: cache.source, "token cache", of: folder)
-            sources.cache = cache
-        }
-        let photos = try PhotoDataset(saved.settings.data, sources.cache, excluding: folder.path)
-        let objective = MaskedImageObjective(
-            saved.settings, photos, model, sources, seed: saved.recipe.seed, picture: folder.predictions)
-        self.init(objective, saved.recipe, folder: folder)
-        try restore(state, saved)
+        return rules
     }
 
-    /// The contents of `config.json`.
-    private struct Plan: Encodable {
-        var settings: MaskedImageSettings
-        var recipe: Recipe
-    }
-}
-
-extension PhotoDataset {
-    /// The photos that have tokens where these come from a cache. Throws ``DatasetError`` and `FileError`.
-    fileprivate init(_ options: PhotoOptions, _ cache: CachedTokens?, excluding output: String) throws {
-        try self.init(options, excluding: output)
-        if let cache {
-            try keep(
-                cache.contains,
-                lacking: "tokens in \(cache.source.path) (`tokenizer encode` writes those of all photos it is given; "
-                    + "paths count from the folder where it ran)")
-        }
+    package func lines(_ settings: MaskedImageSettings, _ source: MaskedImageSource) -> [String] {
+        settings.lines(source.sources)
     }
 }
 
@@ -270,10 +233,5 @@ extension MaskedImagePlan {
         let result = MaskGenerator(masking, rows: grid.gridHeight, columns: grid.gridWidth, count: maskedPatches)
         if let problem = result.problem { throw PlanError(problem) }
         return result
-    }
-
-    /// The recipe for `count` photos.
-    fileprivate func recipe(count: Int) -> Recipe {
-        limitsWarmup ? recipe.limitingWarmup(count: count) : recipe
     }
 }

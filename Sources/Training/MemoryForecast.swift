@@ -1,5 +1,3 @@
-import BEiTReports
-import BEiTMetrics
 import BEiTDatasets
 import Foundation
 import BEiTLayers
@@ -9,12 +7,11 @@ import BEiTTensorCore
 /// How much memory a run will take, found by trying: one image through the network and back, and two. What two take more
 /// than one is the price of an image.
 struct MemoryForecast {
-    /// Bytes of tensors beside those that were there, at their most, in passes with one and two images: in those that make
-    /// the gradients, and in those that find them (there without the gradients).
-    private var fresh: [Int] = []
+    /// Bytes of tensors beside those that were there, at their most, in passes with one and two images; without the
+    /// gradients.
     private var features: [Int] = []
-    private var gradients = 0
-    private let keepsGradients: Bool
+    /// Bytes of the gradients in a run.
+    private let gradients: Int
     /// Bytes of an image as a batch holds it.
     private var inputBytes = 0
     /// What was resident without the pool's unused memory, and what the pool held.
@@ -24,42 +21,36 @@ struct MemoryForecast {
 
     /// - Parameters:
     ///   - most: images of a batch.
-    ///   - keepsGradients: whether the run's passes find gradients of earlier ones.
+    ///   - gradients: bytes that these take in a run.
     ///   - makeBatch: a batch of so many images.
     ///   - pass: forward, loss and backward; its gradients stay.
+    ///   - clear: gives the gradients' memory back.
     init<Batch>(
-        most: Int, keepsGradients: Bool, makeBatch: (Int) throws -> Batch, pass: (Batch) -> Void, clear: () -> Void
+        most: Int, gradients: Int, makeBatch: (Int) throws -> Batch, pass: (Batch) -> Void, clear: () -> Void
     ) rethrows {
         let pool = StoragePool.shared
         let resident = Machine.residentMemoryBytes
         before = (resident - (pool.heldBytes - pool.usedBytes), pool.heldBytes)
-        self.keepsGradients = keepsGradients
-        let used = pool.usedBytes
-        func peak(_ count: Int) throws -> Int {
+        self.gradients = gradients
+        clear()
+        for count in [1, 2] where count <= most {
             let start = pool.usedBytes
             let batch = try makeBatch(count)
             inputBytes = (pool.usedBytes - start) / count
             pool.resetPeak()
             pass(batch)
-            return pool.peakBytes - used
-        }
-        let counts = [1, 2].filter { $0 <= most }
-        for count in counts {
+            // What stays are the gradients of one pass.
+            let kept = pool.usedBytes - start - inputBytes * count
+            features.append(pool.peakBytes - start - kept)
             clear()
-            fresh.append(try peak(count))
         }
-        gradients = pool.usedBytes - used
-        features = try counts.map { try peak($0) - gradients }
-        clear()
         other = max(0, Machine.residentMemoryBytes - resident - (pool.heldBytes - before.held))
     }
 
     /// Bytes that a run will have taken at its most, with batches of `count` images, of which `waiting` are ready ahead.
-    ///
-    /// On the way back features go as gradients come, so that the most is near one end: all features, or all gradients.
     func bytes(batch count: Int, waiting: Int) -> Int {
-        func most(_ peaks: [Int]) -> Int { peaks[0] + (peaks[peaks.count - 1] - peaks[0]) * (count - 1) }
-        let pass = keepsGradients ? gradients + most(features) : max(most(fresh), most(features))
-        return before.resident + other + StoragePool.shared.mostHeld(peak: pass + inputBytes * count * waiting)
+        let most = features[0] + (features[features.count - 1] - features[0]) * (count - 1)
+        let peak = gradients + most + inputBytes * count * waiting
+        return before.resident + other + StoragePool.shared.mostHeld(peak: peak)
     }
 }

@@ -1,8 +1,8 @@
-import BEiTReports
-import BEiTMetrics
 import BEiTCheckpoints
 import BEiTLayers
+import BEiTModels
 import BEiTOps
+import BEiTReports
 import BEiTTensorCore
 
 /// What a run learns: its model, batches and loss, and how it is judged.
@@ -17,8 +17,12 @@ package protocol Objective: AnyObject {
     var depth: Int { get }
     /// Training images.
     var count: Int { get }
+    /// Images that a validation scores.
+    var validationCount: Int { get }
     /// Changes when the images or their order do.
     var fingerprint: UInt64 { get }
+    /// The files that are learned from.
+    var files: [String] { get }
     /// Makes a batch, on any thread; a function of its arguments alone.
     var loader: @Sendable (_ members: [(image: Int, place: Int)]) throws -> Batch { get }
 
@@ -28,7 +32,8 @@ package protocol Objective: AnyObject {
     func loss(_ batch: Batch, _ tape: Tape) -> Variable
     /// The files of a batch, to name them in an error.
     func images(of batch: Batch) -> [String]
-    /// Scores on images that it does not learn from; nil where there are none.
+    /// Scores on images that it does not learn from; nil where there are none. Throws `Interruption.Stop` between two
+    /// images once a signal is noted.
     func validate() throws -> Validation?
     /// A few pictures of what the model does, for the report; none by default. Called after each validation.
     func pictures() throws -> [ReportPicture]
@@ -46,6 +51,11 @@ package protocol Objective: AnyObject {
 }
 
 extension Objective {
+    package var validationCount: Int { 0 }
+    package var files: [String] { [] }
+    package func begin(step: Int) {}
+    package func pictures() throws -> [ReportPicture] { [] }
+    package func rehearse(_ batch: Batch, _ tape: Tape) -> Variable { loss(batch, tape) }
     package var state: [(path: String, tensor: Tensor)] { [] }
     package func takeMetrics() -> [String: Double] { [:] }
     package var counts: [Double] {
@@ -54,21 +64,33 @@ extension Objective {
     }
 }
 
-extension Objective {
-    package func begin(step: Int) {}
-}
-
-extension Objective {
-    package func pictures() throws -> [ReportPicture] { [] }
-    package func rehearse(_ batch: Batch, _ tape: Tape) -> Variable { loss(batch, tape) }
-}
-
 /// The scores of a validation.
 package struct Validation: Sendable {
     /// The one that decides which model is the best; higher is better.
     package var score: Double
     /// By name, as they are logged.
     package var metrics: [String: Double]
+    /// The metric that ``score`` is, or is the negative of.
+    package var decisive: String
 
-    package init(score: Double, metrics: [String: Double]) { (self.score, self.metrics) = (score, metrics) }
+    package init(score: Double, metrics: [String: Double], decisive: String) {
+        (self.score, self.metrics, self.decisive) = (score, metrics, decisive)
+    }
+}
+
+/// What an objective counts beside its model, so that an update that fails leaves no trace.
+struct ObjectiveState {
+    private let tensors: [Tensor]
+    private let counts: [Double]
+
+    init(_ objective: some Objective) {
+        (tensors, counts) = (objective.state.map { $0.tensor.copy() }, objective.counts)
+    }
+
+    func restore(_ objective: some Objective) {
+        for (now, before) in zip(objective.state, tensors) {
+            now.tensor.pointer.update(from: before.pointer, count: before.count)
+        }
+        objective.counts = counts
+    }
 }

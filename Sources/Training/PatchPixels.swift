@@ -1,5 +1,3 @@
-import BEiTReports
-import BEiTMetrics
 import BEiTCheckpoints
 import BEiTImageIO
 import BEiTModels

@@ -1,5 +1,3 @@
-import BEiTReports
-import BEiTMetrics
 import BEiTFiles
 import Foundation
 
@@ -31,6 +29,9 @@ package struct Recipe: Codable, Equatable, Sendable {
     /// Steps from one `last.h5` to the next; one is also written after each validation.
     package var checkpointEvery = 500
 
+    /// Far beyond every use; up to it steps and images can be counted.
+    static let mostSteps = 1 << 30
+
     package init() {}
 
     /// Images of one update, on all workers.
@@ -43,23 +44,6 @@ package struct Recipe: Codable, Equatable, Sendable {
 
     func warmupSteps(count: Int, workers: Int = 1) -> Int {
         Int((warmupEpochs * Double(count) / Double(imagesPerStep(workers: workers))).rounded())
-    }
-
-    /// Throws ``PlanError`` where a batch would hold a photo twice.
-    func requireBatch(of count: Int) throws(PlanError) {
-        guard batch <= count else {
-            throw PlanError(
-                "--batch \(batch) is more than the \(count.counted("photo")) to learn from; give a smaller one, or more photos"
-            )
-        }
-    }
-
-    /// The recipe with a warm-up of at most a tenth of the run over `count` photos, so that a short one is more than that.
-    func limitingWarmup(count: Int) -> Recipe {
-        var result = self
-        let epochs = Double(totalSteps(count: count) * batch * accumulate) / Double(count)
-        result.warmupEpochs = min(warmupEpochs, (epochs * 100).rounded() / 1000)
-        return result
     }
 
     /// The learning rate over the `steps` of a run. With the `poly` policy the warm-up multiplies the falling rate, from
@@ -77,11 +61,12 @@ package struct Recipe: Codable, Equatable, Sendable {
         // The upper ends are far beyond every use; up to them steps and images can be counted.
         let counts = [
             ("batch", batch, 1 << 20), ("accumulate", accumulate, 1 << 20), ("eval-every", evaluateEvery, 1 << 30),
-            ("checkpoint-every", checkpointEvery, 1 << 30), ("steps", steps ?? 1, 1 << 30),
+            ("checkpoint-every", checkpointEvery, 1 << 30), ("steps", steps ?? 1, Recipe.mostSteps),
         ]
         for (name, value, most) in counts where !(1...most ~= value) {
             return "--\(name) is \(value), and must be " + (value < 1 ? "at least 1" : "at most \(most)")
         }
+        if batch * accumulate > 1 << 30 { return "--batch times --accumulate is more than \(1 << 30)" }
         if epochs == 0 { return "--epochs is 0, and must be above 0" }
         for (name, value) in [("epochs", epochs), ("warmup-epochs", warmupEpochs)] where !(0...1e6 ~= value) {
             return "--\(name) is \(value), and must be from 0 to 1000000"
@@ -99,9 +84,52 @@ package struct Recipe: Codable, Equatable, Sendable {
         }
         return nil
     }
+
+    /// What contradicts itself in a recipe that is possible, in one sentence; nil if nothing does.
+    var contradiction: String? {
+        guard schedule != .constant, minimumLearningRate > learningRate else { return nil }
+        return
+            "the peak learning rate \(Float(learningRate)) is below \(Float(minimumLearningRate)), that at the end, so "
+            + "that it would rise; give a higher --lr or a lower --min-lr"
+    }
+}
+
+/// How long the learning rate rises at the beginning of a run.
+package enum Warmup: Equatable, Sendable {
+    /// As long as the recipe says.
+    case asGiven
+    /// The same, but this share of the run at most, so that a short run is more than that.
+    case atMost(Double)
+    /// This share of the run.
+    case share(Double)
 }
 
 extension Recipe {
+    /// The recipe for `count` images: no batch holds one twice, and the warm-up is in epochs.
+    /// - Parameter note: hears of what became other than it was asked for.
+    func fitted(to count: Int, _ warmup: Warmup, _ note: (String) -> Void) -> Recipe {
+        var result = self
+        if batch > count {
+            result.batch = count
+            note(
+                "warning: a batch of \(batch) is more than the \(count.counted("image")) to learn from: it has \(count); the "
+                    + "learning rate stays \(Float(learningRate))")
+        }
+        let steps = result.totalSteps(count: count)
+        let epochs = Double(steps * result.batch * accumulate) / Double(count)
+        switch warmup {
+        case .asGiven: break
+        case .atMost(let share): result.warmupEpochs = min(warmupEpochs, (share * epochs * 1000).rounded() / 1000)
+        case .share(let share): result.warmupEpochs = (share * epochs * 1000).rounded() / 1000
+        }
+        if result.warmupSteps(count: count) >= steps, steps > 1 {
+            note(
+                "warning: the warm-up of \(result.warmupEpochs) epochs takes the whole run of \(Float(epochs)): the learning rate "
+                    + "rises to its peak at the last step and never falls; a shorter warm-up or a longer run lets it")
+        }
+        return result
+    }
+
     /// For people, in one line.
     package var summary: String {
         let length = steps.map { "\($0) steps" } ?? "\(epochs) epochs"

@@ -1,5 +1,3 @@
-import BEiTReports
-import BEiTMetrics
 import BEiTFiles
 import Foundation
 import Synchronization
@@ -31,6 +29,11 @@ package final class RunFolder: Sendable {
         try requireFree()
         AtomicFile.removeAbandoned(in: path, isOnlyUser: true)
         try AtomicFile.write("", to: log)
+        try describe(settings)
+    }
+
+    /// Writes `config.json`: what the run is made of.
+    func describe(_ settings: some Encodable) throws {
         try AtomicFile.write(JSONText.pretty(settings) + "\n", to: config)
     }
 

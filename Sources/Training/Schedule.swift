@@ -1,5 +1,3 @@
-import BEiTReports
-import BEiTMetrics
 import Foundation
 
 /// A number that changes over training: learning rate, weight decay, KL weight, temperature.

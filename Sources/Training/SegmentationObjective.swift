@@ -1,21 +1,19 @@
-import BEiTImageIO
-import BEiTReports
-import BEiTMetrics
 import BEiTCheckpoints
 import BEiTDatasets
-import Foundation
+import BEiTImageIO
 import BEiTLayers
 import BEiTModels
 import BEiTOps
+import BEiTPrediction
 import BEiTTensorCore
+import Logging
 
 /// Everything that makes a segmentation run anew, beside the recipe.
-package struct SegmentationSettings: Codable, Sendable {
+package struct SegmentationSettings: TrainingSettings {
     package var data: DatasetOptions
     package var augmentation = Augmentation()
     package var configuration: ModelConfiguration
     package var preprocessing: Preprocessing
-    /// Gradient checkpointing (see ``Backbone/checkpointsBlocks``).
     package var checkpointsBlocks = false
     /// A factor for each class in the loss; nil for all alike.
     package var classWeights: [Float]?
@@ -27,40 +25,84 @@ package struct SegmentationSettings: Codable, Sendable {
         (self.data, self.configuration) = (data, configuration)
         (self.preprocessing, self.provenance) = (preprocessing, provenance)
     }
+
+    package var folders: [String] {
+        get { data.folders }
+        set { data.folders = newValue }
+    }
+
+    package var problem: String? {
+        if let problem = data.problem ?? augmentation.problem { return problem }
+        guard let classWeights else { return nil }
+        let classes = configuration.decoder?.classes ?? 0
+        guard classWeights.count == classes, classWeights.allSatisfy({ 0...1e6 ~= $0 }),
+            classWeights.contains(where: { $0 > 0 })
+        else {
+            let found = classWeights.map { "\($0)" }.joined(separator: ",")
+            return "--class-weights is \(found), and must have a number from 0 to 1000000 for each of the \(classes) "
+                + "classes, not all 0"
+        }
+        return nil
+    }
+}
+
+/// Labelled photos, listed.
+package struct SegmentationSource: TrainingData {
+    package let dataset: SegmentationDataset
+    /// None are held out where there is no validation split.
+    let training, validation: [LabelledImage]
+
+    /// Throws ``DatasetError``.
+    init(_ options: DatasetOptions) throws {
+        dataset = try SegmentationDataset(options)
+        (training, validation) = try (dataset.images(.train).pairs, dataset.images(.val).pairs)
+    }
+
+    package var trainingCount: Int { training.count }
+    package var validationCount: Int { validation.count }
 }
 
 /// Learns to name the class of each pixel (BEiT §2.5): cross-entropy over the labelled pixels.
-package final class SegmentationObjective: Objective {
+package final class SegmentationObjective: PlannedObjective {
     package let settings: SegmentationSettings
     package var model: any Module { segmenter }
+    package let classes: [LabelClass]
     let segmenter: Segmenter
-    let classes: [LabelClass]
-    let training: SegmentationBatches
-    /// Without images if there is no validation split.
-    let validation: SegmentationBatches
-    private let seed: UInt64
+    let source: SegmentationSource
     let size: [Int]
+    private let training: SegmentationBatches
+    private let seed: UInt64
+    /// What of the validation images has been warned of.
+    var knownFailures: Set<String> = []
+    /// The network of the last validation, for its pictures.
+    var validated: WindowNetwork?
 
-    /// Throws ``DatasetError``.
+    package static var task: ModelTask { .segmentation }
+
+    package static func source(_ settings: SegmentationSettings, in folder: RunFolder) throws -> SegmentationSource {
+        try SegmentationSource(settings.data)
+    }
+
     package init(
-        _ settings: SegmentationSettings, _ dataset: SegmentationDataset, _ segmenter: Segmenter, seed: UInt64
+        _ settings: SegmentationSettings, _ source: SegmentationSource, _ model: Model, seed: UInt64, folder: RunFolder
     ) throws {
-        (self.settings, self.segmenter, self.seed) = (settings, segmenter, seed)
+        guard case .segmentation(let segmenter) = model else { preconditionFailure("a model of another task") }
+        (self.settings, self.source, self.segmenter, self.seed) = (settings, source, segmenter, seed)
         segmenter.backbone.checkpointsBlocks = settings.checkpointsBlocks
         size = settings.preprocessing.size
-        classes = dataset.classes
-        let scaling = PixelScaling(mean: settings.preprocessing.mean, std: settings.preprocessing.std)
-        let batches = { [size] (split: DatasetSplit) in
-            SegmentationBatches(dataset, try dataset.images(split).pairs, size: size, scaling: scaling)
-        }
-        training = try batches(.train)
-        validation = try batches(.val)
+        classes = source.dataset.classes
+        training = SegmentationBatches(
+            source.dataset, source.training, size: size,
+            scaling: PixelScaling(mean: settings.preprocessing.mean, std: settings.preprocessing.std)
+        ) { Logger(label: "beit-seg").warning("\($0)") }
     }
 
     package var depth: Int { segmenter.backbone.configuration.depth }
-    package var count: Int { training.images.count }
+    package var count: Int { source.trainingCount }
+    package var validationCount: Int { source.validationCount }
+    package var files: [String] { source.training.flatMap { [$0.image, $0.mask] } }
     package var fingerprint: UInt64 {
-        training.images.map { ($0.image as NSString).lastPathComponent }.fingerprint
+        source.training.map { $0.image.split(separator: "/").last.map(String.init) ?? "" }.fingerprint
     }
 
     package var loader: @Sendable ([(image: Int, place: Int)]) throws -> SegmentationBatch {
@@ -81,45 +123,5 @@ package final class SegmentationObjective: Objective {
         return tape.resizedCrossEntropy(
             logits, labels: batch.labels, height: size[0], width: size[1], ignoreIndex: void,
             classWeights: settings.classWeights)
-    }
-
-    /// mIoU at the network's size: an estimate of the score on whole photos, of the same order.
-    package func validate() throws -> Validation? {
-        guard !validation.images.isEmpty else { return nil }
-        var matrix = ConfusionMatrix(classes: classes.count)
-        let batch = 8, count = validation.images.count
-        let batches = Prefetcher(0..<(count + batch - 1) / batch, ahead: 2, threads: 2) { [validation] in
-            try validation.validation($0 * batch..<min(count, ($0 + 1) * batch))
-        }
-        while let batch = try batches.next() {
-            let logits = segmenter(Variable(batch.pixels), Tape(.inference)).value
-            try matrix.add(
-                label: batch.labels.map { UInt16($0) }, prediction: predictions(logits))
-        }
-        let totals = matrix.totals
-        let score = totals.meanIoU ?? 0
-        return Validation(score: score, metrics: ["val_miou": score, "val_pixel_accuracy": totals.pixelAccuracy ?? 0])
-    }
-
-    /// The class of each pixel of the network's size; where the logits `[B, h, w, K]` are coarser, that of the cell it
-    /// lies in.
-    func predictions(_ logits: Tensor) -> [UInt16] {
-        let (batch, rows, columns) = (logits.shape[0], logits.shape[1], logits.shape[2])
-        let cells = logits.argmax()
-        return (0..<batch).flatMap { b in
-            (0..<size[0]).flatMap { y in
-                (0..<size[1]).lazy.map { [size] x in
-                    UInt16(cells[(b * rows + y * rows / size[0]) * columns + x * columns / size[1]])
-                }
-            }
-        }
-    }
-
-    package func description(metrics: [String: Double]) -> ModelDescription {
-        var provenance = settings.provenance
-        provenance.metrics = metrics
-        return ModelDescription(
-            task: .segmentation, configuration: settings.configuration, classes: classes,
-            preprocessing: settings.preprocessing, provenance: provenance)
     }
 }

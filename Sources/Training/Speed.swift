@@ -1,5 +1,3 @@
-import BEiTReports
-import BEiTMetrics
 import BEiTDatasets
 import Foundation
 import BEiTLayers

@@ -1,6 +1,5 @@
-import BEiTReports
-import BEiTMetrics
 import BEiTCheckpoints
+import BEiTDatasets
 import BEiTFiles
 import BEiTLayers
 import BEiTModels
@@ -16,17 +15,20 @@ package enum InitialWeights: Sendable {
 }
 
 /// The backbone that a run starts from, before it has a head.
-struct StartingPoint {
+package struct StartingPoint {
+    /// A checkpoint that lends its weights.
+    package struct Parent {
+        var model: any Module
+        var description: ModelDescription
+        var sha256: String
+    }
     var backbone: BackboneConfiguration
     var preprocessing: Preprocessing
-    /// Of the checkpoint: its model, configuration and digest.
-    var parent: (model: any Module, configuration: ModelConfiguration, sha256: String)?
-    /// The names of the checkpoint's classes.
-    var classes: [String] = []
+    var parent: Parent?
 
     /// - Parameter task: what the run is to learn.
     /// - Throws: ``CheckpointError`` and `HDF5Error`, also for a model without a backbone.
-    init(_ weights: InitialWeights, for task: ModelTask = .segmentation) throws {
+    init(_ weights: InitialWeights, for task: ModelTask) throws {
         switch weights {
         case .random(let backbone):
             (self.backbone, preprocessing) = (backbone, Preprocessing(size: backbone.imageSize))
@@ -36,31 +38,81 @@ struct StartingPoint {
                 throw CheckpointError.noBackbone(file: path, description.task)
             }
             (self.backbone, preprocessing) = (backbone, description.preprocessing)
-            parent = (model.module, description.configuration, try SHA256.hexDigest(ofFile: path))
-            classes = description.classes.map(\.name)
+            parent = Parent(
+                model: model.module, description: description, sha256: try SHA256.hexDigest(ofFile: path))
             // Fine-tuning has a table in each block, which starts as a copy of the shared one.
             if backbone.position == .relativeShared && task != .mim { self.backbone.position = .relative }
         }
     }
 }
 
+/// What of a checkpoint does not simply go to the parameter of the same name and shape.
+package struct TransferRules {
+    /// Beginnings of the paths of parameters that are not wanted though they would fit, and why.
+    package var leavingOut: [(prefix: String, reason: String)] = []
+    /// A head whose rows are classes.
+    package var head: ClassHead?
+
+    package init() {}
+}
+
+/// A head with a row for each class: rows go by the classes' names.
+package struct ClassHead {
+    /// The beginning of the paths of its parameters.
+    let prefix: String
+    let old, new: [String]
+    /// Of the new classes in the old ones.
+    let matching: ClassMatching
+
+    /// - Parameters:
+    ///   - old: the classes of the checkpoint.
+    ///   - new: those of the run.
+    init(_ prefix: String, old: [String], new: [String]) {
+        (self.prefix, self.old, self.new) = (prefix, old, new)
+        matching = ClassMatching(new, in: old)
+    }
+
+    /// For people; empty where every class has its own row, in its old place.
+    var lines: [String] {
+        if matching.isByPosition && old != new {
+            return ["warning: one of the models has no names of classes: rows of the head go by position"]
+        }
+        if matching.places == Array(old.indices) { return [] }
+        let known = zip(new, matching.places).filter { $1 != nil }.map(\.0)
+        if known.isEmpty { return ["the head knows none of the classes: it starts at random"] }
+        let lost = matching.unused
+        return ["the head goes by the names of the classes: \(known.list) taken over"]
+            + (matching.isComplete
+                ? [] : ["starting at random, because the checkpoint does not know them: \(matching.strangerList)"])
+            + (lost.isEmpty ? [] : ["of the checkpoint's classes not learned here: \(lost.list)"])
+    }
+}
+
+extension [String] {
+    /// A few of them, with commas between.
+    fileprivate var list: String {
+        prefix(8).joined(separator: ", ") + (count > 8 ? " and \(count - 8) more" : "")
+    }
+}
+
 /// What became of a checkpoint's weights in a model that begins with them.
-package struct WeightTransfer: Equatable, Sendable {
+package struct WeightTransfer {
     /// Parameters that were taken over.
     package var used = 0
     /// Of these, positions that were brought to another grid of patches.
     package var resized = 0
     /// Parameters of the checkpoint that the model has no place for, and of the model that stay as drawn.
     package var leftOut: [String] = [], fresh: [String] = []
+    private let rules: TransferRules
 
     /// Copies every parameter of `old` whose path and shape `new` has; a shared table of position biases goes to every
-    /// block.
-    /// - Parameters:
-    ///   - positions: from the grid of patches of `old` to that of `new`.
-    ///   - others: beginnings of the paths of those that are not wanted though they would fit.
+    /// block, and rows of a head go by the names of the classes.
+    /// - Parameter positions: from the grid of patches of `old` to that of `new`.
     init(
-        from old: any Module, to new: any Module, positions: PositionResizing? = nil, leavingOut others: [String] = []
+        from old: any Module, to new: any Module, positions: PositionResizing? = nil,
+        _ rules: TransferRules = TransferRules()
     ) {
+        self.rules = rules
         let positions = positions?.isIdentity == true ? nil : positions
         let shared = "backbone/rel_pos_bias/relative_position_bias_table"
         let stored = Dictionary(uniqueKeysWithValues: old.parameters.map { ($0.path, $0.parameter) })
@@ -68,26 +120,46 @@ package struct WeightTransfer: Equatable, Sendable {
         for named in new.parameters {
             let isTable = named.path.hasSuffix("/attn/relative_position_bias_table")
             let source = stored[named.path] != nil || !isTable ? named.path : shared
-            let shape = named.parameter.fullShape
-            let oldShape = positions?.oldShape(named.path, shape)
-            guard let parameter = stored[source], parameter.fullShape == oldShape ?? shape,
-                !others.contains(where: named.path.hasPrefix)
+            guard let parameter = stored[source],
+                !rules.leavingOut.contains(where: { named.path.hasPrefix($0.prefix) }),
+                copy(parameter, named, positions)
             else {
                 fresh.append(named.path)
                 continue
-            }
-            if oldShape != nil {
-                let value = Tensor(uninitialized: shape)
-                positions?.resize(named.path, parameter.value, into: value)
-                named.parameter.assign(value)
-                resized += 1
-            } else {
-                named.parameter.assign(parameter.value)
             }
             taken.insert(source)
             used += 1
         }
         leftOut = stored.keys.filter { !taken.contains($0) }.sorted()
+    }
+
+    /// Whether the parameter has a place in the new model.
+    private mutating func copy(_ old: Parameter, _ new: NamedParameter, _ positions: PositionResizing?) -> Bool {
+        let shape = new.parameter.fullShape
+        if let head = rules.head, new.path.hasPrefix(head.prefix) { return copyRows(old, new.parameter, head) }
+        guard let oldShape = positions?.oldShape(new.path, shape) else {
+            guard old.fullShape == shape else { return false }
+            new.parameter.assign(old.value)
+            return true
+        }
+        guard old.fullShape == oldShape else { return false }
+        let value = Tensor(uninitialized: shape)
+        positions?.resize(new.path, old.value, into: value)
+        new.parameter.assign(value)
+        resized += 1
+        return true
+    }
+
+    private func copyRows(_ old: Parameter, _ new: Parameter, _ head: ClassHead) -> Bool {
+        guard old.fullShape.first == head.old.count, new.fullShape.first == head.new.count,
+            old.fullShape.dropFirst() == new.fullShape.dropFirst(), head.matching.places.contains(where: { $0 != nil })
+        else { return false }
+        for (row, source) in head.matching.places.enumerated() {
+            guard let source else { continue }
+            let target = new.value.rows(row..<row + 1)
+            target.pointer.update(from: old.value.rows(source..<source + 1).pointer, count: target.count)
+        }
+        return true
     }
 
     /// For people, by module instead of by parameter.
@@ -100,5 +172,7 @@ package struct WeightTransfer: Equatable, Sendable {
         return ["initial weights: \(used) parameters taken over\(positions)"]
             + (leftOut.isEmpty ? [] : ["left out of the checkpoint: \(list(leftOut))"])
             + (fresh.isEmpty ? [] : ["starting at random: \(list(fresh))"])
+            + rules.leavingOut.filter { rule in fresh.contains { $0.hasPrefix(rule.prefix) } }.map(\.reason)
+            + (rules.head.map { head in leftOut.contains { $0.hasPrefix(head.prefix) } ? [] : head.lines } ?? [])
     }
 }

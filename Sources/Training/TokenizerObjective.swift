@@ -1,8 +1,7 @@
 import BEiTReports
-import BEiTMetrics
 import BEiTCheckpoints
 import BEiTDatasets
-import Foundation
+import BEiTFiles
 import BEiTImageIO
 import BEiTLayers
 import Logging
@@ -11,7 +10,7 @@ import BEiTOps
 import BEiTTensorCore
 
 /// Everything that makes a tokenizer's run anew, beside the recipe.
-package struct TokenizerSettings: Codable, Sendable {
+package struct TokenizerSettings: TrainingSettings {
     package var data: PhotoOptions
     package var augmentation: Augmentation
     package var configuration: ModelConfiguration
@@ -21,11 +20,36 @@ package struct TokenizerSettings: Codable, Sendable {
     /// β, by the step: the factor of the KL term, summed over tokens, beside the likelihood, summed over values.
     package var klWeight: Schedule
     package var provenance: Provenance
+
+    package var checkpointsBlocks: Bool { false }
+    package var folders: [String] {
+        get { data.folders }
+        set { data.folders = newValue }
+    }
+
+    package var problem: String? {
+        if let problem = data.problem ?? augmentation.problem { return problem }
+        guard ResizeFilter(rawValue: preprocessing.resize) != nil else {
+            return "there is no filter \(preprocessing.resize)"
+        }
+        for schedule in [temperature, klWeight] {
+            let numbers = [schedule.base, schedule.final, schedule.warmupStart]
+            guard numbers.allSatisfy({ 0...1e6 ~= $0 }), 0...Recipe.mostSteps ~= schedule.steps,
+                0...Recipe.mostSteps ~= schedule.warmupSteps
+            else { return "a schedule of temperature or KL weight is out of range" }
+        }
+        return temperature.final > 0 && temperature.base > 0 ? nil : "temperature is not above 0"
+    }
+}
+
+extension PhotoDataset: TrainingData {
+    package var trainingCount: Int { training.count }
+    package var validationCount: Int { validation.count }
 }
 
 /// Learns to turn photos into visual tokens and back: DALL-E's discrete VAE, whose loss is the evidence lower bound with
 /// relaxed codes (Ramesh et al., arXiv:2102.12092 §2.1 and app. A).
-package final class TokenizerObjective: Objective {
+package final class TokenizerObjective: PlannedObjective {
     package let settings: TokenizerSettings
     package var model: any Module { tokenizer }
     private let tokenizer: DiscreteVAE
@@ -43,10 +67,17 @@ package final class TokenizerObjective: Objective {
     /// Photos on the sheet, at most.
     private static let mostDrawn = 16
 
+    package static var task: ModelTask { .tokenizer }
+    package static var style: Initializer.Style { .pretraining }
+
+    package static func source(_ settings: TokenizerSettings, in folder: RunFolder) throws -> PhotoDataset {
+        try PhotoDataset(settings.data, excluding: folder.path)
+    }
+
     package init(
-        _ settings: TokenizerSettings, _ dataset: PhotoDataset, _ tokenizer: DiscreteVAE, seed: UInt64,
-        folder: RunFolder
+        _ settings: TokenizerSettings, _ dataset: PhotoDataset, _ model: Model, seed: UInt64, folder: RunFolder
     ) {
+        guard case .tokenizer(let tokenizer) = model else { preconditionFailure("a model of another task") }
         (self.settings, self.tokenizer, self.seed) = (settings, tokenizer, seed)
         (sheet, fingerprint) = (folder.reconstructions, dataset.fingerprint)
         let form = settings.preprocessing
@@ -64,6 +95,8 @@ package final class TokenizerObjective: Objective {
     /// There is nothing whose learning rate would depend on its depth.
     package var depth: Int { 0 }
     package var count: Int { training.paths.count }
+    package var validationCount: Int { validation.paths.count }
+    package var files: [String] { training.paths }
 
     package var loader: @Sendable ([(image: Int, place: Int)]) throws -> PhotoBatch {
         { [training, seed, augmentation = settings.augmentation] in
@@ -93,6 +126,7 @@ package final class TokenizerObjective: Objective {
         }
         var place = 0
         while let batch = try batches.next() {
+            try Interruption.check()
             // The same noise at every validation, of a place that no step has.
             let generator = RandomStream.network.generator(seed: seed, 1 << 48 | place)
             _ = scores.add(batch.pixels, tokenizer, temperature: temperature, generator)
@@ -101,7 +135,7 @@ package final class TokenizerObjective: Objective {
         try drawSheet()
         var metrics = scores.metrics
         (metrics["temperature"], metrics["kl_weight"]) = (Double(temperature), Double(klWeight))
-        return Validation(score: scores.bound, metrics: metrics)
+        return Validation(score: scores.bound, metrics: metrics, decisive: "val_elbo")
     }
 
     /// Photos and their reconstructions from hard codes, side by side, four pairs a row.
@@ -119,14 +153,6 @@ package final class TokenizerObjective: Objective {
 
     package func pictures() throws -> [ReportPicture] {
         try drawn.map { [try ReportPicture("photos, each beside what its tokens keep of it", $0)] } ?? []
-    }
-
-    package func description(metrics: [String: Double]) -> ModelDescription {
-        var provenance = settings.provenance
-        provenance.metrics = metrics
-        return ModelDescription(
-            task: .tokenizer, configuration: settings.configuration, classes: [],
-            preprocessing: settings.preprocessing, provenance: provenance)
     }
 }
 

@@ -1,5 +1,3 @@
-import BEiTReports
-import BEiTMetrics
 import Foundation
 import BEiTModels
 import BEiTOps

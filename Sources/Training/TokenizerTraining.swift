@@ -1,10 +1,6 @@
-import BEiTReports
-import BEiTMetrics
 import BEiTCheckpoints
 import BEiTDatasets
 import BEiTFiles
-import Foundation
-import BEiTLayers
 import BEiTModels
 
 /// Sizes of a tokenizer with the learning rate that suits them; `base` is DALL-E's.
@@ -31,7 +27,9 @@ package enum TokenizerPreset: String, CaseIterable, Sendable {
 }
 
 /// A plan for learning a tokenizer: from which photos, with which network, how.
-package struct TokenizerPlan: Sendable {
+package struct TokenizerPlan: TrainingPlan {
+    package typealias Task = TokenizerObjective
+
     package var data: PhotoOptions
     package var augmentation: Augmentation
     package var tokenizer: TokenizerConfiguration
@@ -69,8 +67,8 @@ package struct TokenizerPlan: Sendable {
     }
 
     /// What makes the plan impossible, in one sentence; nil if nothing does.
-    private var problem: String? {
-        if let problem = recipe.problem ?? data.problem ?? augmentation.problem { return problem }
+    package var problem: String? {
+        if let problem = data.problem ?? augmentation.problem { return problem }
         guard temperatures.count == 2, temperatures.allSatisfy({ $0.isFinite && $0 >= 0.001 && $0 <= 100 }) else {
             return "--temperature is a first and a last one such as 1,0.0625, each from 0.001 to 100"
         }
@@ -83,7 +81,6 @@ package struct TokenizerPlan: Sendable {
 
     /// Throws ``PlanError`` or `ImportError` for a setting that makes no sense.
     fileprivate func configuration() throws -> ModelConfiguration {
-        if let problem { throw PlanError(problem) }
         let result = try changes.applied(to: .tokenizer(tokenizer))
         if let problem = result.problem { throw PlanError(problem) }
         guard let tokenizer = result.tokenizer, result.task == .tokenizer else {
@@ -108,57 +105,34 @@ package struct TokenizerPlan: Sendable {
     }
 }
 
-extension Trainer where Task == TokenizerObjective {
-    /// Checks the photos, makes the model and the run's folder.
-    ///
-    /// - Parameter note: receives lines on the data and the model.
-    /// - Throws: ``PlanError``, ``DatasetError``, ``TrainingError``, `FileError`.
-    package convenience init(_ plan: TokenizerPlan, folder: RunFolder, note: (String) -> Void) throws {
-        let configuration = try plan.configuration()
-        try folder.requireFree()
-        let dataset = try PhotoDataset(plan.data, excluding: folder.path)
-        dataset.lines.forEach(note)
-        try plan.recipe.requireBatch(of: dataset.training.count)
-        if dataset.validation.isEmpty { note("warning: no photo is held out, so there will be no best.h5") }
-        let steps = plan.recipe.totalSteps(count: dataset.training.count)
-        let (temperature, klWeight) = plan.schedules(steps: steps)
-        guard
-            case .tokenizer(let model) = Model(configuration, Initializer(seed: plan.recipe.seed, style: .pretraining))
-        else { preconditionFailure("a configuration of another task") }
-        let tokenizer = model.configuration
-        let settings = TokenizerSettings(
-            data: plan.data, augmentation: plan.augmentation, configuration: configuration,
-            preprocessing: .tokenizer(size: plan.size), temperature: temperature, klWeight: klWeight,
-            provenance: Provenance(command: plan.command, seed: plan.recipe.seed, data: plan.data.folders))
-        let grid = plan.size.map { $0 / tokenizer.downsampling }
-        note(
-            "model: \(model.parameterCount) parameters; \(plan.size[0])×\(plan.size[1]) pixels become "
-                + "\(grid[0])×\(grid[1]) tokens of \(tokenizer.vocabulary)")
-        note(
-            "\(steps) steps; temperature \(temperature.base) to \(temperature.final) over \(temperature.steps), "
-                + "KL weight 0 to \(klWeight.final) over \(klWeight.steps)")
-        note(plan.recipe.summary)
-        let objective = TokenizerObjective(settings, dataset, model, seed: plan.recipe.seed, folder: folder)
-        try folder.begin(Plan(settings: settings, recipe: plan.recipe))
-        self.init(objective, plan.recipe, folder: folder)
+extension TokenizerPlan {
+    package var warmup: Warmup { .asGiven }
+    /// A tokenizer has no backbone, and takes nothing over.
+    package var initial: InitialWeights { .random(BackboneConfiguration()) }
+
+    package func source(in folder: RunFolder) throws -> PhotoDataset { try PhotoDataset(data, excluding: folder.path) }
+
+    package func check(_ source: PhotoDataset, _ note: (String) -> Void) { source.lines.forEach(note) }
+
+    package func settings(
+        _ start: StartingPoint, _ source: PhotoDataset, _ recipe: Recipe
+    ) throws -> TokenizerSettings {
+        let configuration = try configuration()
+        let (temperature, klWeight) = schedules(steps: recipe.totalSteps(count: source.trainingCount))
+        return TokenizerSettings(
+            data: data, augmentation: augmentation, configuration: configuration, preprocessing: .tokenizer(size: size),
+            temperature: temperature, klWeight: klWeight,
+            provenance: Provenance(command: command, seed: recipe.seed, data: data.folders))
     }
 
-    /// The run in `folder`, where its `last.h5` stands.
-    ///
-    /// Throws ``TrainingError``, ``CheckpointError``, ``DatasetError``, `FileError`.
-    package convenience init(resuming folder: RunFolder) throws {
-        let (state, saved) = try Self.state(in: folder, of: .tokenizer)
-        let loaded = try Checkpoint.load(folder.last, task: .tokenizer, frozen: false)
-        guard case .tokenizer(let model) = loaded.model else { preconditionFailure("a model of another task") }
-        let dataset = try PhotoDataset(saved.settings.data, excluding: folder.path)
-        let objective = TokenizerObjective(saved.settings, dataset, model, seed: saved.recipe.seed, folder: folder)
-        self.init(objective, saved.recipe, folder: folder)
-        try restore(state, saved)
-    }
-
-    /// The contents of `config.json`.
-    private struct Plan: Encodable {
-        var settings: TokenizerSettings
-        var recipe: Recipe
+    package func lines(_ settings: TokenizerSettings, _ source: PhotoDataset) -> [String] {
+        let tokenizer = settings.configuration.tokenizer ?? TokenizerConfiguration()
+        let grid = size.map { $0 / tokenizer.downsampling }
+        let (temperature, klWeight) = (settings.temperature, settings.klWeight)
+        return [
+            "a photo becomes \(grid[0])×\(grid[1]) tokens of \(tokenizer.vocabulary)",
+            "temperature \(temperature.base) to \(temperature.final) over \(temperature.steps) steps, "
+                + "KL weight 0 to \(klWeight.final) over \(klWeight.steps)",
+        ]
     }
 }

@@ -1,59 +1,59 @@
-import BEiTReports
-import BEiTMetrics
 import BEiTCheckpoints
 import BEiTDatasets
 import BEiTFiles
-import Foundation
 import BEiTLayers
-import BEiTModels
 import BEiTOps
+import BEiTPrediction
+import BEiTReports
 import BEiTTensorCore
 
 /// Trains what an ``Objective`` describes: batches, loss, gradients, AdamW, validation and checkpoints.
 ///
 /// Everything random depends on the seed and the step alone, so the state of a run is its weights, moments, averages and
 /// step: a run that is resumed goes on bit for bit, with any number of threads.
+///
+/// Whatever ends a run, `last.h5` is written first where the weights are sound, so that no update is lost.
 package final class Trainer<Task: Objective> {
-    private let objective: Task
-    private let recipe: Recipe
-    private let folder: RunFolder
+    let objective: Task
+    let recipe: Recipe
+    let folder: RunFolder
+    let optimizer: AdamW
+    let average: MovingAverage?
+    /// What the training files hold, where that is known.
+    let contents: UInt64?
+    var progress = RunProgress()
+    var meter: Meter
+    /// What the last validation drew.
+    var pictures: [ReportPicture] = []
+    /// Whether `last.h5` is what the run has come to; nil before there is one.
+    var isSaved: Bool?
+    /// Said at the beginning of a run that goes on otherwise than it began.
+    var notes: [String] = []
+    private let communicator: any Communicator
     private let sampler: Sampler
-    private let optimizer: AdamW
-    private let average: MovingAverage?
     private let schedule: Schedule
-    private var progress = Progress()
-    private var meter: Meter
+    private let gradients: GradientBuffer
     /// TensorBoard's, of this start.
     private var events: EventFile?
-    private var pictures: [ReportPicture] = []
+    /// Of the last update, to name them where the weights it left are no numbers.
+    private var latest: (rate: Double, images: [String]) = (0, [])
     /// Updates in the whole run.
     package let steps: Int
 
-    /// What a checkpoint keeps beside the tensors.
-    struct Saved: Codable {
-        var settings: Task.Settings
-        var recipe: Recipe
-        var progress: Progress
-        var optimizerSteps: Int
-        var fingerprint: UInt64
-    }
-
-    /// How far a run is. What checkpoints have lacked at some time is optional.
-    struct Progress: Codable, Equatable {
-        var step = 0
-        var bestScore: Double?
-        /// Whether a signal came before the validation after this step.
-        var owesValidation: Bool?
-        /// What the next line of the log is made of: the trainer's part and the objective's.
-        var meter: Meter.Sums?
-        var counts: [Double]?
-    }
-
+    /// - Parameters:
+    ///   - contents: see `contentsFingerprint`.
+    ///   - communicator: to the other processes that share the run.
     /// - Precondition: the recipe has no problem.
-    package init(_ objective: Task, _ recipe: Recipe, folder: RunFolder) {
+    package init(
+        _ objective: Task, _ recipe: Recipe, folder: RunFolder, contents: UInt64? = nil,
+        communicator: any Communicator = SingleProcess()
+    ) {
         precondition(recipe.problem == nil, recipe.problem ?? "")
         (self.objective, self.recipe, self.folder) = (objective, recipe, folder)
-        sampler = Sampler(seed: recipe.seed, count: objective.count, batch: recipe.batch)
+        (self.contents, self.communicator) = (contents, communicator)
+        sampler = Sampler(
+            seed: recipe.seed, count: objective.count, batch: recipe.batch, rank: communicator.rank,
+            of: communicator.size)
         steps = recipe.totalSteps(count: objective.count, workers: sampler.workers)
         schedule = recipe.rates(
             steps: steps, warmupSteps: recipe.warmupSteps(count: objective.count, workers: sampler.workers))
@@ -65,13 +65,14 @@ package final class Trainer<Task: Objective> {
                 let scale = layerDecayScale(layer: layer, depth: depth, decay: recipe.layerDecay)
                 return AdamW.Group([named.parameter], rateScale: Float(scale))
             })
+        gradients = GradientBuffer(parameters.map(\.parameter), communicator)
         average = recipe.averageDecay.map { MovingAverage(parameters, decay: $0) }
     }
 
     /// Trains until the last step, from the first or from where the state stood.
     ///
-    /// Throws ``TrainingError``, also when a signal ends the run after its checkpoint, and whatever reading the
-    /// data or writing the checkpoints throws.
+    /// Throws ``TrainingError``, also when a signal ends the run after its checkpoint, ``PlanError`` where the machine has
+    /// too little memory, and whatever reading the data or writing the files throws.
     package func run(_ report: (TrainingEvent) -> Void) throws { try run(until: steps, report) }
 
     /// As ``run(_:)``, up to the step `end`.
@@ -79,54 +80,58 @@ package final class Trainer<Task: Objective> {
         try Interruption.noting {
             try folder.claim()
             defer { folder.release() }
-            let (first, passes) = (progress.step, recipe.accumulate)
-            if first > 0 { report(.resumed(step: first, steps: steps)) }
-            if first < end || progress.owesValidation == true {
-                events = try EventFile(in: folder.path, firstStep: first + 1)
-            }
-            if first == 0 { try save() }  // so that a run can be taken up from its beginning on
-            if progress.owesValidation == true {
-                objective.begin(step: first - 1)
-                try afterStep(report)
-            }
-            if first < end { report(.memory(forecastBytes: try rehearse())) }
-            let batches = Prefetcher(first * passes..<end * passes, ahead: Trainer.ahead, threads: 2) {
-                [loader = objective.loader, sampler] in try loader(sampler.batch($0))
-            }
-            meter = Meter(
-                first: first, steps: steps, imagesPerStep: recipe.imagesPerStep(workers: sampler.workers),
-                sums: meter.sums)
-            while progress.step < end {
-                let update = try step(batches)
-                progress.step += 1
-                for var event in meter.add(update, step: progress.step, epoch: epoch) {
-                    if case .step(var line) = event {
-                        let metrics = objective.takeMetrics()
-                        line.metrics = metrics.isEmpty ? nil : metrics
-                        try record(line)
-                        event = .step(line)
-                    }
-                    report(event)
-                }
-                try afterStep(report)
-            }
+            do { try train(until: end, report) } catch { throw rescue(error, report) }
         }
+    }
+
+    private func train(until end: Int, _ report: (TrainingEvent) -> Void) throws {
+        let first = progress.step
+        if first > 0 { report(.resumed(step: first, steps: steps)) }
+        notes.forEach { report(.note($0)) }
+        if first < end { report(.memory(forecastBytes: try rehearse())) }
+        if isSaved != true { try save() }  // so that a run can be taken up from its beginning on
+        if first < end || progress.owesValidation == true {
+            events = try EventFile(in: folder.path, firstStep: first + 1)
+        }
+        if progress.owesValidation == true {
+            objective.begin(step: first - 1)
+            try settle(report)
+        }
+        let passes = recipe.accumulate
+        let batches = Prefetcher(first * passes..<max(first, end) * passes, ahead: Trainer.ahead, threads: 2) {
+            [loader = objective.loader, sampler] in try loader(sampler.batch($0))
+        }
+        meter = Meter(
+            first: first, steps: steps, imagesPerStep: recipe.imagesPerStep(workers: sampler.workers), sums: meter.sums)
+        while progress.step < end {
+            let update = try step(batches)
+            (progress.step, isSaved) = (progress.step + 1, false)
+            try log(update, report)
+            try settle(report)
+        }
+        if progress.step == steps { report(.ended(ending)) }
+    }
+
+    /// What came of the run.
+    private var ending: EndReport {
+        EndReport(
+            step: progress.step, last: folder.last,
+            best: progress.best.map { EndReport.Best(file: folder.best, score: $0) })
     }
 
     /// Batches that are made before they are needed.
     private static var ahead: Int { 3 }
 
-    /// The memory that the run will take, in bytes, by passes with one and two images; they change nothing.
-    private func rehearse() throws -> Int {
-        let members = sampler.batch(progress.step * recipe.accumulate)
-        let forecast = try MemoryForecast(
-            most: members.count, keepsGradients: recipe.accumulate > 1,
-            makeBatch: { try objective.loader(Array(members.prefix($0))) },
-            pass: { batch in
-                let tape = Tape(.training, generator: RandomStream.network.generator(seed: recipe.seed, 0))
-                tape.backward(from: objective.rehearse(batch, tape), gradient: .zeros([1]))
-            }, clear: { optimizer.clearGradients() })
-        return forecast.bytes(batch: members.count, waiting: Trainer.ahead)
+    private func log(_ update: Update, _ report: (TrainingEvent) -> Void) throws {
+        for var event in meter.add(update, step: progress.step, epoch: epoch) {
+            if case .step(var line) = event {
+                let metrics = objective.takeMetrics()
+                line.metrics = metrics.isEmpty ? nil : metrics
+                try record(line)
+                event = .step(line)
+            }
+            report(event)
+        }
     }
 
     private func record(_ line: some LogEntry) throws {
@@ -135,143 +140,158 @@ package final class Trainer<Task: Objective> {
     }
 
     /// Epochs so far.
-    private var epoch: Double {
-        Double(progress.step * recipe.imagesPerStep(workers: sampler.workers)) / Double(objective.count)
+    private var epoch: Double { Double(progress.step) * epochsPerStep }
+    private var epochsPerStep: Double {
+        Double(recipe.imagesPerStep(workers: sampler.workers)) / Double(objective.count)
+    }
+}
+
+// MARK: Updates
+
+extension Trainer {
+    /// One update. Where it throws, it has changed nothing.
+    private func step(_ batches: Prefetcher<Task.Batch>) throws -> Update {
+        let before = ObjectiveState(objective)
+        do { return try update(batches) } catch {
+            before.restore(objective)
+            throw error
+        }
     }
 
-    /// Validates and saves where it is time to.
-    private func afterStep(_ report: (TrainingEvent) -> Void) throws {
-        let perStep = Double(recipe.imagesPerStep(workers: sampler.workers)) / Double(objective.count)
-        let every = Double(recipe.evaluateEvery)
-        let crossed = (epoch / every + 1e-9).rounded(.down) > ((epoch - perStep) / every + 1e-9).rounded(.down)
-        let (signal, isDue) = (Interruption.signal, crossed || progress.step == steps)
-        let validates = signal == nil && isDue
-        progress.owesValidation = isDue && !validates
-        if validates {
-            try validate(report)
-            try AtomicFile.write(try document().html, to: folder.report)
+    private func update(_ batches: Prefetcher<Task.Batch>) throws -> Update {
+        let (rate, passes) = (schedule.value(at: progress.step), recipe.accumulate)
+        let share = Tensor([1 / Float(passes * communicator.size)], [1])
+        var losses = 0.0
+        latest = (rate, [])
+        gradients.begin()
+        objective.begin(step: progress.step)
+        for pass in 0..<passes {
+            if communicator.any(Interruption.signal != nil) { try Interruption.check() }
+            guard let batch = try batches.next() else { preconditionFailure("a batch for every step") }
+            latest.images += objective.images(of: batch)
+            let place = (progress.step * passes + pass) * sampler.workers + sampler.rank
+            let tape = Tape(.training, generator: RandomStream.network.generator(seed: recipe.seed, place))
+            let loss = objective.loss(batch, tape)
+            guard !communicator.any(!loss.value.scalar.isFinite) else {
+                throw diverged("loss", step: progress.step + 1)
+            }
+            losses += communicator.sum(Double(loss.value.scalar))
+            gradients.pass(pass) { tape.backward(from: loss, gradient: share) }
         }
-        if validates || signal != nil || progress.step % recipe.checkpointEvery == 0 {
+        gradients.end()
+        let norm = optimizer.step(rate: rate, weightDecay: recipe.weightDecay, clipNorm: recipe.clipGradient)
+        guard norm.isFinite else { throw diverged("gradient", step: progress.step + 1) }
+        average?.update(steps: progress.step)
+        return Update(loss: losses / Double(passes * communicator.size), learningRate: rate, gradientNorm: norm)
+    }
+
+    private func diverged(_ what: String, step: Int) -> TrainingError {
+        .diverged(
+            what: what, step: step, learningRate: latest.rate,
+            images: latest.images.map { $0.lastName }, folder: folder.path)
+    }
+
+    /// The memory that the run will take, in bytes, by passes with one and two images; they change nothing. Throws
+    /// ``PlanError`` where the machine has less.
+    private func rehearse() throws -> Int {
+        let before = ObjectiveState(objective)
+        defer { before.restore(objective) }
+        let members = sampler.batch(progress.step * recipe.accumulate)
+        let forecast = try MemoryForecast(
+            most: members.count, gradients: gradients.byteCount(passes: recipe.accumulate),
+            makeBatch: { try objective.loader(Array(members.prefix($0))) },
+            pass: { batch in
+                let tape = Tape(.training, generator: RandomStream.network.generator(seed: recipe.seed, 0))
+                let loss = objective.rehearse(batch, tape)
+                gradients.pass(0) { tape.backward(from: loss, gradient: .zeros([1])) }
+            }, clear: { gradients.release() })
+        let bytes = forecast.bytes(batch: members.count, waiting: Trainer.ahead)
+        try MachineMemory.require(bytes)
+        return bytes
+    }
+}
+
+// MARK: Validation and checkpoints
+
+extension Trainer {
+    /// Validates and saves where it is time to. The state is saved before a validation, which may take long, and after it.
+    private func settle(_ report: (TrainingEvent) -> Void) throws {
+        let every = Double(recipe.evaluateEvery), before = epoch - epochsPerStep
+        let crossed = (epoch / every + 1e-9).rounded(.down) > (before / every + 1e-9).rounded(.down)
+        let isDue = crossed || progress.step == steps
+        if isDue { (progress.owesValidation, isSaved) = (true, false) }
+        if communicator.any(Interruption.signal != nil) { try Interruption.check() }
+        if isDue {
+            if objective.validationCount > 0 {
+                try save()
+                report(.validating(images: objective.validationCount))
+            }
+            try validate(report)
+            (progress.owesValidation, isSaved) = (false, false)
+        }
+        if isDue || progress.step % recipe.checkpointEvery == 0 {
             try save()
             report(.saved(folder.last))
         }
-        if let signal { throw TrainingError.interrupted(signal: signal, step: progress.step, folder: folder.path) }
-    }
-
-    /// One update.
-    private func step(_ batches: Prefetcher<Task.Batch>) throws -> Update {
-        let rate = schedule.value(at: progress.step)
-        let share = Tensor([1 / Float(recipe.accumulate)], [1])
-        var losses = 0.0
-        var images: [String] = []
-        optimizer.clearGradients()
-        objective.begin(step: progress.step)
-        for pass in 0..<recipe.accumulate {
-            guard let batch = try batches.next() else { preconditionFailure("a batch for every step") }
-            images += objective.images(of: batch)
-            let place = (progress.step * recipe.accumulate + pass) * sampler.workers + sampler.rank
-            let tape = Tape(.training, generator: RandomStream.network.generator(seed: recipe.seed, place))
-            let loss = objective.loss(batch, tape)
-            guard loss.value.scalar.isFinite else { throw diverged("loss", rate, images) }
-            losses += Double(loss.value.scalar)
-            tape.backward(from: loss, gradient: share)
-        }
-        let norm = update(rate)
-        guard norm.isFinite else { throw diverged("gradient", rate, images) }
-        return Update(loss: losses / Double(recipe.accumulate), learningRate: rate, gradientNorm: norm)
-    }
-
-    /// The one place where the gradients of all passes have come together: clips them, and moves the weights and their
-    /// averages. Workers that share a run have to add up their gradients here.
-    /// - Returns: the norm of the gradients; where it is not finite, nothing has changed.
-    private func update(_ rate: Double) -> Double {
-        let norm = optimizer.step(rate: rate, weightDecay: recipe.weightDecay, clipNorm: recipe.clipGradient)
-        if norm.isFinite { average?.update(steps: progress.step) }
-        return norm
-    }
-
-    private func diverged(_ what: String, _ rate: Double, _ images: [String]) -> TrainingError {
-        .diverged(
-            what: what, step: progress.step + 1, learningRate: rate,
-            images: images.map { ($0 as NSString).lastPathComponent },
-            folder: folder.path)
+        if isDue { try writeReport() }
     }
 
     private func validate(_ report: (TrainingEvent) -> Void) throws {
         average?.exchange()
         defer { average?.exchange() }
-        let validation = try objective.validate()
-        pictures = try objective.pictures()
-        guard let validation else { return }
-        let best = validation.score > progress.bestScore ?? -.infinity
-        if best {
-            progress.bestScore = validation.score
-            try Checkpoint.save(objective.model, objective.description(metrics: validation.metrics), to: folder.best)
+        try requireFinite(objective.model.parameters.map(\.parameter.value), "weights")
+        let validation: Validation?
+        do { (validation, pictures) = (try objective.validate(), try objective.pictures()) } catch is NotFinite {
+            throw diverged("model's output in the validation", step: progress.step)
         }
-        let line = ValidationReport(step: progress.step, epoch: epoch, metrics: validation.metrics, best: best)
+        guard let validation else { return }
+        for (name, value) in validation.metrics.sorted(by: { $0.key < $1.key }) where !value.isFinite {
+            throw diverged("\(name) of the validation", step: progress.step)
+        }
+        let isBest = validation.score > progress.bestScore ?? -.infinity
+        if isBest {
+            progress.bestScore = validation.score
+            progress.best = BestScore(
+                metric: validation.decisive, value: validation.metrics[validation.decisive] ?? validation.score,
+                step: progress.step)
+            let kept = validation.metrics.filter { !$0.key.contains("/") }  // without those of each class
+            try Checkpoint.save(objective.model, objective.description(metrics: kept), to: folder.best)
+        }
+        let line = ValidationReport(step: progress.step, epoch: epoch, metrics: validation.metrics, best: isBest)
         try record(line)
         report(.validation(line))
     }
 
-    private func document() throws -> RunReport {
-        let model = objective.description(metrics: [:])
-        let settings = try listing(objective.settings)
-        var facts = [("Recipe", try listing(recipe)), ("Model", [(name: "task", value: model.task.rawValue)])]
-        facts[1].1.append(("parameters", "\(objective.model.parameterCount)"))
-        facts[1].1 += settings.filter { $0.name.hasPrefix("configuration.") || $0.name.hasPrefix("preprocessing.") }
-        let rest = settings.filter { row in !facts[1].1.contains { $0.name == row.name } }
-        facts.append(("Data and settings", [("training images", "\(objective.count)")] + rest))
-        return RunReport(
-            title: "\(model.task.rawValue): \(folder.path)", steps: steps, log: LogLine.read(folder.log), facts: facts,
-            classes: model.classes, pictures: pictures)
-    }
-}
-
-// MARK: State
-
-extension Trainer {
-    /// Writes `last.h5`: the model and all that is needed to go on bit for bit.
+    /// Writes `last.h5`: the model and all that is needed to go on bit for bit. Throws ``TrainingError`` where that are no
+    /// numbers any more, so that the file stays what it was.
     func save() throws {
+        try requireFinite(objective.model.parameters.map(\.parameter.value), "weights")
+        try requireFinite(stateTensors.map(\.tensor), "optimizer's moments or averages")
         (progress.meter, progress.counts) = (meter.sums, objective.counts)
-        let saved = Saved(
+        let saved = SavedRun(
             settings: objective.settings, recipe: recipe, progress: progress, optimizerSteps: optimizer.steps,
-            fingerprint: objective.fingerprint)
+            fingerprint: objective.fingerprint, contents: contents)
         let state = TrainingState(tensors: stateTensors, json: try JSONText.line(saved))
         let metrics = progress.bestScore.map { ["best": $0] } ?? [:]
         try Checkpoint.save(objective.model, objective.description(metrics: metrics), training: state, to: folder.last)
+        isSaved = true
     }
 
-    /// Moments, averages and the objective's own, in tensors that are updated in place.
-    private var stateTensors: [(path: String, tensor: Tensor)] {
-        zip(objective.model.parameters, optimizer.moments).flatMap { named, moments in
-            [("moments/first/" + named.path, moments.first), ("moments/second/" + named.path, moments.second)]
-        } + (average?.state ?? []) + objective.state.map { ("objective/" + $0.path, $0.tensor) }
+    private func requireFinite(_ tensors: [Tensor], _ what: String) throws {
+        guard tensors.allSatisfy(\.isFinite) else { throw diverged(what, step: progress.step) }
     }
 
-    /// What `last.h5` keeps beside the model. Throws ``TrainingError``, ``CheckpointError``, `HDF5Error`.
-    /// - Parameter task: what the run must be of.
-    static func state(in folder: RunFolder, of task: ModelTask) throws -> (StoredTrainingState, Saved) {
-        if folder.exists { try folder.claim() }
-        guard FileManager.default.fileExists(atPath: folder.last), let state = try StoredTrainingState(folder.last)
-        else { throw TrainingError.nothingToResume(folder: folder.path) }
-        let found = try Checkpoint.describe(folder.last).task
-        guard found == task else { throw TrainingError.otherRun(folder: folder.path, task: found) }
-        guard let saved = try? JSONText.decode(Saved.self, from: state.json.utf8, of: folder.last) else {
-            throw TrainingError.changed(folder: folder.path, what: "its training state is of another version")
+    /// What ends a run, once the updates since the last checkpoint are written. What has diverged leaves the last good one.
+    private func rescue(_ error: any Error, _ report: (TrainingEvent) -> Void) -> any Error {
+        let stop = error as? Interruption.Stop
+        if case .diverged = error as? TrainingError { return error }
+        if isSaved == false {
+            do {
+                try save()
+                report(.saved(folder.last))
+            } catch { if stop != nil { return error } }
         }
-        return (state, saved)
-    }
-
-    /// Takes over where `last.h5` stood; the model has its weights already. Throws ``TrainingError`` or
-    /// ``CheckpointError``.
-    func restore(_ state: StoredTrainingState, _ saved: Saved) throws {
-        func changed(_ what: String) -> TrainingError { .changed(folder: folder.path, what: what) }
-        guard saved.fingerprint == objective.fingerprint else { throw changed("the training images are not the same") }
-        for (path, tensor) in stateTensors { try state.read(path, into: tensor) }
-        optimizer.restore(steps: saved.optimizerSteps, moments: optimizer.moments)
-        progress = saved.progress
-        meter.sums = progress.meter ?? Meter.Sums()
-        objective.counts = progress.counts ?? []
-        try folder.rewindLog(to: progress.step)
+        return stop.map { .interrupted(signal: $0.signal, step: progress.step, folder: folder.path) as TrainingError }
+            ?? error
     }
 }

@@ -1,5 +1,3 @@
-import BEiTReports
-import BEiTMetrics
 import BEiTCheckpoints
 import BEiTFiles
 import BEiTModels
@@ -20,12 +18,14 @@ package enum TrainingError: Error, Equatable, ExitStatus {
     case nothingToResume(folder: String)
     /// What is resumed is not what was begun.
     case changed(folder: String, what: String)
+    /// The training state in a file makes no sense.
+    case badState(file: String, reason: String)
     /// What is resumed is a run of another kind.
     case otherRun(folder: String, task: ModelTask)
 
     package var exitStatus: Int32 {
         switch self {
-        case .diverged, .changed, .otherRun: 65
+        case .diverged, .changed, .badState, .otherRun: 65
         case .interrupted(let signal, _, _): 128 + signal
         case .occupied, .wouldOverwrite, .busy: 64
         case .nothingToResume: 66
@@ -35,7 +35,8 @@ package enum TrainingError: Error, Equatable, ExitStatus {
     package var description: String {
         switch self {
         case .diverged(let what, let step, let rate, let images, let folder):
-            "step \(step): the \(what) is not finite at learning rate \(rate); images \(images.joined(separator: ", ")); "
+            "step \(step): the \(what) is not finite at learning rate \(rate)"
+                + (images.isEmpty ? "; " : "; images \(images.joined(separator: ", ")); ")
                 + "\(folder)/last.h5 is the last good state: try a lower --lr or --clip-grad 1 in a new run"
         case .interrupted(_, let step, let folder):
             "interrupted after step \(step); \(folder)/last.h5 is written, go on with --resume \(folder)"
@@ -49,6 +50,9 @@ package enum TrainingError: Error, Equatable, ExitStatus {
             "\(folder)/last.h5: there is no training state to resume; was the run stopped before its first checkpoint?"
         case .changed(let folder, let what):
             "\(folder)/last.h5: \(what); resume with what the run began with, or start a new run"
+        case .badState(let file, let reason):
+            "\(file): its training state is damaged: \(reason); take a copy of the file, or start a new run with it as "
+                + "the first weights"
         case .otherRun(let folder, let task):
             "\(folder)/last.h5: this is the run of another command; go on with `beit-seg \(task.resuming) --resume \(folder)`"
         }

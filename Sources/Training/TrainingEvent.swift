@@ -1,5 +1,3 @@
-import BEiTReports
-import BEiTMetrics
 /// What a run tells while it goes on.
 package enum TrainingEvent: Sendable {
     /// First of all, where a run goes on that had come so far.
@@ -9,9 +7,28 @@ package enum TrainingEvent: Sendable {
     /// Once the first steps are timed.
     case estimate(secondsPerStep: Double, secondsLeft: Double, memoryBytes: Int)
     case step(StepReport)
+    /// So many images that are held out are about to be scored.
+    case validating(images: Int)
     case validation(ValidationReport)
     /// A checkpoint has been written.
     case saved(String)
+    /// What is otherwise than it was when the run began, for people.
+    case note(String)
+    /// Last of all, where the run has come to its end.
+    case ended(EndReport)
+}
+
+/// What came of a run.
+package struct EndReport: Equatable, Sendable {
+    package struct Best: Equatable, Sendable {
+        package var file: String
+        package var score: BestScore
+    }
+    package var step: Int
+    /// The file of the last state.
+    package var last: String
+    /// Nil where nothing was held out to validate on.
+    package var best: Best?
 }
 
 /// One update; a line of `log.jsonl`.

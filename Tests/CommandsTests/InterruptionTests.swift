@@ -138,4 +138,44 @@ import Testing
         #expect(status == 128 + signal)
         #expect(try StoredTrainingState(folder["run/last.h5"]) != nil)
     }
+
+    /// What a user meets who names no size, ends a run and takes it further.
+    @Test func aSmallNetworkStartsAndGoesFurther() throws {
+        let folder = try trainingSet()
+        let sizes = ["--size", "32", "--batch", "2", "--set", "backbone.depth=2", "--set", "decoder.channels=8,8"]
+        let run = folder["run"]
+        let first = try Program(
+            arguments: ["finetune", "--data", folder["data"], "--steps", "4", "-o", run] + sizes + [
+                "--set", "decoder.norm_groups=2",
+            ])
+        #expect(first.status == 0, "\(first.errors)")
+        #expect(first.errors.contains { $0.contains("a network of size tiny starts from scratch") }, "\(first.errors)")
+        #expect(first.errors.last?.hasPrefix("done: the best model is \(run)/best.h5, val_miou") == true)
+        #expect(try Checkpoint.describe(run + "/last.h5").configuration.backbone?.width == 192)
+        func check(_ status: Int32, _ text: String, _ arguments: String...) throws {
+            let result = try Program(arguments: ["finetune", "--resume", run] + arguments)
+            #expect(result.status == status && result.errors.contains { $0.contains(text) }, "\(result.errors)")
+        }
+        try check(64, "cannot end after 3", "--steps", "3")
+        try check(64, "leave out --lr", "--lr", "1")
+        try check(64, "leave out --no-flip", "--no-flip")
+        try check(0, "now has 6 steps in place of 4", "--steps", "6")
+        try FileManager.default.moveItem(atPath: folder["data"], toPath: folder["moved"])
+        try check(66, "data", "--steps", "8")
+        try check(0, "now has 8 steps", "--steps", "8", "--data", folder["moved"])
+    }
+
+    /// Reported: a photo whose end is missing, among others.
+    @Test func aDamagedPhotoDoesNotEndARun() throws {
+        let folder = try trainingSet()
+        let fixture = try #require(Bundle.module.resourceURL).appendingPathComponent("Fixtures/truncated.jpg")
+        try FileManager.default.copyItem(atPath: fixture.path, toPath: folder["data/images/train/bad.jpg"])
+        try writePNG(
+            IndexMask(width: 256, height: 256, values: (0..<256 * 256).map { UInt16($0 % 2) }),
+            to: folder["data/masks/train/bad.png"])
+        var arguments = finetune(folder, "run")
+        arguments[arguments.firstIndex(of: "60") ?? 0] = "8"
+        let run = try Program(arguments: arguments)
+        #expect(run.status == 0 && run.errors.contains { $0.contains("left out:") && $0.contains("bad.jpg") })
+    }
 }

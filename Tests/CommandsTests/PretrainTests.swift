@@ -42,7 +42,6 @@ import Testing
         try check(66, "nowhere.h5", data + ["--tokenizer", folder["nowhere.h5"]] + to)
         try check(65, "is a model for segmentation", data + ["--tokenizer", folder["other.h5"]] + to)
         try check(65, "is a model for", data + tokenizer + to + ["--init", folder["tokenizer.h5"], "--batch", "2"])
-        try check(64, "--batch 32 is more than the", data + tokenizer + to + network)
         try check(64, "give --token-size 112, or --size 64", data + tokenizer + to + ["--preset", "tiny"])
         try check(64, "--tokenizer is missing", data + to)
         try check(64, "--objective pixels takes no", data + tokenizer + to + ["--objective", "pixels"])

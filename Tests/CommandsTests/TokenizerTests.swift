@@ -111,7 +111,7 @@ import Testing
         try check(64, "8×8 pixels", "encode", "-m", folder["dvae.h5"], photos, "-o", out, "--size", "30")
         try check(66, "nowhere", "encode", "-m", folder["dvae.h5"], folder["nowhere"], "-o", out)
         try check(66, "nowhere", "train", "--data", folder["nowhere"], "-o", out, "-q")
-        try check(64, "--batch 9", "train", "--data", photos, "-o", out, "--batch", "9", "-q")
+        try check(64, "--min-lr", "train", "--data", photos, "-o", out, "--lr", "1e-9", "--min-lr", "1", "-q")
         try check(64, "--resume", "train", "--resume", out, "--lr", "1", "-q")
         #expect(!FileManager.default.fileExists(atPath: out))
     }

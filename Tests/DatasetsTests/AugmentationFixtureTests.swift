@@ -164,7 +164,8 @@ private func fixture<Value: Decodable>(_ name: String) throws -> Value {
         let batches = SegmentationBatches(
             dataset, try dataset.images(.train).pairs, size: [16, 12],
             scaling: PixelScaling(
-                mean: [0.5, 0.4, 0.3], std: [0.2, 0.2, 0.2]))
+                mean: [0.5, 0.4, 0.3], std: [0.2, 0.2, 0.2])
+        ) { _ in }
         var augmentation = Augmentation()
         (augmentation.crop, augmentation.scaleCrop) = (.scale, ScaleCrop())
         augmentation.scaleCrop?.scale = [0.5, 0.5]  // 7 × 5 pixels become 8 × 6

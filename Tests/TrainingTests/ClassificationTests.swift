@@ -41,7 +41,7 @@ private final class ColorSet {
     var plan: ClassificationPlan {
         var plan = ClassificationPlan(data: [path], initial: .random(Self.backbone), command: "beit-seg finetune")
         (plan.recipe.batch, plan.recipe.accumulate, plan.recipe.steps) = (5, 2, 6)
-        (plan.recipe.learningRate, plan.warmupShare, plan.recipe.seed) = (5e-3, 0.2, 7)
+        (plan.recipe.learningRate, plan.warmup, plan.recipe.seed) = (5e-3, .share(0.2), 7)
         (plan.recipe.averageDecay, plan.recipe.clipGradient, plan.recipe.layerDecay) = (0.9, 1, 0.8)
         return plan
     }
@@ -115,7 +115,7 @@ private func bits(_ path: String) throws -> [String: [UInt32]] {
         var notes: [String] = []
         let folder = RunFolder(set.path + "/run")
         try Trainer(set.plan, folder: folder) { notes.append($0) }.run { _ in }
-        #expect(notes.contains { $0.contains("no folder val") })
+        #expect(notes.contains { $0.contains("held out to validate on") })
         #expect(FileManager.default.fileExists(atPath: folder.last))
         #expect(!FileManager.default.fileExists(atPath: folder.best))
     }

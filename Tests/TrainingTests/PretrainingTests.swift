@@ -301,10 +301,6 @@ private func lines(_ folder: RunFolder) throws -> [[String: Any]] {
                 == "--tokenizer \(studio.tokenizer) has 8×6 tokens of 32×24 pixels, but the network 4×6 patches: give "
                 + "--token-size 16x24, or --size 64x48")
         plan.tokenSize = nil
-        plan.recipe.batch = 11
-        let few = #expect(throws: PlanError.self) { try studio.run(plan, in: "next") }
-        #expect(few?.description.hasPrefix("--batch 11 is more than the 10 photos to learn from") == true)
-        plan.recipe.batch = 3
         plan.changes = try BEiTCheckpoints.Settings(["mim.vocabulary=17"])
         let words = #expect(throws: PlanError.self) { try studio.run(plan, in: "next") }
         #expect(words?.description == "mim.vocabulary is 17, but the tokenizer has 16 words")
@@ -318,6 +314,50 @@ private func lines(_ folder: RunFolder) throws -> [[String: Any]] {
             try studio.run(plan, in: "next")
         }
         #expect(throws: TrainingError.occupied(folder: folder.path)) { try studio.run(studio.plan, in: "run") }
+    }
+
+    /// The head is that of the tokenizer's words: with those of another one it starts at random, the rest stays.
+    @Test func theHeadGoesByTheTokenizer() throws {
+        let studio = try Studio()
+        let parent = try studio.run(studio.plan, in: "run").last
+        func start(_ name: String) throws -> (notes: [String], kept: Bool, backbone: Bool) {
+            var (plan, notes) = (studio.plan, [String]())
+            plan.initial = .checkpoint(parent)
+            let folder = RunFolder(studio.path + "/" + name)
+            try Trainer(plan, folder: folder) { notes.append($0) }.save()
+            let (old, new) = (try bits(parent), try bits(folder.last))
+            return (
+                notes, old["lm_head/weight"] == new["lm_head/weight"],
+                old["backbone/mask_token"] == new["backbone/mask_token"]
+            )
+        }
+        let same = try start("same")
+        #expect(same.kept && same.backbone && !same.notes.contains { $0.contains("another tokenizer") })
+        try studio.saveTokenizer(seed: 1)
+        let other = try start("other")
+        #expect(!other.kept && other.backbone && other.notes.contains { $0.contains("words of another tokenizer") })
+    }
+
+    /// Photos that have moved have the tokens that they had.
+    @Test func movedPhotosFindTheirTokens() throws {
+        let studio = try Studio()
+        try studio.saveCache()
+        var plan = studio.plan
+        plan.target = .cached(studio.cache, tokenizer: nil)
+        let whole = try studio.run(plan, in: "whole"), parts = RunFolder(studio.path + "/parts")
+        let trainer = try Trainer(plan, folder: parts) { _ in }
+        try trainer.run(until: 2) { _ in }
+        try trainer.save()
+        let new = studio.path + "/elsewhere"
+        try FileManager.default.moveItem(atPath: studio.path + "/photos", toPath: new)
+        #expect(throws: FileError.self) { try Trainer<MaskedImageObjective>(resuming: parts) }
+        var changes = RunChanges()
+        changes.data = [new]
+        let moved = try Trainer<MaskedImageObjective>(resuming: parts, changes)
+        try moved.run(until: 4) { _ in }
+        try moved.save()
+        try Trainer<MaskedImageObjective>(resuming: parts).run { _ in }
+        #expect(try bits(whole.last) == bits(parts.last))
     }
 
     @Test(arguments: MIMConfiguration.PixelTarget.allCases) func pixelsCanBePredicted(

@@ -199,7 +199,7 @@ private func bits(_ path: String) throws -> [String: [UInt32]] {
             return "none"
         }
         #expect(try message { $0.size = [16, 10] }.contains("4×4 pixels"))
-        #expect(try message { $0.recipe.batch = 40 }.contains("--batch 40 is more than the"))
+        #expect(try message { $0.recipe.learningRate = 1e-9 }.contains("below"))
         #expect(try message { $0.temperatures = [1] }.contains("--temperature"))
         #expect(try message { $0.temperatures = [1, 0] }.contains("--temperature"))
         #expect(try message { $0.klWeight = -1 }.contains("--kl-weight"))

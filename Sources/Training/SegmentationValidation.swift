@@ -1,0 +1,157 @@
+import BEiTCheckpoints
+import BEiTDatasets
+import BEiTFiles
+import BEiTImageIO
+import BEiTMetrics
+import BEiTModels
+import BEiTPrediction
+import BEiTReports
+import BEiTTensorCore
+import Foundation
+import Logging
+
+/// Validation: what `eval` does with `best.h5`, and with the same result. Whole photos in their own size, seen through
+/// windows, and the weights packed as they are for inference, which round otherwise than those that learn.
+extension SegmentationObjective {
+    /// mIoU, pixel accuracy, the IoU of each class, and the mean cross-entropy of the labelled pixels.
+    package func validate() throws -> Validation? {
+        guard validationCount > 0 else { return nil }
+        var (images, loss) = ([SegmentationScore.Image](), PixelLoss())
+        try segmentValidation { pair, label, found, pixels in
+            let confusion = ImageConfusion(label: label.values, prediction: found.classes)
+            images.append(SegmentationScore.Image(pair: pair, confusion: confusion))
+            loss.merge(pixels)
+        }
+        let totals = SegmentationScore(classes: classes, images: images, failed: []).totals
+        let score = totals.meanIoU ?? 0
+        var metrics = ["val_miou": score, "val_pixel_accuracy": totals.pixelAccuracy ?? 0, "val_loss": loss.mean]
+        for (index, info) in classes.enumerated() { metrics["val_iou/" + info.name] = totals.iou(index) }
+        return Validation(score: score, metrics: metrics, decisive: "val_miou")
+    }
+
+    private struct Sample: Sendable {
+        var pair: LabelledImage
+        var photo: PreparedPhoto
+        var label: IndexMask
+    }
+
+    /// Why an image takes no part.
+    private struct LeftOut: Error { var reason: String }
+
+    /// Segments the images that are held out, one by one. What cannot be read is named once and left out.
+    private func segmentValidation(_ take: (LabelledImage, IndexMask, Segmentation, PixelLoss) -> Void) throws {
+        let network = inferenceNetwork()
+        let segmenter = PhotoSegmenter(network)
+        let samples = Prefetcher(0..<validationCount, ahead: 3, threads: 1) {
+            [source, plan = PhotoPlan(network, InferenceOptions())] number -> Result<Sample, LeftOut> in
+            let pair = source.validation[number]
+            do {
+                let label = try source.dataset.loadMask(pair)
+                let stored = try source.dataset.storedPhoto(of: pair)
+                let photo = try stored.map { PreparedPhoto($0, plan) } ?? PreparedPhoto(pair.image, plan)
+                return .success(Sample(pair: pair, photo: photo, label: label))
+            } catch  where isDamage(error) || error is DatasetError {
+                return .failure(LeftOut(reason: "\(error)"))
+            }
+        }
+        var failures = 0
+        while let sample = try samples.next() {
+            try Interruption.check()
+            switch sample {
+            case .success(let sample):
+                var loss = PixelLoss()
+                let found = try segmenter.segment(sample.photo) { rows, probabilities in
+                    loss.add(probabilities, sample.label, rows)
+                }
+                take(sample.pair, sample.label, found, loss)
+            case .failure(let error):
+                failures += 1
+                if knownFailures.insert(error.reason).inserted {
+                    Logger(label: "beit-seg").warning("left out: \(error.reason)")
+                }
+            }
+        }
+        guard failures < validationCount else {
+            throw DatasetError(.invalid, path: "data", reason: "no image that is held out for validation is readable")
+        }
+        validated = network
+    }
+
+    /// A copy of the network as it is loaded for inference.
+    private func inferenceNetwork() -> WindowNetwork {
+        guard case .segmentation(let copy) = Model(settings.configuration, .unset) else {
+            preconditionFailure("a configuration of another task")
+        }
+        for (from, to) in zip(segmenter.parameters, copy.parameters) { to.parameter.assign(from.parameter.value) }
+        for (from, to) in zip(segmenter.buffers, copy.buffers) {
+            to.tensor.pointer.update(from: from.tensor.pointer, count: to.tensor.count)
+        }
+        copy.freeze()
+        return WindowNetwork(copy, description(metrics: [:]))
+    }
+}
+
+/// The cross-entropy of labelled pixels, summed.
+private struct PixelLoss: Sendable {
+    private var total = 0.0
+    private var pixels = 0
+
+    /// - Parameter probabilities: of the photo's `rows`, `[rows, width, K]`.
+    mutating func add(_ probabilities: Tensor, _ label: IndexMask, _ rows: Range<Int>) {
+        let (classes, values) = (probabilities.shape[2], probabilities.pointer)
+        for (place, index) in (rows.lowerBound * label.width..<rows.upperBound * label.width).enumerated() {
+            let value = label.values[index]
+            guard value != LabelMap.void else { continue }
+            let share = values[place * classes + Int(value)]  // what is no number stays none
+            total -= log(Double(share < .leastNormalMagnitude ? .leastNormalMagnitude : share))
+            pixels += 1
+        }
+    }
+
+    mutating func merge(_ other: PixelLoss) { (total, pixels) = (total + other.total, pixels + other.pixels) }
+
+    var mean: Double { total / Double(max(1, pixels)) }
+}
+
+/// Pictures for the report.
+extension SegmentationObjective {
+    /// Pictures in the report, and the length of the longer side of each of their parts in pixels.
+    private static let pictureCount = 4, pictureSide = 208
+
+    /// A few images, the same each time, spread over the validation images, or the training images where there are none:
+    /// photo, truth and prediction beside each other. Those that cannot be read are left out.
+    package func pictures() throws -> [ReportPicture] {
+        let images = source.validation.isEmpty ? source.training : source.validation
+        let network = validated ?? inferenceNetwork()
+        validated = nil
+        let segmenter = PhotoSegmenter(network)
+        let count = min(SegmentationObjective.pictureCount, images.count)
+        return try (0..<count).compactMap {
+            let pair = images[$0 * images.count / count]
+            do { return try picture(pair, segmenter) } catch  where isDamage(error) { return nil }
+        }
+    }
+
+    private func picture(_ pair: LabelledImage, _ segmenter: PhotoSegmenter) throws -> ReportPicture {
+        let (image, mask) = try source.dataset.load(pair)
+        let found = try segmenter.segment(image)
+        let prediction = IndexMask(width: found.width, height: found.height, values: found.classes)
+        let factor = Double(SegmentationObjective.pictureSide) / Double(max(image.width, image.height))
+        let side = { (length: Int) in max(1, Int((Double(length) * factor).rounded())) }
+        let (width, height) = (side(image.width), side(image.height))
+        let photo = image.resized(width: width, height: height, filter: .bilinear)
+        let parts = [photo] + [mask, prediction].map { shown($0.resized(width: width, height: height), on: photo) }
+        let name = pair.image.split(separator: "/").last ?? ""
+        return try ReportPicture("\(name): photo, truth, prediction", .sheet(parts, columns: 3, gap: 3))
+    }
+
+    /// The photo with the colours of the classes over it; where no class counts, as it is.
+    private func shown(_ mask: IndexMask, on photo: RGBImage) -> RGBImage {
+        var colors = photo
+        for (i, value) in mask.values.enumerated() where value != LabelMap.void {
+            let color = classes[Int(value)].color
+            colors.pixels.replaceSubrange(3 * i..<3 * i + 3, with: [color.red, color.green, color.blue])
+        }
+        return photo.overlaid(with: colors, opacity: 0.6)
+    }
+}
