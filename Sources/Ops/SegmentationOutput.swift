@@ -30,13 +30,15 @@ package struct BilinearAxis: Sendable {
 package struct SegmentationOutput {
     /// The logits of one pass over the photo.
     package struct Pass {
-        /// Some consecutive rows `[w, K]`; the first is row `firstRow` of the logits.
+        /// Some consecutive rows `[w, K]`; the first is row `firstRow` of the logits, and they begin with `firstColumn`.
         package var rows: [Tensor]
-        package var firstRow: Int
+        package var firstRow, firstColumn: Int
         package var vertical, horizontal: BilinearAxis
 
-        package init(rows: [Tensor], firstRow: Int, vertical: BilinearAxis, horizontal: BilinearAxis) {
-            (self.rows, self.firstRow) = (rows, firstRow)
+        package init(
+            rows: [Tensor], firstRow: Int, firstColumn: Int = 0, vertical: BilinearAxis, horizontal: BilinearAxis
+        ) {
+            (self.rows, self.firstRow, self.firstColumn) = (rows, firstRow, firstColumn)
             (self.vertical, self.horizontal) = (vertical, horizontal)
         }
     }
@@ -46,30 +48,32 @@ package struct SegmentationOutput {
     /// Of the photo, in pixels.
     package let width: Int
     /// Pixels whose values are in memory at once, per thread.
-    static let block = 512
+    package static let block = 512
 
     package init(classes: Int, width: Int) {
         precondition(classes > 0 && classes <= 1 << 16 && width > 0, "\(classes) classes, \(width) pixels")
         (self.classes, self.width) = (classes, width)
     }
 
-    /// Finds the classes of the photo's rows `rows`.
+    /// Finds the classes of the photo's rows `rows`, or of some columns of them.
     ///
     /// One pass: the class of the largest logit. Several: of the largest mean of the passes' softmax (mmsegmentation's
     /// `aug_test`).
     /// - Parameters:
-    ///   - labels: receives rows.count · width classes.
+    ///   - columns: nil for all; they begin with a whole multiple of ``block``.
+    ///   - labels: receives rows.count · width classes; as of all results, only those of `columns` are written.
     ///   - confidence: receives the probability of each pixel's class; may be nil.
     ///   - every: of how many rows of the photo one gets a confidence, the first of it among them; the others' is left.
     ///   - probabilities: receives those of all classes, `[rows, width, K]`; may be nil.
     package func classify(
-        _ passes: [Pass], rows: Range<Int>, labels: UnsafeMutablePointer<UInt16>,
+        _ passes: [Pass], rows: Range<Int>, columns: Range<Int>? = nil, labels: UnsafeMutablePointer<UInt16>,
         confidence: UnsafeMutablePointer<Float>? = nil, every: Int = 1,
         probabilities: UnsafeMutablePointer<Float>? = nil
     ) {
         // Rows are written apart: a task has its own.
         nonisolated(unsafe) let (passes, labels, confidence) = (passes, labels, confidence)
         nonisolated(unsafe) let probabilities = probabilities
+        let columns = columns ?? 0..<width
         WorkerPool.current.run(rows.count, grain: 8) { range in
             let longest = passes.map(\.horizontal.inputs).max() ?? 0
             let scratch = Scratch(
@@ -79,7 +83,7 @@ package struct SegmentationOutput {
             for row in range {
                 let number = rows.lowerBound + row
                 classify(
-                    passes, row: number, scratch, labels: labels + row * width,
+                    passes, row: number, columns, scratch, labels: labels + row * width,
                     confidence: number % every == 0 ? confidence.map { $0 + row * width } : nil,
                     probabilities: probabilities.map { $0 + row * width * classes })
             }
@@ -91,11 +95,11 @@ package struct SegmentationOutput {
     }
 
     private func classify(
-        _ passes: [Pass], row: Int, _ scratch: Scratch, labels: UnsafeMutablePointer<UInt16>,
+        _ passes: [Pass], row: Int, _ all: Range<Int>, _ scratch: Scratch, labels: UnsafeMutablePointer<UInt16>,
         confidence: UnsafeMutablePointer<Float>?, probabilities: UnsafeMutablePointer<Float>?
     ) {
-        for start in stride(from: 0, to: width, by: Self.block) {
-            let columns = start..<min(width, start + Self.block)
+        for start in stride(from: all.lowerBound, to: all.upperBound, by: Self.block) {
+            let columns = start..<min(all.upperBound, start + Self.block)
             let values = passes.count > 1 ? scratch.sums.pointer : scratch.values.pointer
             if passes.count > 1 {
                 values.update(repeating: 0, count: columns.count * classes)
@@ -132,8 +136,9 @@ package struct SegmentationOutput {
         let top = Int(pass.vertical.left[row]) - pass.firstRow
         let below = min(top + 1, pass.vertical.inputs - 1 - pass.firstRow)
         let share = pass.vertical.fraction[row]
-        beitseg_axpby(1 - share, pass.rows[top].pointer + offset, 0, blended + offset, count)
-        beitseg_axpby(share, pass.rows[below].pointer + offset, 1, blended + offset, count)
+        let place = offset - pass.firstColumn * classes
+        beitseg_axpby(1 - share, pass.rows[top].pointer + place, 0, blended + offset, count)
+        beitseg_axpby(share, pass.rows[below].pointer + place, 1, blended + offset, count)
         pass.horizontal.left.withUnsafeBufferPointer { left in
             pass.horizontal.fraction.withUnsafeBufferPointer { fraction in
                 guard let left = left.baseAddress, let fraction = fraction.baseAddress else { return }

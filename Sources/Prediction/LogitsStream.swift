@@ -2,83 +2,155 @@ import BEiTImageIO
 import BEiTOps
 import BEiTTensorCore
 
-/// The logits of a photo at one size, from top to bottom.
+/// The logits of a photo at one size, from top to bottom and from left to right.
 ///
-/// Where windows overlap their logits are averaged. Only the rows of one row of windows are ever in memory.
+/// Where windows overlap their logits are averaged. In memory are only the rows of one row of windows, and of a wide photo,
+/// when it is taken in parts, little more than the rows that the next row of windows shares with it.
 final class LogitsStream {
+    /// Bytes of a row of windows from which a photo is wide.
+    static let wide = 128 << 20
+    /// Columns of a wide photo's logits that are kept and forgotten together.
+    private static let panel = 256
+
     private let network: WindowNetwork
     private let picture: any PictureRows
     private let plan: WindowPlan
     private let batch: Int
     /// Called after each batch of windows with their number.
     private let progress: (Int) throws -> Void
-    private var views: [View]
-    private var nextOrigin = 0
+    private let wide: Int
+    private(set) var views: [View]
+    /// Of each row of windows, how many are computed.
+    private var computed: [Int]
     /// Logits per patch in each direction; known from the first window on.
     private var resolution = 0
 
     /// The photo as it is, or mirrored, with its logits turned back.
-    private struct View {
+    struct View {
         let isMirrored: Bool
-        /// Rows `[w, K]`; the first is row `first`.
-        var band: [Tensor] = []
+        /// From left to right.
+        var panels: [Panel] = []
+    }
+
+    /// Some columns of patches.
+    struct Panel {
+        let patches: Range<Int>
+        /// `[w, K]` each; the first is row `first`.
+        var rows: [Tensor] = []
         var first = 0
+    }
+
+    /// Some rows of logits, `[w, K]` each, that begin with column `firstColumn`.
+    struct Part {
+        var rows: [Tensor]
+        var firstColumn: Int
     }
 
     /// - Parameters:
     ///   - picture: resized as planned.
     ///   - isAlsoMirrored: the windows are seen mirrored as well.
+    ///   - wide: see ``LogitsStream/wide``.
     /// - Throws: ``NotFinite``, what `picture` and `progress` throw.
     init(
         _ network: WindowNetwork, _ picture: any PictureRows, _ plan: WindowPlan, isAlsoMirrored: Bool, batch: Int,
-        progress: @escaping (Int) throws -> Void = { _ in }
+        wide: Int = LogitsStream.wide, progress: @escaping (Int) throws -> Void = { _ in }
     ) throws {
         (self.network, self.picture, self.plan) = (network, picture, plan)
-        (self.batch, self.progress) = (max(1, batch), progress)
+        (self.batch, self.wide, self.progress) = (max(1, batch), wide, progress)
         views = (isAlsoMirrored ? [false, true] : [false]).map { View(isMirrored: $0) }
-        try computeWindows()
+        computed = plan.rows.origins.map { _ in 0 }
+        try computeWindows(of: 0, patches: 1)
     }
 
     var height: Int { plan.rows.count * resolution }
     var width: Int { plan.columns.count * resolution }
 
-    /// Rows of the logits of each view; the ranges asked for go down the photo, and what lies above is forgotten.
-    func rows(_ range: Range<Int>) throws -> [[Tensor]] {
-        forget(above: range.lowerBound)  // before more are computed
-        while finished < range.upperBound { try computeWindows() }
-        forget(above: range.lowerBound)
-        return views.map { Array($0.band[..<range.count]) }
+    /// Whether it saves memory to take whole rows of windows in parts.
+    var isWide: Bool { views[0].panels.count > 1 }
+
+    /// The end of the rows that are final with the windows that the rows above `row` need. The last row of windows, which
+    /// may share nearly all of its rows with the one before, comes together with it.
+    func finalRows(with row: Int) -> Int {
+        let count = windowRows(above: row)
+        return count < plan.rows.origins.count - 1 ? plan.rows.origins[count] * resolution : height
     }
 
-    private func forget(above row: Int) {
-        for index in views.indices {
-            precondition(row >= views[index].first, "rows from \(row) on are gone")
-            let count = min(row - views[index].first, views[index].band.count)
-            views[index].band.removeFirst(count)
-            views[index].first += count
+    /// Rows of windows that begin above a row.
+    private func windowRows(above row: Int) -> Int { plan.rows.origins.prefix { $0 * resolution < row }.count }
+
+    /// A part of the logits of each view.
+    ///
+    /// Parts of the same rows go from left to right over the whole width, then further down; rows and columns may overlap
+    /// those before by two. What lies above and to the left of that is forgotten.
+    func part(_ rows: Range<Int>, _ columns: Range<Int>) throws -> [Part] {
+        for view in views.indices {
+            for panel in views[view].panels.indices {
+                let isDone = views[view].panels[panel].patches.upperBound * resolution <= columns.lowerBound
+                views[view].panels[panel].forget(above: isDone ? rows.upperBound - 2 : rows.lowerBound)
+            }
+        }
+        let end = (columns.upperBound + resolution - 1) / resolution
+        try computeWindows(of: windowRows(above: rows.upperBound) - 1, patches: end)
+        return views.map { part(of: $0.panels, rows, columns) }
+    }
+
+    private func part(of panels: [Panel], _ rows: Range<Int>, _ columns: Range<Int>) -> Part {
+        let classes = network.classes
+        var copy: Tensor?
+        for panel in panels {
+            let own = panel.patches.lowerBound * resolution..<panel.patches.upperBound * resolution
+            let shared = own.clamped(to: columns)
+            if shared.isEmpty { continue }
+            precondition(rows.lowerBound >= panel.first, "rows from \(rows.lowerBound) on are gone")
+            let found = panel.rows[rows.lowerBound - panel.first..<rows.upperBound - panel.first]
+            if shared == columns { return Part(rows: Array(found), firstColumn: own.lowerBound) }
+            let whole = copy ?? Tensor(uninitialized: [rows.count, columns.count, classes])
+            copy = whole
+            for (place, row) in found.enumerated() {
+                (whole.pointer + (place * columns.count + shared.lowerBound - columns.lowerBound) * classes).update(
+                    from: row.pointer + (shared.lowerBound - own.lowerBound) * classes, count: shared.count * classes)
+            }
+        }
+        guard let copy else { preconditionFailure("no columns \(columns) of \(width)") }
+        return Part(
+            rows: (0..<rows.count).map { copy.rows($0..<$0 + 1).reshaped([columns.count, classes]) },
+            firstColumn: columns.lowerBound)
+    }
+
+    /// Computes the windows of a row of windows that begin left of the patch `end`.
+    ///
+    /// Before each come those of the rows above that it overlaps, so that sums are always added up in the same order.
+    private func computeWindows(of row: Int, patches end: Int) throws {
+        let origins = plan.columns.origins
+        while computed[row] < origins.count, origins[computed[row]] < end {
+            let part = origins[computed[row]..<min(origins.count, computed[row] + batch)]
+            if row > 0 { try computeWindows(of: row - 1, patches: origins[part.endIndex - 1] + plan.size.columns) }
+            let first = computed.firstIndex { $0 < origins.count } ?? row
+            let lines = plan.rows.origins[first]..<plan.rows.origins[row] + plan.size.rows
+            var strip = try picture.strip(lines.lowerBound * plan.size.patch..<lines.upperBound * plan.size.patch)
+            strip.top += (plan.rows.origins[row] - lines.lowerBound) * plan.size.patch
+            for view in views.indices {
+                let logits = network.logits(pixels(strip, lefts: part, isMirrored: views[view].isMirrored))
+                try check(logits)
+                if resolution == 0 { divide(logits.shape[1] / plan.size.rows) }
+                for (place, left) in part.enumerated() {
+                    add(logits, place, to: view, top: plan.rows.origins[row], left: left)
+                }
+                try progress(part.count)
+            }
+            computed[row] = part.endIndex
         }
     }
 
-    /// Rows above which no further window lies.
-    private var finished: Int {
-        nextOrigin < plan.rows.origins.count ? plan.rows.origins[nextOrigin] * resolution : height
-    }
-
-    /// Computes the next row of windows.
-    private func computeWindows() throws {
-        let top = plan.rows.origins[nextOrigin]
-        nextOrigin += 1
-        let strip = try picture.strip(top * plan.size.patch..<(top + plan.size.rows) * plan.size.patch)
-        let origins = plan.columns.origins
-        for index in views.indices {
-            for start in stride(from: 0, to: origins.count, by: batch) {
-                let part = origins[start..<min(origins.count, start + batch)]
-                let logits = network.logits(pixels(strip, lefts: part, isMirrored: views[index].isMirrored))
-                try check(logits)
-                resolution = logits.shape[1] / plan.size.rows
-                for (place, left) in part.enumerated() { add(logits, place, to: index, top: top, left: left) }
-                try progress(part.count)
-            }
+    /// Divides the views into panels.
+    private func divide(_ resolution: Int) {
+        self.resolution = resolution
+        let floats = views.count * plan.size.rows * resolution * width * network.classes
+        let isWhole = plan.isOneWindow || floats * MemoryLayout<Float>.stride < wide
+        let count = plan.columns.count
+        let step = isWhole ? count : max(1, Self.panel / resolution)
+        for view in views.indices {
+            views[view].panels = stride(from: 0, to: count, by: step).map { Panel(patches: $0..<min(count, $0 + step)) }
         }
     }
 
@@ -111,23 +183,32 @@ final class LogitsStream {
         }
         if plan.isOneWindow {
             let all = logits.reshaped([rows, columns, classes])
-            views[view].band = (0..<rows).map { all.rows($0..<$0 + 1).reshaped([columns, classes]) }
+            views[view].panels[0].rows = (0..<rows).map { all.rows($0..<$0 + 1).reshaped([columns, classes]) }
             return
         }
-        let first = views[view].first
-        while first + views[view].band.count < top * resolution + rows {
-            views[view].band.append(.zeros([width, classes]))
-        }
-        let runs = Self.runs(Array(plan.columns.coverage[left..<left + plan.size.columns]))
-        for row in 0..<rows {
-            let down = plan.rows.coverage[top + row / resolution]
-            let from = logits.pointer + (index * rows + row) * columns * classes
-            let to = views[view].band[top * resolution + row - first].pointer + left * resolution * classes
-            for (patches, coverage) in runs {
-                let start = patches.lowerBound * resolution * classes
-                Elementwise.addScaled(
-                    1 / Float(down * coverage), from + start, into: to + start,
-                    count: patches.count * resolution * classes)
+        let window = left..<left + plan.size.columns
+        for panel in views[view].panels.indices where views[view].panels[panel].patches.overlaps(window) {
+            let all = views[view].panels[panel].patches
+            let end = top * resolution + rows
+            views[view].panels[panel].extend(to: end, [all.count * resolution, classes])
+            let shared = all.clamped(to: window)
+            let runs = Self.runs(Array(plan.columns.coverage[shared]))
+            let first = views[view].panels[panel].first
+            for row in max(first, top * resolution)..<max(first, end) {
+                let down = plan.rows.coverage[row / resolution]
+                let from =
+                    logits.pointer
+                    + ((index * rows + row - top * resolution) * columns + (shared.lowerBound - left) * resolution)
+                    * classes
+                let to =
+                    views[view].panels[panel].rows[row - first].pointer
+                    + (shared.lowerBound - all.lowerBound) * resolution * classes
+                for (patches, coverage) in runs {
+                    let start = patches.lowerBound * resolution * classes
+                    Elementwise.addScaled(
+                        1 / Float(down * coverage), from + start, into: to + start,
+                        count: patches.count * resolution * classes)
+                }
             }
         }
     }
@@ -143,5 +224,18 @@ final class LogitsStream {
             }
         }
         return runs
+    }
+}
+
+extension LogitsStream.Panel {
+    fileprivate mutating func forget(above row: Int) {
+        let count = min(max(row - first, 0), rows.count)
+        rows.removeFirst(count)
+        first += count
+    }
+
+    /// Appends rows of zeros.
+    fileprivate mutating func extend(to end: Int, _ shape: [Int]) {
+        while first + rows.count < end { rows.append(.zeros(shape)) }
     }
 }

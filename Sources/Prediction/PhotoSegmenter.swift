@@ -51,13 +51,21 @@ package struct PhotoSegmenter {
 
     private let network: WindowNetwork
     private let options: InferenceOptions
+    private let wide: Int
     /// Rows of the photo that are classified at once.
     static let strip = 64
+    /// Pixels of a wide photo that are classified before they are handed on.
+    private static let mostPixels = 8 << 20
     /// Of how many rows of a photo one counts in its mean confidence.
     static let sampled = 8
 
     package init(_ network: WindowNetwork, _ options: InferenceOptions = InferenceOptions()) {
-        (self.network, self.options) = (network, options)
+        self.init(network, options, wide: LogitsStream.wide)
+    }
+
+    /// - Parameter wide: see ``LogitsStream/wide``.
+    init(_ network: WindowNetwork, _ options: InferenceOptions, wide: Int) {
+        (self.network, self.options, self.wide) = (network, options, wide)
     }
 
     /// Segments a photo of any size.
@@ -109,34 +117,49 @@ package struct PhotoSegmenter {
         var done = 0
         let passes = try photo.pictures.map { plan, rows in
             let stream = try LogitsStream(
-                network, rows, plan, isAlsoMirrored: options.flips, batch: options.batch
+                network, rows, plan, isAlsoMirrored: options.flips, batch: options.batch, wide: wide
             ) {
                 done += $0
                 try progress(Double(done) / Double(all))
             }
             return Pass(stream, photo)
         }
-        for start in stride(from: 0, to: photo.height, by: Self.strip) {
-            let rows = start..<min(photo.height, start + Self.strip)
-            try body(classify(try passes.flatMap { try $0.strips(rows) }, rows, width: photo.width, results))
+        var start = 0
+        while start < photo.height {
+            let rows = start..<end(of: passes, from: start, photo, results)
+            try body(classify(passes, rows, width: photo.width, results))
+            start = rows.upperBound
         }
     }
 
+    /// The end of a strip that begins at `start`.
+    private func end(of passes: [Pass], from start: Int, _ photo: PhotoInput, _ results: Results) -> Int {
+        let usual = min(photo.height, start + Self.strip)
+        guard !results.contains(.probabilities), passes.contains(where: \.stream.isWide) else { return usual }
+        let most = max(usual, min(photo.height, start + Self.mostPixels / photo.width))
+        return passes.reduce(most) { min($0, $1.finalRows(from: start)) }
+    }
+
     private func classify(
-        _ passes: [SegmentationOutput.Pass], _ rows: Range<Int>, width: Int, _ results: Results
-    ) -> SegmentedStrip {
+        _ passes: [Pass], _ rows: Range<Int>, width: Int, _ results: Results
+    ) throws -> SegmentedStrip {
         let pixels = rows.count * width
         let wantsAll = results.contains(.confidence)
         let needed = wantsAll || results.contains(.meanConfidence)
         let confidence = Tensor(uninitialized: [needed ? pixels : 0])
         let probabilities =
             results.contains(.probabilities) ? Tensor(uninitialized: [rows.count, width, network.classes]) : nil
-        let classes = [UInt16](unsafeUninitializedCapacity: pixels) { classes, count in
-            count = pixels
+        let step = passes.contains(where: \.stream.isWide) ? SegmentationOutput.block : width
+        let classes = try [UInt16](unsafeUninitializedCapacity: pixels) { classes, count in
             guard let labels = classes.baseAddress else { return }
-            SegmentationOutput(classes: network.classes, width: width).classify(
-                passes, rows: rows, labels: labels, confidence: needed ? confidence.pointer : nil,
-                every: wantsAll ? 1 : Self.sampled, probabilities: probabilities?.pointer)
+            for start in stride(from: 0, to: width, by: step) {
+                let columns = start..<min(width, start + step)
+                SegmentationOutput(classes: network.classes, width: width).classify(
+                    try passes.flatMap { try $0.parts(rows, columns) }, rows: rows, columns: columns, labels: labels,
+                    confidence: needed ? confidence.pointer : nil, every: wantsAll ? 1 : Self.sampled,
+                    probabilities: probabilities?.pointer)
+            }
+            count = pixels
         }
         var strip = SegmentedStrip(rows: rows, classes: classes, probabilities: probabilities)
         if wantsAll { strip.confidence = confidence.values }
@@ -160,12 +183,23 @@ package struct PhotoSegmenter {
             horizontal = BilinearAxis(from: stream.width, to: photo.width)
         }
 
+        /// The end of the photo's rows that need no more windows than row `start` does.
+        func finalRows(from start: Int) -> Int {
+            let end = stream.finalRows(with: vertical.sources(start..<start + 1).upperBound)
+            return (start + 1..<vertical.outputs).first { vertical.sources($0..<$0 + 1).upperBound > end }
+                ?? vertical.outputs
+        }
+
         /// One for each view.
-        func strips(_ rows: Range<Int>) throws -> [SegmentationOutput.Pass] {
+        func parts(_ rows: Range<Int>, _ columns: Range<Int>) throws -> [SegmentationOutput.Pass] {
             let source = vertical.sources(rows)
-            return try stream.rows(source).map {
+            // The last part takes all that is left, so that every window is computed.
+            let first = horizontal.sources(columns).lowerBound
+            let end = columns.upperBound < horizontal.outputs ? horizontal.sources(columns).upperBound : stream.width
+            return try stream.part(source, first..<end).map {
                 SegmentationOutput.Pass(
-                    rows: $0, firstRow: source.lowerBound, vertical: vertical, horizontal: horizontal)
+                    rows: $0.rows, firstRow: source.lowerBound, firstColumn: $0.firstColumn, vertical: vertical,
+                    horizontal: horizontal)
             }
         }
     }

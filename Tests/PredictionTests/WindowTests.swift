@@ -117,8 +117,8 @@ func patchwork(_ size: WindowSize) -> WindowNetwork {
         #expect(stream.height == height && stream.width == width)
         var found: [Float] = []
         for start in stride(from: 0, to: height, by: 3) {
-            let views = try stream.rows(start..<min(height, start + 3))
-            found += views[views.count - 1].flatMap(\.values)
+            let views = try stream.part(start..<min(height, start + 3), 0..<width)
+            found += views[views.count - 1].rows.flatMap(\.values)
         }
         let wanted = sums.indices.map { sums[$0] / counts[$0 / 3] }
         #expect(found.count == wanted.count)
