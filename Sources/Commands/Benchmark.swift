@@ -28,6 +28,7 @@ struct Benchmark: Command {
     var classes = 150
     @Option(help: "Seconds to measure each case, at least.")
     var seconds = 5.0
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var output: JSONOptions
     @OptionGroup var common: CommonOptions
 

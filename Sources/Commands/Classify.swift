@@ -30,6 +30,7 @@ struct Classify: Command {
     @Option(help: ArgumentHelp("Photos that go through the network together.", valueName: "n"))
     var batch = 8
 
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var json: JSONOptions
     @OptionGroup var common: CommonOptions
 
@@ -60,10 +61,15 @@ struct Classify: Command {
         let images = try InputImages.find(paths)
         let classifier = try PhotoClassifier(model, cropShare: view.cropShare)
         var report = Report(model: model)
+        // Lines of results on the same terminal are progress enough.
+        let progress = ImageProgress(
+            quiet: common.quiet || !json.json && isatty(STDOUT_FILENO) != 0, of: images.count)
+        defer { progress.end() }
         try classifier.classify(images.map(\.path), batch: batch) { index, error in
-            Console.error("\(error)")
+            progress.note(error: "\(error)")
             report.failed.append(.init(path: images[index].path, reason: "\(error)"))
         } _: { index, result in
+            progress.note()
             let classes = result.top(top).map {
                 Report.Class(index: $0.index, name: classifier.classes[$0.index].name, probability: $0.probability)
             }
@@ -73,6 +79,7 @@ struct Classify: Command {
                 Console.print(line(images[index].path, classes))
             }
         }
+        progress.end()
         if json.json { try Console.print(json: report) }
         if !report.failed.isEmpty { throw ExitCode(1) }
     }

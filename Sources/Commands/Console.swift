@@ -20,10 +20,12 @@ enum Console {
     static func error(_ message: String) { write("beit-seg: \(message)") }
 
     /// One line whatever is in the names that it tells of: control characters are shown, not sent.
-    static func write(_ line: String) { emit(line.shown + "\n") }
+    static func write(_ line: String) { emit((Terminal.isThere ? Terminal.clearing : "") + line.shown + "\n") }
 
-    /// Text for a terminal as it is, such as a bar.
-    static func emit(_ text: String) {
+    /// What stands on a terminal's last line until the next message, such as a progress bar.
+    static func renew(_ line: String) { emit(Terminal.clearing + line.shown) }
+
+    private static func emit(_ text: String) {
         _ = Array(text.utf8).withUnsafeBytes { writeAll($0, to: STDERR_FILENO) }
     }
 

@@ -42,6 +42,7 @@ struct Elbo: Command {
     @Option(help: ArgumentHelp("Write a page with the terms and what they mean there.", valueName: "file"))
     var report: String?
 
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var json: JSONOptions
     @OptionGroup var common: CommonOptions
 

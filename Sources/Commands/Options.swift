@@ -52,8 +52,18 @@ struct ModelOptions: ParsableArguments {
     @Option(name: .shortAndLong, help: ArgumentHelp("The model (default: the one that ships).", valueName: "file"))
     var model: String?
 
+    @OptionGroup var precision: PrecisionOptions
+
     /// Throws ``DefaultModel/NotFound`` where neither the option nor the installation names one.
     func path() throws -> String { try model ?? DefaultModel.path() }
+}
+
+/// In what numbers a network computes.
+struct PrecisionOptions: ParsableArguments {
+    enum Precision: String, CaseIterable, ExpressibleByArgument { case fp32 }
+
+    @Option(help: "Numbers that the network computes with; there is fp32 alone.")
+    var precision = Precision.fp32
 }
 
 /// Results for programs.

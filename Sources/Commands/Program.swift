@@ -29,27 +29,6 @@ package struct Program: ParsableCommand {
             "beit-seg finetune --task segmentation --data DATA/ --init none --preset tiny -o RUN/",
             "beit-seg eval --miou --data DATA/ -m RUN/best.h5"), version: Version.text, subcommands: commands)
 
-    /// The command that was meant, with its subcommand and a blank behind each.
-    private static func name(of arguments: [String]) -> String {
-        var (name, level) = ("", commands)
-        for argument in arguments {
-            guard let command = level.first(where: { $0.configuration.commandName == argument }) else { break }
-            name += argument + " "
-            level = command.configuration.subcommands
-        }
-        return name
-    }
-
-    /// The argument parser's message in one line, without the full stop that only some have.
-    private static func usage(_ message: String) -> String {
-        let lines = message.split(whereSeparator: \.isNewline).map(String.init)
-        let items = lines.dropFirst().map { $0.hasPrefix("  - ") ? String($0.dropFirst(4)) : $0 }
-        let text = ([lines.first ?? ""] + [items.joined(separator: ", ")]).filter { !$0.isEmpty }.joined(separator: " ")
-        // `--lr -1` looks like two options.
-        let hint = text.hasPrefix("Missing value for '--") ? " (one that begins with - is written --option=-1)" : ""
-        return (text.hasSuffix(".") ? String(text.dropLast()) : text) + hint
-    }
-
     package init() {}
 
     /// Removes what is not finished, for a process that ends for want of memory: takes none, and waits for nobody.
@@ -104,7 +83,7 @@ package struct Program: ParsableCommand {
             Console.print(fullMessage(for: error))
             return 0
         case _ where code == ExitCode.validationFailure.rawValue:
-            Console.error("\(usage(message(for: error))); see `beit-seg \(name(of: arguments))--help`")
+            Console.error(UsageError(arguments, root: Self.self).line(message(for: error)))
             return code
         default:
             Console.error("\(error)")

@@ -3,7 +3,6 @@ import Foundation
 /// Progress on standard error: a bar that renews itself on a terminal, elsewhere a plain line now and then.
 final class ProgressLine {
     private let quiet: Bool
-    private let isTerminal = isatty(STDERR_FILENO) != 0
     private var lastLine: ContinuousClock.Instant?
     /// Time between two plain lines, and between two renewals of the bar.
     private static let (pause, renewal) = (Duration.seconds(20), Duration.milliseconds(100))
@@ -14,32 +13,30 @@ final class ProgressLine {
         lastLine = patient ? .now : nil
     }
 
-    /// - Parameter text: what stands behind the bar, or in the plain line.
-    func show(_ done: Int, of all: Int, _ text: @autoclosure () -> String) {
-        let pause = isTerminal ? Self.renewal : Self.pause
+    /// - Parameters:
+    ///   - share: of the whole, 0…1.
+    ///   - text: what stands behind the bar, or in the plain line.
+    func show(_ share: Double, _ text: @autoclosure () -> String) {
+        let pause = Terminal.isThere ? Self.renewal : Self.pause
         guard !quiet, lastLine.map({ .now - $0 > pause }) ?? true else { return }
         lastLine = .now
-        guard isTerminal else { return Console.write(text()) }
-        let filled = 20 * min(done, all) / max(1, all)
-        let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 20 - filled)
-        Console.emit("\r\u{1B}[K\(bar) \(text().shown)")
+        guard Terminal.isThere else { return Console.write(text()) }
+        Console.renew(Terminal.bar(share, text(), columns: Terminal.columns))
     }
 
     /// A message that stays.
     func say(_ text: String) {
-        guard !quiet else { return }
-        clear()
-        Console.write(text)
+        if !quiet { Console.write(text) }
     }
 
-    /// Makes room for a message or the end.
+    /// Makes room for what comes behind it.
     func clear() {
-        if isTerminal && !quiet { Console.emit("\r\u{1B}[K") }
+        if Terminal.isThere && !quiet { Console.renew("") }
     }
 
     static func time(_ seconds: Double) -> String {
         guard seconds.isFinite else { return "?" }
-        let seconds = Int(seconds.rounded())
+        let seconds = Int(min(seconds.rounded(), 1e9))
         if seconds < 120 { return "\(seconds) s" }
         return seconds < 7200 ? "\(seconds / 60) min" : String(format: "%.1f h", Double(seconds) / 3600)
     }
@@ -50,11 +47,16 @@ final class ImageProgress: @unchecked Sendable {
     private let line: ProgressLine
     private let start = ContinuousClock.now
     private let lock = NSLock()
-    private var (done, left, failed) = (0, 1, 0)
-    /// What was said of the images that are done.
-    private var text = ""
+    private var (done, failed) = (0, 0)
+    /// How many images there are; nil while nobody has said so.
+    private var all: Int?
+    /// Of the image in work.
+    private var share = 0.0
 
-    init(quiet: Bool) { line = ProgressLine(quiet: quiet) }
+    init(quiet: Bool, of all: Int? = nil) {
+        line = ProgressLine(quiet: quiet)
+        self.all = all
+    }
 
     /// Notes an image.
     /// - Parameters:
@@ -62,29 +64,39 @@ final class ImageProgress: @unchecked Sendable {
     ///   - error: why it failed; shown in a line of its own.
     func note(left: Int, error: String? = nil) {
         lock.withLock {
-            done += 1
-            self.left = left
+            (done, share) = (done + 1, 0)
+            all = done + left
             if let error {
                 failed += 1
-                line.clear()
                 Console.error(error)
             }
-            let rate = Double(done) / ((ContinuousClock.now - start) / .seconds(1))
-            text = String(
-                format: "%d/%d images  %.1f images/s  %@ left%@", done, done + left, rate,
-                ProgressLine.time(Double(left) / rate), failed > 0 ? ", \(failed) failed" : "")
-            line.show(done, of: done + left, text)
+            show()
         }
     }
 
-    /// Notes which share of the present image is done, 0…1; an image of a few windows goes without.
+    /// Notes an image of a set whose size is known.
+    func note(error: String? = nil) { note(left: max(0, lock.withLock { (all ?? 0) - done } - 1), error: error) }
+
+    /// Notes how far the image in work has come, 0…1.
     func note(share: Double) {
         lock.withLock {
-            guard share > 0, share < 1 else { return }
-            line.show(
-                Int(1000 * (Double(done) + share)), of: 1000 * (done + left),
-                String(format: "%@%.0f %% of the next image", text.isEmpty ? "" : text + "  ", 100 * share))
+            self.share = share
+            show()
         }
+    }
+
+    private func show() {
+        let all = all ?? done + 1
+        let came = min(Double(all), Double(done) + share)
+        let rate = came / ((ContinuousClock.now - start) / .seconds(1))
+        let count =
+            share > 0
+            ? String(format: "%d/%d images, the next %.0f %%", done, all, 100 * share) : "\(done)/\(all) images"
+        let lost = failed > 0 ? ", \(failed) failed" : ""
+        line.show(
+            came / Double(max(1, all)),
+            count + String(format: "  %.\(rate < 1 ? 3 : 1)f images/s  ", rate)
+                + ProgressLine.time((Double(all) - came) / rate) + " left" + lost)
     }
 
     func end() { lock.withLock { line.clear() } }

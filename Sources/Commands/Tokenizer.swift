@@ -57,6 +57,7 @@ struct TokenizerEncode: Command {
     @Option(name: .shortAndLong, help: ArgumentHelp("The file to write.", valueName: "file"))
     var output: String
 
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var json: JSONOptions
     @OptionGroup var common: CommonOptions
 
@@ -78,15 +79,18 @@ struct TokenizerEncode: Command {
             output, tokenizer.description, grid: tokenizer.grid, count: images.count)
         var report = Report(grid: tokenizer.grid, vocabulary: tokenizer.description.vocabulary)
         var seen: Set<Int32> = []
+        let progress = ImageProgress(quiet: common.quiet, of: images.count)
+        defer { progress.end() }
         try tokenizer.encode(images) { _, error in
-            Console.error("\(error)")
+            progress.note(error: "\(error)")
             report.failed.append("\(error)")
         } _: { batch in
+            for _ in batch.images { progress.note() }
             try cache.append(batch.tokens, batch.images.map(\.path))
             seen.formUnion(batch.tokens)
             report.images += batch.images.count
-            log.debug("\(report.images) of \(images.count) photos")
         }
+        progress.end()
         report.codes = seen.count
         if report.images > 0 { try cache.finish() }
         if json.json { try Console.print(json: report) }
@@ -117,6 +121,7 @@ struct TokenizerReconstruct: Command {
             "A PNG with the first \(Reconstruction.mostDrawn) pairs, four a row.", valueName: "file"))
     var sheet: String?
 
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var json: JSONOptions
     @OptionGroup var common: CommonOptions
 
@@ -134,9 +139,13 @@ struct TokenizerReconstruct: Command {
         for image in images { try check.check(write: Reconstruction.path(of: image, in: output)) }
         if let sheet { try check.check(write: sheet) }
         let run = Reconstruction(try input.tokenizer(), output: output)
+        let progress = ImageProgress(quiet: common.quiet, of: images.count)
+        defer { progress.end() }
         let records = try run.run(images, sheet: sheet) { record in
-            if let error = record.error { Console.error(error) } else { log.debug("\(record.path)") }
+            progress.note(error: record.error)
+            if record.error == nil { log.debug("\(record.path)") }
         }
+        progress.end()
         let done = records.filter { $0.error == nil }
         let report = Report(images: records, mse: mean(done.compactMap(\.mse)), l1: mean(done.compactMap(\.l1)))
         if json.json { try Console.print(json: report) }

@@ -60,6 +60,6 @@ final class TrainingProgress {
             format: "step %d/%d  epoch %.1f  loss %.4f  %@lr %.2e  %.1f images/s  %@ left", report.step, report.steps,
             report.epoch, report.loss, metrics.joined(), report.learningRate, report.imagesPerSecond,
             ProgressLine.time(report.secondsLeft))
-        line.show(report.step, of: report.steps, text)
+        line.show(Double(report.step) / Double(max(1, report.steps)), text)
     }
 }

@@ -7,6 +7,13 @@ package enum Machine {
     /// The instruction set of the kernels in use, such as "AVX-512".
     package static var instructionSet: String { String(cString: beitseg_kernel_level_name(beitseg_kernel_level())) }
 
+    /// Those that there are kernels for and that this processor has; the last one is in use.
+    package static var instructionSets: [String] {
+        (0...beitseg_kernel_level()).filter { beitseg_kernels_at($0) != nil }.map {
+            String(cString: beitseg_kernel_level_name($0))
+        }
+    }
+
     /// The arithmetic peak in float32 GFLOP/s of each instruction set on the threads of the pool, best of several
     /// rounds: a loop of fused multiply-adds on registers.
     package static func measurePeaks() -> [(instructionSet: String, gflops: Double)] {

@@ -14,11 +14,13 @@ package enum MatrixEngine: String, Sendable, CaseIterable {
     /// The engines of this build.
     package static var available: [MatrixEngine] { preferred == .oneDNN ? [.openBLAS, .oneDNN] : [.openBLAS] }
 
-    /// Names and versions of the libraries, for `--version`.
+    /// Names and versions of the libraries, for `--version`; the first one multiplies.
     package static var versions: [String] {
-        let openBLAS = openblas_get_config().map { String(cString: $0) } ?? "OpenBLAS"
+        // "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH …", and the processor whose kernels it has chosen.
+        let words = openblas_get_config().map { String(cString: $0) }?.split(separator: " ").prefix(2) ?? ["OpenBLAS"]
+        let core = openblas_get_corename().map { " for \(String(cString: $0))" } ?? ""
         let oneDNN = String(cString: beitseg_onednn_version())
-        return [openBLAS] + (oneDNN.isEmpty ? [] : ["oneDNN \(oneDNN)"])
+        return (oneDNN.isEmpty ? [] : ["oneDNN \(oneDNN)"]) + [words.joined(separator: " ") + core]
     }
 
     // Our workers are the threads; OpenBLAS must start none of its own.

@@ -1,0 +1,60 @@
+/// Words of the contract that this version does not know yet: whoever types one learns that, and what to do meanwhile.
+struct NotYet {
+    /// The commands that will know it; none: the word is a command.
+    private let commands: Set<String>
+    /// A command, or an option.
+    private let word: String
+    /// Those values of the option that are meant; none: the option itself.
+    private let values: Set<String>
+    private let meanwhile: String
+
+    private static let all: [NotYet] = [
+        NotYet("data", "`finetune` checks its data before it starts, and docs/own-labels.md has the layouts"),
+        NotYet("labels", "docs/own-labels.md says which masks are read"),
+        NotYet("merge", "each part of a divided run has its own predictions-I-of-N.json"),
+        NotYet("pack", "folders of images are read as they are"),
+        NotYet("--precision", of: modelCommands, values: ["bf16", "int8"], "leave it out: fp32 is what there is"),
+        NotYet(
+            "--format", of: ["predict"], values: ["tiff", "polygons", "coco", "areas", "masks"],
+            "--format index is what other programs read best, and docs/segment.md has all"),
+        NotYet("--only", of: ["predict"], "the mask's values tell the classes apart, see docs/segment.md"),
+        NotYet("--merge", of: ["predict"], "the mask's values tell the classes apart, see docs/segment.md"),
+        NotYet("--min-area", of: ["predict"], "predictions.json has the pixels of each class"),
+        NotYet("--min-confidence", of: ["predict"], "--format confidence writes how sure each pixel is"),
+        NotYet("--contours", of: ["predict"], "--format overlay shows the classes' areas"),
+        NotYet("--layout", of: ["export"], "docs/weights.md says what is written"),
+        NotYet("--as", of: ["export"], values: ["int8", "bfloat16"], "float16 takes half the space of float32"),
+        NotYet("--check", of: ["import"], "`logits` writes a model's logits to compare, see docs/weights.md"),
+    ]
+
+    private static let modelCommands: Set<String> = [
+        "predict", "eval", "classify", "elbo", "logits", "benchmark", "tokenizer encode", "tokenizer reconstruct",
+    ]
+
+    private init(_ word: String, of commands: Set<String> = [], values: Set<String> = [], _ meanwhile: String) {
+        (self.word, self.commands, self.values, self.meanwhile) = (word, commands, values, meanwhile)
+    }
+
+    /// A sentence about the first such word among `arguments`; nil where there is none.
+    /// - Parameter command: what was called, such as `tokenizer encode`; empty where no command was.
+    static func explanation(_ command: String, _ arguments: [String]) -> String? {
+        guard !command.isEmpty else {
+            let first = arguments.first { !$0.hasPrefix("-") }
+            return all.first { $0.commands.isEmpty && $0.word == first }?.sentence("")
+        }
+        for (place, argument) in arguments.enumerated() where argument.hasPrefix("--") {
+            let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+            let value = parts.count > 1 ? parts[1] : arguments.dropFirst(place + 1).first ?? ""
+            let found = all.first {
+                $0.commands.contains(command) && $0.word == parts.first
+                    && ($0.values.isEmpty || $0.values.contains(value))
+            }
+            if let found { return found.sentence(found.values.isEmpty ? "" : " " + value) }
+        }
+        return nil
+    }
+
+    private func sentence(_ value: String) -> String {
+        "\(commands.isEmpty ? "the command `\(word)`" : word + value) is not there yet in this version; \(meanwhile)"
+    }
+}

@@ -1,0 +1,65 @@
+import Testing
+
+/// What is said of words that the program does not know.
+@Suite struct UsageTests {
+    @Test(
+        arguments: [
+            ("fintune --data x", "Unknown command 'fintune'. Did you mean 'finetune'?; see `beit-seg --help`"),
+            ("perdict x", "Unknown command 'perdict'. Did you mean 'predict'?; see `beit-seg --help`"),
+            ("tokenizer encod x", "Unknown command 'encod'. Did you mean 'encode'?; see `beit-seg tokenizer --help`"),
+            ("--verison", "Unknown option '--verison'. Did you mean '--version'?; see `beit-seg --help`"),
+            (
+                "finetune --tsk segmentation",
+                "Unknown option '--tsk'. Did you mean '--task'?; see `beit-seg finetune --help`"
+            ),
+            ("predict --hlep", "Unknown option '--hlep'. Did you mean '--help'?; see `beit-seg predict --help`"),
+            (
+                "predict a.jpg --thread=2",
+                "Unknown option '--thread'. Did you mean '--threads'?; see `beit-seg predict --help`"
+            ),
+            ("predict a.jpg --zebra", "Unknown option '--zebra'; see `beit-seg predict --help`"),
+        ])
+    func slipsAreSeen(_ line: String, _ message: String) throws {
+        let run = try Program(arguments: line.split(separator: " ").map(String.init))
+        #expect(run.status == 64)
+        #expect(run.errors == ["beit-seg: " + message])
+    }
+
+    @Test func whatResemblesNothingIsListed() throws {
+        let run = try Program("xyzzy")
+        #expect(run.status == 64)
+        #expect(run.errors.first?.hasPrefix("beit-seg: Unknown command 'xyzzy'; there are predict, eval, ") == true)
+    }
+
+    /// Words of versions to come.
+    @Test(
+        arguments: [
+            ("data DIR", "the command `data`"), ("labels a.json -o x", "the command `labels`"),
+            ("merge DIR", "the command `merge`"), ("pack DIR", "the command `pack`"),
+            ("predict a.jpg --precision bf16", "--precision bf16"),
+            ("eval --miou --precision=int8", "--precision int8"),
+            ("tokenizer encode a.jpg -m m -o o --precision bf16", "--precision bf16"),
+            ("predict a.jpg --format tiff", "--format tiff"), ("predict a.jpg --format coco", "--format coco"),
+            ("predict a.jpg --only cat", "--only"), ("predict a.jpg --merge a=b", "--merge"),
+            ("predict a.jpg --min-area 9", "--min-area"), ("predict a.jpg --min-confidence 0.5", "--min-confidence"),
+            ("predict a.jpg --contours", "--contours"), ("export m.h5 -o x --layout keras", "--layout"),
+            ("export m.h5 -o x --as int8", "--as int8"), ("import m.h5 -o x --check y.h5", "--check"),
+        ])
+    func whatIsToCome(_ line: String, _ words: String) throws {
+        let run = try Program(arguments: line.split(separator: " ").map(String.init))
+        #expect(run.status == 64)
+        #expect(run.errors.count == 1)
+        #expect(
+            run.errors.first?.hasPrefix("beit-seg: \(words) is not there yet in this version; ") == true,
+            "\(run.errors)")
+    }
+
+    @Test(arguments: ["predict", "eval --miou", "classify -m nowhere.h5", "logits -i x.h5 -o y.h5"])
+    func fp32IsWhatThereIs(_ line: String) throws {
+        let words = line.split(separator: " ").map(String.init) + ["--precision", "fp32"]
+        let run = try Program(
+            arguments: words
+                + (line.hasPrefix("eval") ? ["--data", "/nowhere"] : line.hasPrefix("logits") ? [] : ["/nowhere"]))
+        #expect(run.status == 66, "\(run.errors)")
+    }
+}
