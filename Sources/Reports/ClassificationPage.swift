@@ -9,14 +9,12 @@ struct ClassificationPage {
     private let score: ClassificationScore
     private let gallery: ClassificationGallery
     private let source: ScoreSource
-    private let confusion: Picture
 
     package init(
         _ report: ClassificationReport, _ score: ClassificationScore, _ gallery: ClassificationGallery,
-        _ source: ScoreSource, confusion: Picture
+        _ source: ScoreSource
     ) {
-        (self.report, self.score, self.gallery) = (report, score, gallery)
-        (self.source, self.confusion) = (source, confusion)
+        (self.report, self.score, self.gallery, self.source) = (report, score, gallery, source)
     }
 
     var html: String {
@@ -25,7 +23,7 @@ struct ClassificationPage {
             title: "Classification score: \(source.subject)",
             facts: source.facts + [("images", HTML.count(report.images) + failed)],
             content: totals + classes
-                + ConfusionSection(score.matrix, score.classes, unit: "images", picture: confusion).html + pictures
+                + ConfusionSection(score.matrix, score.classes, unit: "images").html + pictures
                 + HTML.failures(report.failed.map(\.reason)),
             footer: """
                 Top-1 is the share of images whose class is the most probable one, top-5 that of images whose class is \

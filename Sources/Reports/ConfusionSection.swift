@@ -1,68 +1,68 @@
 import BEiTImageIO
-import BEiTScoring
 import BEiTMetrics
-import BEiTDatasets
 import Foundation
 
 /// The part of a page that shows what was taken for what.
 struct ConfusionSection {
     private let matrix: ConfusionMatrix
+    private let cells: ConfusionCells
     private let classes: [LabelClass]
     /// What is counted: pixels, images.
     private let unit: String
-    private let picture: Picture
     /// Whether the labels know the class.
     private let scored: [Bool]
 
-    /// Up to so many classes the confusion matrix is a table, beyond it is a picture.
+    /// Up to so many classes that occur the confusion matrix is a table, beyond it is a picture.
     static let tabledClasses = 40
 
     /// - Parameter scored: whether the labels know the class; nil: all.
-    package init(
-        _ matrix: ConfusionMatrix, _ classes: [LabelClass], scored: [Bool]? = nil, unit: String, picture: Picture
-    ) {
-        (self.matrix, self.classes, self.unit, self.picture) = (matrix, classes, unit, picture)
+    init(_ matrix: ConfusionMatrix, _ classes: [LabelClass], scored: [Bool]? = nil, unit: String) {
+        (self.matrix, self.classes, self.unit) = (matrix, classes, unit)
         self.scored = scored ?? classes.map { _ in true }
+        cells = ConfusionCells(matrix)
     }
 
     var html: String {
-        let isTable = classes.count <= Self.tabledClasses
+        let isTable = cells.shown.count <= Self.tabledClasses
+        let absent = classes.count - cells.occurring
+        let rest = absent == 0 ? "" : " \(absent) of the \(classes.count) classes are neither labelled nor predicted."
+        let most = cells.shown.count == cells.occurring ? "" : " Shown are the \(cells.shown.count) commonest classes."
         return """
             <h2>Confusion matrix</h2>
-            <p class="note">A row is a true class, a column a predicted one; a cell is the share of the row's \(unit), in \
-            percent.\(isTable ? "" : " Indices are those of the table above; the darker, the larger the share.")</p>
-            \(isTable ? table : "<div class=\"scroll\">\(HTML.image(picture, "confusion matrix"))</div>")
+            <p class="note">A row is a true class, a column a predicted one; a cell is the share of the row's \(unit)\
+            \(isTable ? ", in percent." : ": the darker, the larger.")\(rest)\(most)</p>
+            \(isTable ? table : "<div class=\"scroll\">\(ConfusionDrawing(cells, classes).svg)</div>")
             \(confusions)
             """
     }
 
     private var table: String {
-        let columns = classes.enumerated().map { k, info in
-            "<span title=\"\(HTML.text(info.name))\">\(HTML.swatch(info.color))\(k)</span>"
+        let columns = cells.shown.map { index in
+            "<th class=\"up\"><span>\(HTML.swatch(classes[index].color))\(HTML.text(classes[index].name))</span></th>"
         }
-        let totals = matrix.totals
-        let rows = classes.enumerated().filter { scored[$0.offset] }.map { truth, info in
-            HTML.row(
-                [HTML.cell("\(truth) " + HTML.name(info.name, color: info.color))]
-                    + classes.indices.map { cell(truth, $0, of: totals.labelled[truth]) })
+        let rows = cells.shown.indices.filter { scored[cells.shown[$0]] }.map { row in
+            let info = classes[cells.shown[row]]
+            return HTML.row(
+                [HTML.cell(HTML.name(info.name, color: info.color))] + cells.shown.indices.map { cell(row, $0) })
         }
-        return HTML.table("matrix", HTML.head(["true class"] + columns), rows)
+        let head = "<thead>" + HTML.row(["<th>true class</th>"] + columns) + "</thead>\n"
+        return HTML.table("matrix", head, rows)
     }
 
-    private func cell(_ truth: Int, _ prediction: Int, of all: Int) -> String {
-        let count = matrix[truth, prediction]
-        guard all > 0, count > 0 else { return "<td class=\"none\">\(all > 0 ? "·" : "–")</td>" }
-        let share = Double(count) / Double(all)
-        let title = "\(classes[truth].name) as \(classes[prediction].name): \(HTML.count(count)) \(unit)"
-        let shade = ConfusionPicture.shade(share)
+    private func cell(_ row: Int, _ column: Int) -> String {
+        guard let share = cells.share(row, column), share > 0 else {
+            return "<td class=\"none\">\(cells.share(row, column) == nil ? "–" : "·")</td>"
+        }
+        let (truth, prediction) = (classes[cells.shown[row]].name, classes[cells.shown[column]].name)
+        let title = "\(truth) as \(prediction): \(HTML.count(cells.count(row, column))) \(unit)"
+        let shade = ConfusionCells.shade(share)
         return "<td\(shade > 0.6 ? " class=\"hot\"" : "") style=\"background:rgba(var(--cell),"
-            + String(format: "%.3f", shade) + ")\" title=\"\(HTML.text(title))\">"
-            + String(format: "%.1f", 100 * share) + "</td>"
+            + HTML.decimal(shade, 3) + ")\" title=\"\(HTML.text(title))\">" + HTML.decimal(100 * share) + "</td>"
     }
 
     /// The pairs of classes that are confused most often.
     private var confusions: String {
-        let totals = matrix.totals
+        let totals = cells.totals
         let pairs = matrix.entries.filter { $0.truth != $0.prediction && $0.count > 0 }
         let largest = pairs.sorted { (-$0.count, $0.truth, $0.prediction) < (-$1.count, $1.truth, $1.prediction) }
         guard !largest.isEmpty else { return "" }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A number over the steps of a run, as a picture in SVG.
+/// Numbers over the steps of a run, as a picture in SVG.
 package struct CurveChart {
     package struct Point {
         var step: Int
@@ -9,24 +9,38 @@ package struct CurveChart {
         package init(step: Int, value: Double) { (self.step, self.value) = (step, value) }
     }
 
-    package var title: String
-    /// In the order of the steps; those that are not finite are not drawn.
-    var points: [Point]
-    package enum Kind {
-        /// Points that scatter: a smoothed curve stands before them.
-        case noisy
-        case smooth
-        /// Few points, each with a mark.
-        case marked
+    /// A curve of the chart.
+    package struct Series {
+        /// In the order of the steps; those that are not finite are not drawn.
+        var points: [Point]
+        package enum Kind {
+            /// Points that scatter: a smoothed curve stands before them.
+            case noisy
+            case smooth
+            /// Few points, each with a mark.
+            case marked
+        }
+        var kind: Kind
+
+        package init(_ points: [Point], _ kind: Kind) {
+            (self.points, self.kind) = (points.filter(\.value.isFinite), kind)
+        }
     }
-    var kind: Kind
-    /// The step of the point that stands out, if one does.
+
+    package var title: String
+    /// One or two; the second has the page's second colour.
+    var series: [Series]
+    /// Whether the vertical axis begins at 0, as it must for shares and counts.
+    var fromZero: Bool
+    /// The step of the points that stand out, if any do.
     var best: Int?
     var epochsPerStep: Double
 
-    package init(title: String, points: [Point], kind: Kind, best: Int? = nil, epochsPerStep: Double) {
-        (self.title, self.points, self.kind) = (title, points, kind)
-        (self.best, self.epochsPerStep) = (best, epochsPerStep)
+    package init(
+        title: String, _ series: [Series], fromZero: Bool = false, best: Int? = nil, epochsPerStep: Double
+    ) {
+        (self.title, self.series) = (title, series.filter { !$0.points.isEmpty })
+        (self.fromZero, self.best, self.epochsPerStep) = (fromZero, best, epochsPerStep)
     }
 
     private static let width = 360.0, height = 200.0
@@ -34,47 +48,87 @@ package struct CurveChart {
     /// Points that a curve is drawn with, at most.
     private static let drawn = 600
 
+    private var axis: ValueAxis? {
+        let values = series.flatMap(\.points).map(\.value)
+        guard let low = values.min(), let high = values.max() else { return nil }
+        return ValueAxis(low, high, fromZero: fromZero, mayBeLogarithmic: series.contains { $0.kind == .noisy })
+    }
+
+    /// What a reader must know of the vertical axis; nil where it is an even one that begins at 0.
+    package var note: String? { axis?.note }
+
     /// Nil if there is nothing to draw.
     package var svg: String? {
-        let points = points.filter(\.value.isFinite)
-        guard let first = points.first, let last = points.last else { return nil }
-        let low = points.map(\.value).min() ?? 0, high = points.map(\.value).max() ?? 0
-        let isLogarithmic = kind == .noisy && low > 0 && high / low > 50
-        let axis = Axis(low, high, isLogarithmic: isLogarithmic)
-        let x = { (step: Int) in
-            CurveChart.left + (CurveChart.right - CurveChart.left) * Double(step) / Double(max(1, last.step))
-        }
-        let y = { (value: Double) in CurveChart.bottom - (CurveChart.bottom - CurveChart.top) * axis.place(value) }
-        let label =
-            "\(title): \(short(first.value)) at step \(first.step), \(short(last.value)) at step \(last.step)"
-            + (isLogarithmic ? "; logarithmic scale" : "")
+        guard let axis, let last = series.flatMap(\.points).map(\.step).max() else { return nil }
+        let frame = Frame(axis: axis, last: max(1, last))
         var parts = [
             "<svg viewBox=\"0 0 \(Int(CurveChart.width)) \(Int(CurveChart.height))\" role=\"img\" "
-                + "aria-label=\"\(escaped(label))\">"
+                + "aria-label=\"\(HTML.text(description(axis)))\">"
         ]
-        parts += axis.ticks.map { grid(at: y($0), short($0)) }
-        parts += stepTicks(upTo: last.step).map { tick(at: x($0), step: $0) }
+        parts += axis.ticks.map { grid(at: frame.y($0), short($0)) }
+        if axis.isCut { parts.append(Self.cut) }
+        parts += stepTicks(upTo: last).map { tick(at: frame.x($0), step: $0) }
         parts.append(text(CurveChart.left - 6, CurveChart.height - 22, "end", "step"))
         parts.append(text(CurveChart.left - 6, CurveChart.height - 9, "end", "epoch"))
-        let smooths = kind == .noisy && points.count >= 20
-        parts.append(line(points, x, y, smooths ? "raw" : "curve"))
-        if smooths { parts.append(line(smoothed(points), x, y, "curve")) }
-        // One point makes no line.
-        if kind == .marked || points.count == 1 {
-            parts += points.map { point in
-                let title = "<title>step \(point.step): \(short(point.value))</title>"
-                return "<circle class=\"\(point.step == best ? "best" : "dot")\" cx=\"\(number(x(point.step)))\" "
-                    + "cy=\"\(number(y(point.value)))\" r=\"\(point.step == best ? 5 : 2.5)\">\(title)</circle>"
-            }
-        }
+        for (place, one) in series.enumerated() { parts += draw(one, frame, style: place == 0 ? "" : " second") }
         return (parts + ["</svg>"]).joined(separator: "\n")
     }
 
-    private func line(_ points: [Point], _ x: (Int) -> Double, _ y: (Double) -> Double, _ kind: String) -> String {
+    private func description(_ axis: ValueAxis) -> String {
+        let ends = series.map { one in
+            [one.points.first, one.points.last].compactMap { $0 }.map { "\(short($0.value)) at step \($0.step)" }
+                .joined(separator: ", ")
+        }
+        return "\(title): " + ends.joined(separator: "; then ") + (axis.note.map { "; \($0)" } ?? "")
+    }
+
+    // MARK: Curves
+
+    /// Steps and values to places in the picture.
+    private struct Frame {
+        let axis: ValueAxis
+        let last: Int
+
+        func x(_ step: Int) -> Double {
+            CurveChart.left + (CurveChart.right - CurveChart.left) * Double(step) / Double(last)
+        }
+        func y(_ value: Double) -> Double {
+            CurveChart.bottom - (CurveChart.bottom - CurveChart.top) * axis.place(value)
+        }
+    }
+
+    private func draw(_ one: Series, _ frame: Frame, style: String) -> [String] {
+        let smooths = one.kind == .noisy && one.points.count >= 20
+        var parts = [line(one.points, frame, (smooths ? "raw" : "curve") + style)]
+        if smooths { parts.append(line(smoothed(one.points), frame, "curve" + style)) }
+        // One point makes no line.
+        guard one.kind == .marked || one.points.count == 1 else { return parts }
+        parts += one.points.map { point in
+            let title = "<title>step \(point.step): \(short(point.value))</title>"
+            return
+                "<circle class=\"\(point.step == best ? "best" : "dot\(style)")\" cx=\"\(number(frame.x(point.step)))\" "
+                + "cy=\"\(number(frame.y(point.value)))\" r=\"\(point.step == best ? 5 : 2.5)\">\(title)</circle>"
+        }
+        if let best = one.points.first(where: { $0.step == best }) { parts.append(mark(best, frame)) }
+        return parts
+    }
+
+    /// The value of the best point, beside it where there is room.
+    private func mark(_ point: Point, _ frame: Frame) -> String {
+        let (x, y) = (frame.x(point.step), frame.y(point.value))
+        let below = y < CurveChart.top + 16
+        let isLeft = x > CurveChart.right - 60
+        return text(
+            x + (isLeft ? -8 : 8), y + (below ? 16 : -8), isLeft ? "end" : "start", "best \(short(point.value))"
+        )
+        .replacingOccurrences(of: "<text ", with: "<text class=\"mark\" ")
+    }
+
+    private func line(_ points: [Point], _ frame: Frame, _ style: String) -> String {
         let every = (points.count + CurveChart.drawn - 1) / CurveChart.drawn
         let shown = points.indices.filter { $0 % every == 0 || $0 == points.count - 1 }.map { points[$0] }
-        let places = shown.map { "\(number(x($0.step))),\(number(y($0.value)))" }.joined(separator: " ")
-        return "<polyline class=\"\(kind)\" points=\"\(places)\"/>"
+        let places = shown.map { "\(number(frame.x($0.step))),\(number(frame.y($0.value)))" }.joined(separator: " ")
+        return "<polyline class=\"\(style)\" points=\"\(places)\"/>"
     }
 
     /// The exponential moving average of weight 0.9, without the pull of its start.
@@ -86,10 +140,18 @@ package struct CurveChart {
         }
     }
 
+    // MARK: Axes
+
     private func grid(at y: Double, _ label: String) -> String {
         "<line class=\"grid\" x1=\"\(CurveChart.left)\" x2=\"\(CurveChart.right)\" y1=\"\(number(y))\" "
             + "y2=\"\(number(y))\"/>" + text(CurveChart.left - 6, y + 3.5, "end", label)
     }
+
+    /// A zigzag at the lower end of the axis: it does not reach 0.
+    private static let cut =
+        "<polyline class=\"cut\" points=\"\(number(left)),\(number(bottom - 14)) \(number(left - 4)),\(number(bottom - 11)) "
+        + "\(number(left + 4)),\(number(bottom - 6)) \(number(left)),\(number(bottom - 3)) \(number(left)),"
+        + "\(number(bottom))\"/>"
 
     private func tick(at x: Double, step: Int) -> String {
         let epoch = String(format: "%.3g", Double(step) * epochsPerStep)
@@ -104,59 +166,22 @@ package struct CurveChart {
     }
 
     private func text(_ x: Double, _ y: Double, _ anchor: String, _ text: String) -> String {
-        "<text x=\"\(number(x))\" y=\"\(number(y))\" text-anchor=\"\(anchor)\">\(escaped(text))</text>"
+        "<text x=\"\(number(x))\" y=\"\(number(y))\" text-anchor=\"\(anchor)\">\(HTML.text(text))</text>"
     }
 }
-
-/// The vertical axis: values to places in 0…1.
-private struct Axis {
-    private let low, high: Double
-    private let isLogarithmic: Bool
-    let ticks: [Double]
-
-    package init(_ low: Double, _ high: Double, isLogarithmic: Bool) {
-        self.isLogarithmic = isLogarithmic
-        let span = high > low ? high - low : max(abs(high) * 0.1, 1e-12)
-        if isLogarithmic {
-            (self.low, self.high) = (log10(low) - 0.05, log10(high) + 0.05)
-            let decades = Int(log10(low).rounded(.down))...Int(log10(high).rounded(.up))
-            let all = decades.flatMap { decade in [1, 3].map { $0 * pow(10, Double(decade)) } }
-            ticks = all.filter { $0 >= low && $0 <= high }
-        } else {
-            (self.low, self.high) = (low - 0.04 * span, high + 0.04 * span)
-            let every = roundStep(span / 4)
-            let first = (low / every).rounded(.up)
-            let round = (0..<12).map { (first + Double($0)) * every }.filter { $0 <= high + 1e-9 * span }
-            // One value alone is seldom a round one.
-            ticks = high > low ? round : [low]
-        }
-    }
-
-    func place(_ value: Double) -> Double { ((isLogarithmic ? log10(value) : value) - low) / (high - low) }
-}
-
-/// The nearest 1, 2 or 5 times a power of ten that is not below `wanted`.
-private func roundStep(_ wanted: Double) -> Double {
-    let power = pow(10, log10(max(wanted, 1e-300)).rounded(.down))
-    return ([1, 2, 5, 10].first { $0 * power >= wanted * 0.999 } ?? 10) * power
-}
-
-private func number(_ x: Double) -> String { String(format: "%.1f", x) }
 
 /// Three digits, or two where the value is small.
-private func short(_ value: Double) -> String {
+func short(_ value: Double) -> String {
     if abs(value) < 1e-12 { return "0" }
-    guard abs(value) < 1e-3 else { return String(format: "%.3g", value) }
+    guard abs(value) < 1e-3 else {
+        return abs(value) < 1000 ? String(format: "%.3g", value) : String(format: "%.0f", value)
+    }
     return String(format: "%.1e", value).replacingOccurrences(of: ".0e", with: "e")
         .replacingOccurrences(of: "e-0", with: "e-")
 }
 
+private func number(_ x: Double) -> String { String(format: "%.1f", x) }
+
 private func count(_ step: Int) -> String {
     step >= 10_000 && step % 1000 == 0 ? "\(step / 1000)k" : "\(step)"
-}
-
-/// Text in HTML.
-package func escaped(_ text: String) -> String {
-    text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
-        .replacingOccurrences(of: ">", with: "&gt;").replacingOccurrences(of: "\"", with: "&quot;")
 }

@@ -1,6 +1,4 @@
 import BEiTScoring
-import BEiTMetrics
-import BEiTCheckpoints
 import Foundation
 
 extension EvidenceReport {
@@ -8,37 +6,23 @@ extension EvidenceReport {
     ///
     /// - Parameter facts: what was estimated, such as the files of the models.
     package func page(_ facts: [(name: String, value: String)]) -> String {
-        let facts = (facts + extent).map { "<dt>\(HTML.text($0.name))</dt><dd>\(HTML.text($0.value))</dd>\n" }
-        return """
-            <!DOCTYPE html>
-            <html lang="en">
-            <head>
-            <meta charset="utf-8"/>
-            <meta name="viewport" content="width=device-width, initial-scale=1"/>
-            <meta name="color-scheme" content="light dark"/>
-            <link rel="icon" href="data:,"/>
-            <title>Evidence lower bound</title>
-            <style>
-            \(ScorePage.style)
-            </style>
-            </head>
-            <body>
-            <main>
-            <h1>Evidence lower bound</h1>
-            <dl>
-            \(facts.joined())</dl>
-            <p>ln p(x | x̃) ≥ E<sub>z~q(z|x)</sub> ln p(x | z) − KL[q(z|x) ‖ p(z | x̃)]</p>
-            <p class="note">x is a photo, x̃ the same photo with hidden patches, z its visual tokens. The tokenizer's encoder \
-            is q(z|x), its decoder p(x|z); p(z|x̃) is what the masked image model expects of the hidden patches. The bound \
-            says how many nats a code of the photo costs at most: the higher, the better.</p>
-            \(terms)\(ratios)\(failures)<footer>± is the standard error over photos. Pixels are continuous in 0…1, so a \
-            likelihood may exceed 0. Each hidden token is predicted by itself, not one after another: a pseudo-likelihood. \
-            Written by beit-seg \(HTML.text(beitSegVersion)).</footer>
-            </main>
-            </body>
-            </html>
+        HTML.page(
+            title: "Evidence lower bound", facts: facts + extent,
+            content: lead + terms + ratios + HTML.failures(failed, of: "Photos"),
+            footer: """
+                ± is the standard error over photos. Pixels are continuous in 0…1, so a likelihood may exceed 0. Each \
+                hidden token is predicted by itself, not one after another: a pseudo-likelihood.
+                """)
+    }
 
-            """
+    private var lead: String {
+        """
+        <p>ln p(x | x̃) ≥ E<sub>z~q(z|x)</sub> ln p(x | z) − KL[q(z|x) ‖ p(z | x̃)]</p>
+        <p class="note">x is a photo, x̃ the same photo with hidden patches, z its visual tokens. The tokenizer's encoder \
+        is q(z|x), its decoder p(x|z); p(z|x̃) is what the masked image model expects of the hidden patches. The bound \
+        says how many nats a code of the photo costs at most: the higher, the better.</p>
+
+        """
     }
 
     private var extent: [(name: String, value: String)] {
@@ -93,11 +77,5 @@ extension EvidenceReport {
             their prior, those that are seen the uniform one.</p>
             \(HTML.table("terms", HTML.head(head), rows))
             """
-    }
-
-    private var failures: String {
-        guard !failed.isEmpty else { return "" }
-        return "<h2>Photos that failed</h2>\n<ul class=\"failed\">\n"
-            + failed.map { "<li>\(HTML.text($0))</li>\n" }.joined() + "</ul>\n"
     }
 }

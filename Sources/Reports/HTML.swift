@@ -1,6 +1,5 @@
 import BEiTImageIO
 import BEiTScoring
-import BEiTMetrics
 import Foundation
 
 /// Pieces of pages. What comes from files and arguments goes through ``text(_:)``.
@@ -59,9 +58,24 @@ enum HTML {
         return digits
     }
 
+    /// A number with so many digits behind the point.
+    static func decimal(_ number: Double, _ digits: Int = 1) -> String { String(format: "%.*f", digits, number) }
+
     static func row(_ cells: [String]) -> String { "<tr>" + cells.joined() + "</tr>\n" }
     static func head(_ cells: [String]) -> String { "<thead>" + row(cells.map { "<th>\($0)</th>" }) + "</thead>\n" }
     static func cell(_ content: String) -> String { "<td>\(content)</td>" }
+
+    /// A part that can be folded away.
+    static func details(_ title: String, _ content: String, isOpen: Bool = false) -> String {
+        "<details\(isOpen ? " open=\"open\"" : "")><summary>\(text(title))</summary>\n\(content)</details>\n"
+    }
+
+    /// Classes with their colours.
+    /// - Parameter more: further items.
+    static func legend(_ classes: [LabelClass], _ more: String = "") -> String {
+        let items = classes.map { "<li>\(swatch($0.color))\(text($0.name))</li>\n" }
+        return "<ul class=\"chips\">\n\(items.joined())\(more)</ul>\n"
+    }
 
     /// A table that scrolls by itself where the page is narrower.
     static func table(_ style: String, _ head: String, _ rows: [String]) -> String {

@@ -1,4 +1,3 @@
-import BEiTScoring
 import BEiTMetrics
 import BEiTCheckpoints
 
@@ -23,7 +22,7 @@ extension HTML {
             <link rel="icon" href="data:,"/>
             <title>\(title)</title>
             <style>
-            \(ScorePage.style)
+            \(style)
             </style>
             </head>
             <body>
@@ -55,10 +54,10 @@ extension HTML {
             + "<span>95 %: \(percent(interval.lowerBound)) to \(percent(interval.upperBound))</span>"
     }
 
-    /// The images that failed, a reason each.
-    static func failures(_ reasons: [String]) -> String {
+    /// What failed, a reason each.
+    static func failures(_ reasons: [String], of things: String = "Images") -> String {
         guard !reasons.isEmpty else { return "" }
         let items = reasons.map { "<li>\(text($0))</li>\n" }
-        return "<h2>Images that failed</h2>\n<ul class=\"failed\">\n\(items.joined())</ul>\n"
+        return "<h2>\(things) that failed</h2>\n<ul class=\"failed\">\n\(items.joined())</ul>\n"
     }
 }

@@ -38,14 +38,17 @@ package struct ReportFolder: Sendable {
         _ report: ScoreReport, _ scores: [SegmentationScore], _ gallery: ScoreGallery, _ source: ScoreSource,
         metrics: String
     ) throws {
-        let confusion = ConfusionPicture(scores[0].matrix, colors: scores[0].classes.map(\.color)).image()
         try AtomicFile.write(metrics + "\n", to: file("metrics.json"))
         try AtomicFile.write(report.perClassTable, to: file("per-class.csv"))
         try AtomicFile.write(
             scores[0].perImageTable(scores.count > 1 ? scores[1] : nil), to: file("per-image.csv"))
-        try writePNG(confusion, to: file("confusion.png"), compression: 6)
-        let page = try ScorePage(report, scores[0], gallery, source, confusion: Picture(png: confusion))
-        try AtomicFile.write(page.html, to: self.page)
+        try write(scores[0].matrix, scores[0].classes)
+        try AtomicFile.write(ScorePage(report, scores[0], gallery, source).html, to: page)
+    }
+
+    private func write(_ matrix: ConfusionMatrix, _ classes: [LabelClass]) throws {
+        let picture = ConfusionPicture(matrix, names: classes.map(\.name), colors: classes.map(\.color))
+        try writePNG(picture.image(), to: file("confusion.png"), compression: 6)
     }
 
     /// All that is written into the folder at `path`.
@@ -65,12 +68,10 @@ extension ReportFolder {
         _ report: ClassificationReport, _ score: ClassificationScore, _ gallery: ClassificationGallery,
         _ source: ScoreSource, metrics: String
     ) throws {
-        let confusion = ConfusionPicture(score.matrix, colors: score.classes.map(\.color)).image()
         try AtomicFile.write(metrics + "\n", to: file("metrics.json"))
         try AtomicFile.write(report.perClassTable, to: file("per-class.csv"))
         try AtomicFile.write(score.perImageTable, to: file("per-image.csv"))
-        try writePNG(confusion, to: file("confusion.png"), compression: 6)
-        let page = try ClassificationPage(report, score, gallery, source, confusion: Picture(png: confusion))
-        try AtomicFile.write(page.html, to: self.page)
+        try write(score.matrix, score.classes)
+        try AtomicFile.write(ClassificationPage(report, score, gallery, source).html, to: page)
     }
 }

@@ -21,14 +21,11 @@ struct ScorePage {
     let score: SegmentationScore
     let gallery: ScoreGallery
     private let source: ScoreSource
-    private let confusion: Picture
 
     package init(
-        _ report: ScoreReport, _ score: SegmentationScore, _ gallery: ScoreGallery, _ source: ScoreSource,
-        confusion: Picture
+        _ report: ScoreReport, _ score: SegmentationScore, _ gallery: ScoreGallery, _ source: ScoreSource
     ) {
-        (self.report, self.score, self.gallery) = (report, score, gallery)
-        (self.source, self.confusion) = (source, confusion)
+        (self.report, self.score, self.gallery, self.source) = (report, score, gallery, source)
     }
 
     var html: String {
@@ -121,6 +118,6 @@ struct ScorePage {
     // MARK: Confusion matrix
 
     private var matrix: String {
-        ConfusionSection(score.matrix, score.classes, scored: score.scored, unit: "pixels", picture: confusion).html
+        ConfusionSection(score.matrix, score.classes, scored: score.scored, unit: "pixels").html
     }
 }

@@ -17,19 +17,15 @@ extension ScorePage {
             <h2>Images</h2>
             <p class="note">By the mean IoU of the image by itself, over the classes that it is labelled with or that are \
             predicted in it.</p>
-            <ul class="chips">
-            \(legend)</ul>
-            \(sections.joined())
+            \(legend)\(sections.joined())
             """
     }
 
     /// The classes that are labelled or predicted anywhere.
     private var legend: String {
         let totals = score.matrix.totals
-        let classes = score.classes.enumerated().filter { totals.iou($0.offset) != nil }.map {
-            "<li>\(HTML.swatch($1.color))\(HTML.text($1.name))</li>\n"
-        }
-        return classes.joined() + "<li><i class=\"swatch void\"></i>void: does not count</li>\n"
+        let classes = score.classes.enumerated().filter { totals.iou($0.offset) != nil }.map(\.element)
+        return HTML.legend(classes, "<li><i class=\"swatch void\"></i>void: does not count</li>\n")
     }
 
     private func figure(_ entry: ScoreGallery.Entry) -> String {

@@ -105,32 +105,47 @@ import BEiTMetrics
         #expect([0.0123, -0.0123, 0, -0.00001, nil].map(signedPercent) == ["+1.23", "−1.23", "0.00", "0.00", "–"])
     }
 
-    /// Rows are normalised; a class that is nowhere labelled is grey.
+    /// Rows are normalised; a class that is nowhere labelled is grey, one that does not occur is left out.
     @Test func theMatrixAsAPicture() {
-        var matrix = ConfusionMatrix(classes: 3)
+        var matrix = ConfusionMatrix(classes: 4)
         matrix.add(30, truth: 0, prediction: 0)
-        matrix.add(10, truth: 0, prediction: 2)
-        matrix.add(7, truth: 2, prediction: 2)
-        let colors = [RGBColor(255, 0, 0), RGBColor(0, 255, 0), RGBColor(0, 0, 255)]
-        let image = ConfusionPicture(matrix, colors: colors).image()
-        // Cells of 80 pixels; to the left and above 6 pixels of one digit, 10 of colour, 12 between them.
+        matrix.add(10, truth: 0, prediction: 3)
+        matrix.add(7, truth: 3, prediction: 3)
+        matrix.add(1, truth: 3, prediction: 1)
+        let colors = [RGBColor(255, 0, 0), RGBColor(0, 255, 0), RGBColor(9, 9, 9), RGBColor(0, 0, 255)]
+        let image = ConfusionPicture(matrix, names: ["a", "b", "absent", "long"], colors: colors).image()
         func pixel(_ x: Int, _ y: Int) -> [UInt8] {
             Array(image.pixels[3 * (y * image.width + x)..<3 * (y * image.width + x) + 3])
         }
-        func cell(_ row: Int, _ column: Int) -> [UInt8] { pixel(28 + 80 * column + 5, 28 + 80 * row + 5) }
-        #expect(image.width == 28 + 240 + 8)
-        #expect(cell(2, 2) == [16, 60, 140] && cell(2, 0) == [255, 255, 255])
+        // Cells of 80 pixels. Beside and above them names of 4 · 6 pixels, 10 of colour, 12 between; on top the heading.
+        let (left, top) = (46, 46 + 19)
+        func cell(_ row: Int, _ column: Int) -> [UInt8] { pixel(left + 80 * column + 5, top + 80 * row + 5) }
+        #expect(image.height == top + 240 + 8)
         #expect(cell(0, 0) == [48, 86, 155])  // √0.75 of the way from white
         #expect(cell(0, 2) == [136, 158, 198])
         #expect((0..<3).allSatisfy { cell(1, $0) == [222, 222, 222] })
-        #expect((0..<3).map { pixel(20, 28 + 80 * $0 + 40) } == [[255, 0, 0], [0, 255, 0], [0, 0, 255]])
-        #expect((0..<3).map { pixel(28 + 80 * $0 + 40, 20) } == [[255, 0, 0], [0, 255, 0], [0, 0, 255]])
+        #expect(cell(2, 0) == [255, 255, 255])
+        #expect((0..<3).map { pixel(left - 6, top + 80 * $0 + 40) } == [[255, 0, 0], [0, 255, 0], [0, 0, 255]])
+        #expect((0..<3).map { pixel(left + 80 * $0 + 40, top - 6) } == [[255, 0, 0], [0, 255, 0], [0, 0, 255]])
     }
 
     @Test(arguments: [1, 2, 41, 150, 1000, 2500]) func anyNumberOfClasses(_ count: Int) {
         var matrix = ConfusionMatrix(classes: count)
-        matrix.add(1, truth: count - 1, prediction: 0)
-        let image = ConfusionPicture(matrix, colors: ColorMap.colors(count)).image()
-        #expect(image.width == image.height && image.width <= max(1100, count + 60))
+        for k in 0..<count { matrix.add(1, truth: k, prediction: 0) }
+        let names = (0..<count).map { "class \($0)" }
+        let image = ConfusionPicture(matrix, names: names, colors: ColorMap.colors(count)).image()
+        #expect(image.width <= max(2300, count + 120) && image.height <= max(2300, count + 120))
+        let classes = LabelClass.named(names)
+        let section = ConfusionSection(matrix, classes, unit: "pixels").html
+        #expect(section.contains("<svg class=\"confusion\"") == (count > 40))
+        #expect(section.contains("class 0"))
+    }
+
+    @Test func absentClassesAreCounted() {
+        var matrix = ConfusionMatrix(classes: 5)
+        matrix.add(1, truth: 1, prediction: 3)
+        let html = ConfusionSection(matrix, LabelClass.named(["a", "b", "c", "d", "e"]), unit: "pixels").html
+        #expect(html.contains("3 of the 5 classes are neither labelled nor predicted."))
+        #expect(!html.contains("title=\"a\"") && html.contains("title=\"b\""))
     }
 }

@@ -1,12 +1,10 @@
-import BEiTScoring
-import BEiTMetrics
-extension ScorePage {
-    /// The page's style: two colour schemes, one column on phones, nothing from outside.
+extension HTML {
+    /// The style of all pages: two colour schemes, one column on phones, nothing from outside.
     static let style = """
         :root{--back:#f7f7f5;--card:#fff;--ink:#1d1f22;--soft:#5e636b;--line:#dfe1e5;--track:#e9ebef;--a:#2f6fde;\
-        --b:#d27a1f;--cell:38,99,214}
+        --b:#d27a1f;--best:#c2410c;--cell:38,99,214}
         @media(prefers-color-scheme:dark){:root{--back:#131417;--card:#1c1e22;--ink:#e9eaed;--soft:#a0a6af;\
-        --line:#31343a;--track:#2b2e34;--a:#6c9dff;--b:#f0a45a;--cell:58,112,224}}
+        --line:#31343a;--track:#2b2e34;--a:#6c9dff;--b:#f0a45a;--best:#ff8a4c;--cell:58,112,224}}
         *{box-sizing:border-box}
         body{margin:0;background:var(--back);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,\
         "Helvetica Neue",Arial,sans-serif;-webkit-text-size-adjust:100%}
@@ -51,9 +49,38 @@ extension ScorePage {
         .matrix{width:auto}
         .matrix th,.matrix td{padding:4px 7px;min-width:40px;text-align:center}
         .matrix th:first-child,.matrix td:first-child,.pairs th:nth-child(2),.pairs td:nth-child(2){text-align:left}
+        .matrix .up{vertical-align:bottom}
+        .matrix .up span{writing-mode:vertical-rl;transform:rotate(180deg);max-height:11rem;overflow:hidden;\
+        text-overflow:ellipsis}
+        .matrix .up .swatch{margin:0 0 .5em}
         .matrix .hot{color:#fff}
         .matrix .none{color:var(--soft)}
-        .scroll img{display:block;max-width:none}
+        .scroll img,.scroll svg{display:block;max-width:none}
+        .confusion text{font-size:11px;fill:var(--soft)}
+        .confusion .field{fill:var(--track)}
+        svg .grid{stroke:var(--line)}
+        .curve,.raw,.cut{fill:none;stroke:var(--a);stroke-width:2;stroke-linejoin:round}
+        .raw{stroke-width:1;opacity:.35}
+        .cut{stroke:var(--soft);stroke-width:1.2}
+        .dot{fill:var(--a)}
+        .curve.second,.raw.second{stroke:var(--b)}
+        .dot.second{fill:var(--b)}
+        svg .best{fill:var(--best)}
+        .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,21rem),1fr));gap:12px}
+        .charts figure,.gallery figure{margin:0}
+        .charts svg{display:block;width:100%;height:auto}
+        .charts svg text{font-size:11px;fill:var(--soft)}
+        .charts svg .mark{fill:var(--ink);font-weight:600;paint-order:stroke;stroke:var(--card);stroke-width:3px}
+        .gallery{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr));gap:12px}
+        .gallery img{display:block;width:100%;height:auto;border-radius:4px}
+        .gallery figcaption{margin:8px 0 0;color:var(--soft)}
+        .spark{display:inline-block!important;vertical-align:middle}
+        details{margin:28px 0 0}
+        summary{font-weight:600;cursor:pointer;margin-bottom:8px}
+        tr.best td{font-weight:700}
+        .facts th,.facts td{text-align:left!important;vertical-align:top}
+        .facts th{width:18rem;font-weight:400}
+        .facts td{white-space:normal;overflow-wrap:anywhere}
         .chips{display:flex;flex-wrap:wrap;gap:4px 16px;padding:0;margin:0 0 6px;list-style:none;font-size:.9rem}
         figure{margin:0 0 12px;padding:10px;background:var(--card);border:1px solid var(--line);border-radius:10px}
         figcaption{font-size:.9rem;margin-bottom:8px;overflow-wrap:anywhere}
@@ -70,7 +97,7 @@ extension ScorePage {
         ul.failed{padding-left:1.2em;overflow-wrap:anywhere}
         @media(max-width:600px){main{padding:18px 12px 40px}figure{padding:8px}.pictures{gap:4px}\
         .tiles{grid-template-columns:1fr 1fr}th,td{padding:5px 7px}.bars td:nth-child(2){width:auto}.bar{min-width:48px}\
-        .four{grid-auto-flow:row;grid-template-columns:1fr 1fr}\
+        .facts th{white-space:normal;width:9rem}.four{grid-auto-flow:row;grid-template-columns:1fr 1fr}\
         .meanings thead{display:none}.meanings tr{display:block;padding:6px 0}\
         .meanings td{display:block;text-align:left;white-space:normal;padding:1px 10px}\
         .meanings td:first-child{font-weight:600;position:static}.meanings td:last-child{color:var(--soft)}}
