@@ -1,3 +1,6 @@
+import BEiTFiles
+import Foundation
+
 /// Words of the contract that this version does not know yet: whoever types one learns that, and what to do meanwhile.
 struct NotYet {
     /// The commands that will know it; none: the word is a command.
@@ -22,7 +25,9 @@ struct NotYet {
         NotYet("--min-area", of: ["predict"], "predictions.json has the pixels of each class"),
         NotYet("--min-confidence", of: ["predict"], "--format confidence writes how sure each pixel is"),
         NotYet("--contours", of: ["predict"], "--format overlay shows the classes' areas"),
-        NotYet("--layout", of: ["export"], values: ["keras", "safetensors", "official", "huggingface"], "--layout flat is what h5py reads best"),
+        NotYet(
+            "--layout", of: ["export"], values: ["keras", "safetensors", "official", "huggingface"],
+            "--layout flat is what h5py reads best"),
         NotYet("--as", of: ["export"], values: ["int8", "bfloat16"], "float16 takes half the space of float32"),
         NotYet("--check", of: ["import"], "`logits` writes a model's logits to compare, see docs/weights.md"),
     ]
@@ -54,21 +59,17 @@ struct NotYet {
         return nil
     }
 
-    /// The same for what the parser takes, because it might be the name of a file.
+    /// The same for what the parser takes, because it might be a file.
     static func explanation(ofParsed command: String, _ arguments: [String]) -> String? {
-        switch command {
-        case "finetune", "pretrain":
-            let places = arguments.indices.filter { arguments[$0] == "--init" && $0 + 1 < arguments.count }
-            let isMeant = places.contains { arguments[$0 + 1] == "shipped" } || arguments.contains("--init=shipped")
-            guard isMeant, !FileSystem.exists("shipped") else { return nil }
-            return NotYet("--init", "name a checkpoint; `inspect --default-model` says where the model that ships is")
-                .sentence( " shipped")
-        case "import":
-            guard let folder = arguments.first(where: { !$0.hasPrefix("-") }), FileSystem.isFolder(folder) else { return nil }
-            return NotYet("import", "name the file of weights in it; its config.json is read as well")
-                .sentence( " of a folder")
-        default: return nil
+        let text = arguments.joined(separator: "\0").replacingOccurrences(of: "=", with: "\0")
+        if command == "finetune", text.contains("--init\0shipped"), !FileSystem.exists("shipped") {
+            return "--init shipped is not there yet in this version; name a checkpoint "
+                + "(`inspect --default-model` says where the model that ships is)"
         }
+        guard command == "import", let folder = arguments.first, FileSystem.isFolder(folder) else { return nil }
+        return
+            "importing a folder is not there yet in this version; name the file of weights in \(folder), beside which "
+            + "its config.json is read"
     }
 
     private func sentence(_ value: String) -> String {

@@ -1,3 +1,4 @@
+import BEiTFiles
 import Foundation
 
 /// Progress on standard error: a bar that renews itself on a terminal, elsewhere a plain line now and then.
@@ -21,7 +22,7 @@ final class ProgressLine {
         guard !quiet, lastLine.map({ .now - $0 > pause }) ?? true else { return }
         lastLine = .now
         guard Terminal.isThere else { return Console.write(text()) }
-        Console.renew(Terminal.bar(share, text(), columns: Terminal.columns))
+        Console.renew(Terminal.bar(share, text().shown, columns: Terminal.columns))
     }
 
     /// A message that stays.

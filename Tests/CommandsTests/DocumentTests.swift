@@ -15,24 +15,30 @@ import Testing
     /// The commands in blocks of shell commands, each as its words.
     private func commands(_ document: String) throws -> [[String]] {
         let text = try String(contentsOf: Self.root.appendingPathComponent(document), encoding: .utf8)
-        let blocks = text.components(separatedBy: "```").enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
-        return blocks.filter { $0.hasPrefix("sh\n") }.flatMap { block in
-            block.replacingOccurrences(of: "\\\n", with: " ").split(separator: "\n")
-        }.map { line in
-            line.prefix { $0 != "#" && $0 != ">" && $0 != "|" }.split(separator: " ").map(String.init)
-        }.filter { $0.first == "beit-seg" && !$0.contains("…") }
+        var commands: [[String]] = []
+        for (place, block) in text.components(separatedBy: "```").enumerated() where place % 2 == 1 {
+            guard block.hasPrefix("sh\n") else { continue }
+            for line in block.replacingOccurrences(of: "\\\n", with: " ").split(separator: "\n") {
+                let command = line.prefix { character in !"#>|".contains(character) }
+                let words = command.split(separator: " ").map(String.init)
+                if words.first == "beit-seg", !words.contains("…") { commands.append(words) }
+            }
+        }
+        return commands
     }
 
     private func isPath(_ word: String) -> Bool {
-        word.contains("/") || [".h5", ".jpg", ".png", ".txt", ".html"].contains { word.hasSuffix($0) }
+        let endings: [String] = [".h5", ".jpg", ".png", ".txt", ".html"]
+        return word.contains("/") || endings.contains { ending in word.hasSuffix(ending) }
     }
 
     @Test(arguments: documents) func everyCommandIsUnderstood(_ document: String) throws {
         let folder = try Scratch()
         for words in try commands(document) {
             // The files are not there; that is found after the options have been understood.
-            let moved = words.dropFirst().map { isPath($0) ? folder[$0.replacingOccurrences(of: "./", with: "")] : $0 }
-            guard moved != Array(words.dropFirst()) else { continue }
+            let arguments = Array(words.dropFirst())
+            let moved = arguments.map { (word: String) -> String in isPath(word) ? folder[word] : word }
+            guard moved != arguments else { continue }
             let run = try Program(arguments: moved)
             #expect(run.status != 64, "\(words.joined(separator: " ")): \(run.errors)")
         }

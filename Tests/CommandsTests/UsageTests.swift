@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 /// What is said of words that the program does not know.
@@ -52,6 +53,15 @@ import Testing
         #expect(
             run.errors.first?.hasPrefix("beit-seg: \(words) is not there yet in this version; ") == true,
             "\(run.errors)")
+    }
+
+    @Test func whatMightBeAFile() throws {
+        let folder = try Scratch()
+        let start = try Program("finetune", "--data", folder["data"], "--init", "shipped", "-o", folder["run"])
+        #expect(start.status == 64 && start.errors.first?.contains("--init shipped is not there yet") == true)
+        try FileManager.default.createDirectory(atPath: folder["hub"], withIntermediateDirectories: true)
+        let folders = try Program("import", folder["hub"], "-o", folder["model.h5"])
+        #expect(folders.status == 64 && folders.errors.first?.contains("importing a folder is not there yet") == true)
     }
 
     @Test(arguments: ["predict", "eval --miou", "classify -m nowhere.h5", "logits -i x.h5 -o y.h5"])
