@@ -198,13 +198,19 @@ struct Eval: Command {
         if note.isWarning { log.warning("\(note.line)") } else { log.info("\(note.line)") }
     }
 
-    private func scoring(_ set: LabelledSet, _ gallery: ScoreGallery?) -> Scoring {
-        Scoring(set, gallery: gallery) { Console.error($0.reason) }
+    private func scoring(_ set: LabelledSet, _ gallery: ScoreGallery?, _ progress: ImageProgress) -> Scoring {
+        Scoring(set, gallery: gallery) {
+            progress.fail($0.reason)
+        } progress: {
+            progress.note(done: $0)
+        }
     }
 
     private func score(_ predictions: LabelledSet, _ gallery: ScoreGallery?) throws -> Result {
         try requireReportApart(from: predictions.pairs.flatMap { [$0.image, $0.mask] })
-        let score = try scoring(predictions, gallery).scorePredictions()
+        let progress = ImageProgress(quiet: common.quiet, of: predictions.pairs.count)
+        defer { progress.end() }
+        let score = try scoring(predictions, gallery, progress).scorePredictions()
         predictions.notes.forEach(say)
         if predictions.classes == nil {
             log.info("the classes are taken to be 0 to \(score.classes.count - 1); --classes names them")
@@ -228,7 +234,9 @@ struct Eval: Command {
             notes.append(note)
             say(note)
         }
-        let scoring = scoring(photos, gallery)
+        let progress = ImageProgress(quiet: common.quiet, of: photos.pairs.count)
+        defer { progress.end() }
+        let scoring = scoring(photos, gallery, progress)
         let scores = try scoring.score(models, try inference.options)
         photos.notes.forEach(say)
         var report = ScoreReport(scores[0], seed: seed)

@@ -67,12 +67,25 @@ final class ImageProgress: @unchecked Sendable {
         lock.withLock {
             (done, share) = (done + 1, 0)
             all = done + left
-            if let error {
-                failed += 1
-                Console.error(error)
-            }
+            if let error { tell(error) }
             show()
         }
+    }
+
+    /// Notes that so many images of a set whose size is known are done.
+    func note(done: Int) {
+        lock.withLock {
+            (self.done, share) = (done, 0)
+            show()
+        }
+    }
+
+    /// Notes why an image failed, which is counted elsewhere.
+    func fail(_ error: String) { lock.withLock { tell(error) } }
+
+    private func tell(_ error: String) {
+        failed += 1
+        Console.error(error)
     }
 
     /// Notes an image of a set whose size is known.

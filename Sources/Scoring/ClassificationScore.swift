@@ -71,7 +71,8 @@ package struct ClassificationScore: Sendable {
     /// - Throws: ``DatasetError`` where the classes are not the model's, or there is no photo.
     package init(
         _ classifier: PhotoClassifier, _ dataset: ClassFolders, _ split: DatasetSplit, batch: Int,
-        gallery: ClassificationGallery? = nil, report: (SegmentationScore.Failure) -> Void = { _ in }
+        gallery: ClassificationGallery? = nil, report: (SegmentationScore.Failure) -> Void = { _ in },
+        progress: (_ done: Int) -> Void = { _ in }
     ) throws {
         let indices = try Self.indices(of: dataset, in: classifier)
         let photos = dataset.images(split)
@@ -88,6 +89,7 @@ package struct ClassificationScore: Sendable {
         } _: { index, result in
             let image = Image(path: photos[index].path, truth: indices[photos[index].label], result)
             images.append(image)
+            progress(index + 1)
             if let small = result.small { try gallery?.offer(image, small) }
         }
         self.init(classes: classifier.classes, images: images, failed: failed)
