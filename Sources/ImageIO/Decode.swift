@@ -6,15 +6,43 @@ package struct ImageHeader: Sendable, Equatable {
     /// Pixels, after the image is turned upright.
     package var width, height: Int
     package var format: Format
+    /// Bytes a pixel that the decoder keeps beside the picture: all coefficients of a progressive JPEG, the picture before
+    /// it is turned.
+    fileprivate(set) var kept = 0
+
+    /// The bytes that decoding takes at its height, three a pixel for the picture itself among them.
+    ///
+    /// - Parameter shortSide: as of ``decodeImage(_:limits:shrinkingTo:)``.
+    package func decodedBytes(shrinkingTo shortSide: Int? = nil) -> Int {
+        let shrink = format == .jpeg ? Shrink.largest(width: width, height: height, shortSide) : 1
+        let picture = 3 * ((width + shrink - 1) / shrink) * ((height + shrink - 1) / shrink)
+        return picture + kept * width * height
+    }
+}
+
+/// The bytes that decoding an image will take, from its header; 0 where there is none to be read.
+package func decodedBytes(_ path: String, shrinkingTo shortSide: Int? = nil) -> Int {
+    (try? imageHeader(path))?.decodedBytes(shrinkingTo: shortSide) ?? 0
+}
+
+/// By how much a JPEG is scaled down while it is decoded.
+private enum Shrink {
+    /// The largest of 1, 2, 4 and 8 that leaves the short side at least `shortSide` pixels.
+    static func largest(width: Int, height: Int, _ shortSide: Int?) -> Int {
+        guard let shortSide else { return 1 }
+        return [8, 4, 2].first { min(width, height) / $0 >= shortSide } ?? 1
+    }
 }
 
 /// The size and format of an image, from its first bytes. Throws ``FileError`` or ``ImageError``.
 package func imageHeader(_ path: String) throws -> ImageHeader {
     let source = try openImage(path)
-    let turned = Orientation(exif: source.exif).exchangesSides
-    return ImageHeader(
+    let orientation = Orientation(exif: source.exif), turned = orientation.exchangesSides
+    var header = ImageHeader(
         width: turned ? source.height : source.width, height: turned ? source.width : source.height,
         format: source is PNGReader ? .png : .jpeg)
+    header.kept = (orientation == .upright ? 0 : 3) + (header.format == .jpeg && source.obstacle != nil ? 6 : 0)
+    return header
 }
 
 /// Decodes a PNG or JPEG, told apart by content, as RGB and turned upright by its Exif orientation.
@@ -64,8 +92,8 @@ package final class ImageRows {
     }
 
     init(_ source: any RowSource, shrinkingTo shortSide: Int? = nil) throws {
-        let fits = { (shrink: Int) in min(source.width, source.height) / shrink >= shortSide ?? .max }
-        let shrink = try source.beginRGB(shrink: [8, 4, 2].first(where: fits) ?? 1)
+        let shrink = try source.beginRGB(
+            shrink: Shrink.largest(width: source.width, height: source.height, shortSide))
         (width, height) = ((source.width + shrink - 1) / shrink, (source.height + shrink - 1) / shrink)
         (self.source, remaining) = (source, height)
     }

@@ -71,7 +71,10 @@ package struct PhotoClassifier {
         _ paths: [String], batch: Int, shrinkingTo side: Int? = nil, failed: (_ index: Int, any Error) -> Void,
         _ body: (_ index: Int, Classification) throws -> Void
     ) throws {
-        let samples = Prefetcher(0..<paths.count, ahead: 2 * batch, threads: 2) { [view] in
+        // What waits is small; what counts is a photo while it is decoded.
+        let samples = Prefetcher(
+            0..<paths.count, ahead: 2 * batch, cost: { decodedBytes(paths[$0]) }, size: { _ in 0 }, threads: 2
+        ) { [view] in
             let photo = try decodeImage(paths[$0])
             return Sample(view: view(photo), small: side.map(photo.shrunk(to:)))
         }

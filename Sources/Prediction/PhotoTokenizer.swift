@@ -75,7 +75,11 @@ package struct PhotoTokenizer {
     ) throws {
         let atOnce = 8
         try Interruption.noting(patience: Interruption.short) {
-            let views = Prefetcher(0..<images.count, ahead: 2 * atOnce, threads: 2) {
+            // What waits is small; what counts is a photo while it is decoded.
+            let views = Prefetcher(
+                0..<images.count, ahead: 2 * atOnce, cost: { decodedBytes(images[$0].path) }, size: { _ in 0 },
+                threads: 2
+            ) {
                 [view] in view(try decodeImage(images[$0].path))
             }
             for start in stride(from: 0, to: images.count, by: atOnce) {

@@ -90,7 +90,9 @@ package struct EvidenceBound {
         var errors: [String] = []
         let size = model.backbone.configuration.imageSize
         try Interruption.noting(patience: Interruption.short) {
-            let loader = Prefetcher(0..<images.count, ahead: 3, threads: 1) { [view = tokenizer.view] in
+            let loader = Prefetcher(
+                0..<images.count, ahead: 3, cost: { decodedBytes(images[$0].path) }, size: { _ in 0 }, threads: 1
+            ) { [view = tokenizer.view] in
                 let photo = try decodeImage(images[$0].path)
                 return Views(
                     patches: photo.central(height: size[0], width: size[1], filter: .bicubic),

@@ -101,6 +101,37 @@ import Testing
         #expect(furthest.load(ordering: .relaxed) == 3)
     }
 
+    /// Budget 100: two of 50 go together, one of 60 alone, one of 1000 too; what a finished item keeps counts until the
+    /// next is taken.
+    @Test(arguments: [(50, 50, 2), (60, 60, 1), (1000, 1000, 1), (60, 0, 0), (100, 30, 0), (0, 0, 8)])
+    func staysWithinABudgetOfBytes(_ cost: Int, _ kept: Int, inUse: Int) throws {
+        let made = Atomic<Int>(0)
+        let items = Prefetcher(
+            0..<20, ahead: 7, budget: 100, cost: { _ in cost }, size: { _ in kept }, threads: 3
+        ) { number in
+            made.add(1, ordering: .relaxed)
+            return number
+        }
+        for number in 0..<12 {
+            #expect(try items.next() == number)
+            if kept < cost { continue }
+            let expected = number + inUse
+            for _ in 0..<2000 where made.load(ordering: .relaxed) < expected { usleep(1000) }
+            usleep(10_000)  // time in which it could go too far
+            #expect(made.load(ordering: .relaxed) == expected)
+        }
+        while try items.next() != nil {}
+        #expect(made.load(ordering: .relaxed) == 20)
+    }
+
+    @Test func oneThatIsNotWantedAnyMoreEnds() throws {
+        var items: Prefetcher<Int>? = Prefetcher(0..<9, ahead: 7, budget: 1, cost: { _ in 5 }, threads: 3) { $0 }
+        weak var former = items
+        #expect(try items?.next() == 0)
+        items = nil
+        #expect(former == nil)
+    }
+
     @Test func anErrorComesInItsTurn() throws {
         let items = Prefetcher(0..<5, ahead: 5, threads: 2) { number in
             if number == 2 { throw Broken() }
