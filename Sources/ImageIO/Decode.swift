@@ -1,23 +1,32 @@
-import CBEiTImageShim
-
 /// What an image is, known without decoding its pixels.
 package struct ImageHeader: Sendable, Equatable {
-    package enum Format: Sendable { case png, jpeg }
     /// Pixels, after the image is turned upright.
-    package var width, height: Int
-    package var format: Format
-    /// Bytes a pixel that the decoder keeps beside the picture: all coefficients of a progressive JPEG, the picture before
-    /// it is turned.
-    fileprivate(set) var kept = 0
+    package let width, height: Int
+    package let codec: ImageCodec
+    /// Bytes a pixel that are needed beside the picture while it is decoded.
+    private let kept: Int
+
+    init(_ source: any RowSource, _ codec: ImageCodec) {
+        let orientation = Orientation(exif: source.exif), turned = orientation.exchangesSides
+        (width, height) = turned ? (source.height, source.width) : (source.width, source.height)
+        self.codec = codec
+        kept = source.keptBytes + (orientation == .upright ? 0 : 3)
+    }
 
     /// The bytes that decoding takes at its height, three a pixel for the picture itself among them.
     ///
     /// - Parameter shortSide: as of ``decodeImage(_:limits:shrinkingTo:)``.
     package func decodedBytes(shrinkingTo shortSide: Int? = nil) -> Int {
-        let shrink = format == .jpeg ? Shrink.largest(width: width, height: height, shortSide) : 1
+        let shrink = codec.shrink(width: width, height: height, to: shortSide)
         let picture = 3 * ((width + shrink - 1) / shrink) * ((height + shrink - 1) / shrink)
         return picture + kept * width * height
     }
+}
+
+/// The size and format of an image, from its first bytes. Throws ``FileError`` or ``ImageError``.
+package func imageHeader(_ path: String) throws -> ImageHeader {
+    let (source, codec) = try openImage(path)
+    return ImageHeader(source, codec)
 }
 
 /// The bytes that decoding an image will take, from its header; 0 where there is none to be read.
@@ -25,30 +34,20 @@ package func decodedBytes(_ path: String, shrinkingTo shortSide: Int? = nil) -> 
     (try? imageHeader(path))?.decodedBytes(shrinkingTo: shortSide) ?? 0
 }
 
-/// By how much a JPEG is scaled down while it is decoded.
-private enum Shrink {
-    /// The largest of 1, 2, 4 and 8 that leaves the short side at least `shortSide` pixels.
-    static func largest(width: Int, height: Int, _ shortSide: Int?) -> Int {
-        guard let shortSide else { return 1 }
+extension ImageCodec {
+    /// By how much an image is scaled down while it is decoded: the largest of 1, 2, 4 and 8 that leaves its short side at
+    /// least `shortSide` pixels.
+    fileprivate func shrink(width: Int, height: Int, to shortSide: Int?) -> Int {
+        guard shrinks, let shortSide else { return 1 }
         return [8, 4, 2].first { min(width, height) / $0 >= shortSide } ?? 1
     }
 }
 
-/// The size and format of an image, from its first bytes. Throws ``FileError`` or ``ImageError``.
-package func imageHeader(_ path: String) throws -> ImageHeader {
-    let source = try openImage(path)
-    let orientation = Orientation(exif: source.exif), turned = orientation.exchangesSides
-    var header = ImageHeader(
-        width: turned ? source.height : source.width, height: turned ? source.width : source.height,
-        format: source is PNGReader ? .png : .jpeg)
-    header.kept = (orientation == .upright ? 0 : 3) + (header.format == .jpeg && source.obstacle != nil ? 6 : 0)
-    return header
-}
-
-/// Decodes a PNG or JPEG, told apart by content, as RGB and turned upright by its Exif orientation.
+/// Decodes an image of any format that is read (``ImageCodec``), told apart by content, as RGB and turned upright by its
+/// Exif orientation.
 ///
 /// Values are used as stored: gamma and colour profiles are ignored, alpha is dropped (not blended), grey is
-/// replicated, 16 bits are rounded to 8. A file that ends early or has damaged data is refused.
+/// replicated, 16 bits are rounded to 8. A file that ends early or has damaged data is refused, unless the limits allow it.
 ///
 /// - Parameter shortSide: A size in pixels that suffices. A JPEG is then decoded at 1/2, 1/4 or 1/8 of its size where
 ///   its short side stays at least that long, several times faster; other images keep their size.
@@ -56,10 +55,11 @@ package func imageHeader(_ path: String) throws -> ImageHeader {
 package func decodeImage(
     _ path: String, limits: ImageLimits = ImageLimits(), shrinkingTo shortSide: Int? = nil
 ) throws -> RGBImage {
-    let source = try openImage(path)
+    let (source, codec) = try openImage(path, limits: limits)
     try limits.check(width: source.width, height: source.height, path: path)
     let orientation = Orientation(exif: source.exif)
-    let rows = try ImageRows(source, shrinkingTo: shortSide)
+    let rows = try ImageRows(
+        source, shrink: codec.shrink(width: source.width, height: source.height, to: shortSide))
     return RGBImage(width: rows.width, height: rows.height, pixels: try rows.read(rows.height)).turned(orientation)
 }
 
@@ -79,10 +79,10 @@ package final class ImageRows {
     package convenience init(
         _ path: String, limits: ImageLimits = ImageLimits(), shrinkingTo shortSide: Int? = nil
     ) throws {
-        let source = try openImage(path)
+        let (source, codec) = try openImage(path, limits: limits)
         let turned = Orientation(exif: source.exif) != .upright
         guard let obstacle = source.obstacle ?? (turned ? "its Exif data turn it; save it upright" : nil) else {
-            try self.init(source, shrinkingTo: shortSide)
+            try self.init(source, shrink: codec.shrink(width: source.width, height: source.height, to: shortSide))
             return
         }
         guard limits.allow(width: source.width, height: source.height) else {
@@ -91,9 +91,8 @@ package final class ImageRows {
         try self.init(DecodedRows(decodeImage(path, limits: limits, shrinkingTo: shortSide)))
     }
 
-    init(_ source: any RowSource, shrinkingTo shortSide: Int? = nil) throws {
-        let shrink = try source.beginRGB(
-            shrink: Shrink.largest(width: source.width, height: source.height, shortSide))
+    init(_ source: any RowSource, shrink: Int = 1) throws {
+        let shrink = try source.beginRGB(shrink: shrink)
         (width, height) = ((source.width + shrink - 1) / shrink, (source.height + shrink - 1) / shrink)
         (self.source, remaining) = (source, height)
     }
@@ -132,14 +131,15 @@ private final class DecodedRows: RowSource {
     }
 }
 
-/// Decodes a mask: a grey or palette PNG of 1 to 16 bits whose samples are class indices, taken as stored (a 1-bit mask
-/// has classes 0 and 1). Exif is ignored.
+/// Decodes a mask: an image of one sample a pixel, of 1 to 16 bits (grey, or indices into a palette), whose samples are
+/// class indices, taken as stored (a 1-bit mask has classes 0 and 1). Exif is ignored.
 ///
-/// - Throws: ``FileError`` or ``ImageError``; ``ImageError/Reason/notAMask(_:)`` for JPEGs and for PNGs with colours or
-///   alpha.
+/// - Throws: ``FileError`` or ``ImageError``; ``ImageError/Reason/notAMask(_:)`` for formats that lose exact values and
+///   for images with colours or alpha.
 package func decodeMask(_ path: String, limits: ImageLimits = ImageLimits()) throws -> IndexMask {
-    guard let source = try openImage(path) as? PNGReader else {
-        throw ImageError(path: path, .notAMask("it is a JPEG, which does not keep exact values"))
+    let (image, codec) = try openImage(path, limits: limits)
+    guard let source = image as? any SampleSource else {
+        throw ImageError(path: path, .notAMask("it is a \(codec.name), which does not keep exact values"))
     }
     guard source.hasSingleSamples else {
         throw ImageError(path: path, .notAMask("it has colours or transparency, not one number per pixel"))
@@ -148,13 +148,15 @@ package func decodeMask(_ path: String, limits: ImageLimits = ImageLimits()) thr
     try source.beginSamples()
     let (width, height) = (source.width, source.height)
     let values =
-        source.bitDepth == 16
+        source.bitDepth > 8
         ? try readSamples(source, as: UInt16.self)
         : try readSamples(source, as: UInt8.self).map { UInt16($0) }
     return IndexMask(width: width, height: height, values: values, palette: source.palette)
 }
 
-private func readSamples<Sample: FixedWidthInteger>(_ source: PNGReader, as type: Sample.Type) throws -> [Sample] {
+private func readSamples<Sample: FixedWidthInteger>(
+    _ source: any SampleSource, as type: Sample.Type
+) throws -> [Sample] {
     let count = source.width * source.height
     return try [Sample](unsafeUninitializedCapacity: count) { buffer, filled in
         let rowBytes = source.width * MemoryLayout<Sample>.size

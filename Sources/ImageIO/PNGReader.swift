@@ -1,7 +1,7 @@
 import CBEiTImageShim
 
 /// Decodes a PNG through libpng.
-final class PNGReader: RowSource {
+final class PNGReader: SampleSource {
     private let file: InputFile
     private let reader: OpaquePointer
     private let header: beitseg_png_header
@@ -23,7 +23,6 @@ final class PNGReader: RowSource {
     var obstacle: String? { header.interlaced ? "it is interlaced; save it without interlacing" : nil }
     var bitDepth: Int { Int(header.bit_depth) }
 
-    /// Whether a pixel is one number: grey without alpha, or an index into a palette.
     var hasSingleSamples: Bool {
         let type = Int(header.color_type)
         return type == Int(beitseg_png_grey) || type == Int(beitseg_png_palette)
@@ -46,7 +45,6 @@ final class PNGReader: RowSource {
         return 1
     }
 
-    /// Asks for rows of samples as stored: a byte each up to 8 bits, else `UInt16`.
     func beginSamples() throws {
         guard beitseg_png_reader_begin_samples(reader) else { throw failure() }
     }

@@ -68,7 +68,7 @@ struct BadInput: Decodable, Sendable, CustomTestStringConvertible {
             try decodeImage(missing)
         }
         let folder = try fixture("bad-inputs/images/folder.png")
-        #expect(throws: FileError(.inputOutput, path: folder, reason: "it is a folder, not an image")) {
+        #expect(throws: ImageError(path: folder, .notAFile("a folder"))) {
             try imageHeader(folder)
         }
         let empty = try fixture("bad-inputs/images/zero_bytes.jpg")
@@ -76,7 +76,7 @@ struct BadInput: Decodable, Sendable, CustomTestStringConvertible {
         let text = try fixture("bad-inputs/images/text.png")
         #expect(throws: ImageError(path: text, .unknownFormat)) { try decodeMask(text) }
         let cut = try fixture("bad-inputs/images/truncated_half.jpg")
-        #expect(throws: ImageError(path: cut, .undecodable("Premature end of JPEG file"))) { try decodeImage(cut) }
+        #expect(throws: ImageError(path: cut, .damaged("Premature end of JPEG file"))) { try decodeImage(cut) }
         let cutPNG = try fixture("bad-inputs/images/truncated_half.png")
         #expect(throws: ImageError(path: cutPNG, .undecodable("the file ends too early"))) { try decodeImage(cutPNG) }
         let bomb = try fixture("bad-inputs/images/bomb_20000x20000.png")

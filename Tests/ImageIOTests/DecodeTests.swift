@@ -24,11 +24,11 @@ import Testing
 
     @Test func headerIsUpright() throws {
         let plain = try imageHeader(try fixture("photo/photo.jpg"))
-        #expect(plain.width == 149 && plain.height == 113 && plain.format == .jpeg)
+        #expect(plain.width == 149 && plain.height == 113 && plain.codec == .jpeg)
         // Stored lying on its side, 20 × 28 pixels.
         let lying = try imageHeader(try fixture("bad-inputs/images/exif_orientation_6.jpg"))
         #expect(lying.width == 28 && lying.height == 20)
-        #expect(try imageHeader(try fixture("bad-inputs/images/png_named.jpg")).format == .png)
+        #expect(try imageHeader(try fixture("bad-inputs/images/png_named.jpg")).codec == .png)
     }
 
     @Test(arguments: ["photo/photo.jpg", "photo/photo.png"]) func stripsMakeTheWhole(_ name: String) throws {

@@ -22,7 +22,7 @@ import Testing
     @Test(arguments: [(60, 14.0), (85, 8), (95, 4)]) func pictureComesBack(_ quality: Int, _ tolerance: Double) throws {
         let path = scratch.path + "/picture.jpg"
         try AtomicFile.write(try encodeJPEG(picture, quality: quality), to: path)
-        #expect(try imageHeader(path).format == .jpeg)
+        #expect(try imageHeader(path).codec == .jpeg)
         let read = try decodeImage(path)
         #expect(read.width == picture.width && read.height == picture.height)
         let squares = zip(read.pixels, picture.pixels).map { pow(Double($0) - Double($1), 2) }

@@ -72,9 +72,12 @@ bool beitseg_png_writer_end(beitseg_png_writer *writer);
 
 typedef struct beitseg_jpeg_reader beitseg_jpeg_reader;
 
-beitseg_jpeg_reader *beitseg_jpeg_reader_open(FILE *file);
+/// Where `allows_damage` an image is decoded as far as its data go; else damage is a failure.
+beitseg_jpeg_reader *beitseg_jpeg_reader_open(FILE *file, bool allows_damage);
 void beitseg_jpeg_reader_close(beitseg_jpeg_reader *reader);
 const char *beitseg_jpeg_reader_error(const beitseg_jpeg_reader *reader);
+/// Whether data were missing or wrong; `_error` then says what.
+bool beitseg_jpeg_reader_is_damaged(const beitseg_jpeg_reader *reader);
 
 /// Reads all that stands before the first scan.
 bool beitseg_jpeg_reader_header(beitseg_jpeg_reader *reader, uint32_t *width, uint32_t *height);
