@@ -6,7 +6,7 @@ import BEiTScoring
 import BEiTFiles
 import Foundation
 
-struct Classify: Command {
+struct Classify: ImageCommand {
     static let configuration = CommandConfiguration(
         commandName: "classify", abstract: "Name what photos show: the most probable classes.",
         discussion: HelpText.discussion(
@@ -16,8 +16,7 @@ struct Classify: Command {
             """,
             examples: "beit-seg classify -m RUN/best.h5 photos/ --top 3"))
 
-    @Argument(help: "An image, a folder, a .txt list of images, or - for a list on standard input.")
-    var paths: [String]
+    @OptionGroup var photos: PhotoArguments
 
     @Option(name: .shortAndLong, help: ArgumentHelp("The classifier.", valueName: "file"))
     var model: String
@@ -32,6 +31,7 @@ struct Classify: Command {
 
     @OptionGroup var precision: PrecisionOptions
     @OptionGroup var json: JSONOptions
+    @OptionGroup var reading: ReadingOptions
     @OptionGroup var common: CommonOptions
 
     /// The result for programs.
@@ -52,20 +52,19 @@ struct Classify: Command {
     }
 
     func validate() throws {
-        if paths.isEmpty { throw ValidationError("name an image, a folder, a .txt list, or -") }
         if top < 1 { throw ValidationError("--top \(top) is not at least 1") }
         guard 1...1024 ~= batch else { throw ValidationError("--batch \(batch) is not 1 to 1024") }
     }
 
     func execute() throws {
-        let images = try InputImages.find(paths)
+        let images = try photos.find(log)
         let classifier = try PhotoClassifier(model, cropShare: view.cropShare)
         var report = Report(model: model)
         // Lines of results on the same terminal are progress enough.
         let progress = ImageProgress(
             quiet: common.quiet || !json.json && isatty(STDOUT_FILENO) != 0, of: images.count)
         defer { progress.end() }
-        try classifier.classify(images.map(\.path), batch: batch) { index, error in
+        try classifier.classify(images.photos, batch: batch) { index, error in
             progress.note(error: "\(error)")
             report.failed.append(.init(path: images[index].path, reason: "\(error)"))
         } _: { index, result in

@@ -6,7 +6,7 @@ import BEiTReports
 import BEiTScoring
 import BEiTFiles
 
-struct Elbo: Command {
+struct Elbo: ImageCommand {
     static let configuration = CommandConfiguration(
         commandName: "elbo", abstract: "BEiT's evidence lower bound on photos: reconstruction, prior and KL terms.",
         discussion: HelpText.discussion(
@@ -17,8 +17,7 @@ struct Elbo: Command {
             """,
             examples: "beit-seg elbo photos/ --tokenizer tokenizer.h5 -m runs/mim/best.h5 --report elbo.html"))
 
-    @Argument(help: "An image, a folder, a .txt list of images, or - for a list on standard input.")
-    var paths: [String]
+    @OptionGroup var photos: PhotoArguments
 
     @Option(name: .shortAndLong, help: ArgumentHelp("The pre-trained model of visual tokens.", valueName: "file"))
     var model: String
@@ -44,10 +43,10 @@ struct Elbo: Command {
 
     @OptionGroup var precision: PrecisionOptions
     @OptionGroup var json: JSONOptions
+    @OptionGroup var reading: ReadingOptions
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
-        if paths.isEmpty { throw ValidationError("name an image, a folder, a .txt list, or -") }
         if let ratios, ratios.values.isEmpty || !ratios.values.allSatisfy({ $0 > 0 && $0 <= 1 }) {
             throw ValidationError("--ratios is not a list of shares above 0 and up to 1, such as 0.2,0.4")
         }
@@ -57,9 +56,9 @@ struct Elbo: Command {
     func execute() throws {
         // The report comes last, after all the work.
         if let report { try AtomicFile.requireWritable(report) }
-        let images = try InputImages.find(paths)
+        let images = try photos.find(log)
         if let report {
-            try OutputCheck.check(write: report, reads: images.map(\.path) + paths + [model, tokenizer])
+            try OutputCheck.check(write: report, reads: images.map(\.path) + photos.paths + [model, tokenizer])
         }
         var settings = EvidenceSettings()
         if let ratios { settings.ratios = ratios.values.map { (Double($0) * 1e6).rounded() / 1e6 } }

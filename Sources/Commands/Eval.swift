@@ -106,7 +106,7 @@ extension LabelledSetOptions {
 
 extension PredictionValues: ExpressibleByArgument {}
 
-struct Eval: Command {
+struct Eval: ImageCommand {
     static let configuration = CommandConfiguration(
         commandName: "eval", abstract: "Score a model, or finished masks, on labelled images.",
         discussion: HelpText.discussion(
@@ -140,6 +140,7 @@ struct Eval: Command {
     var seed: UInt64 = 0
 
     @OptionGroup var json: JSONOptions
+    @OptionGroup var reading: ReadingOptions
     @OptionGroup var common: CommonOptions
 
     func validate() throws {

@@ -16,7 +16,7 @@ enum FinetuneDefaults: RecipeDefaults {
     static let ema = "none; 0.999 is usual"
 }
 
-struct Finetune: TrainingCommand {
+struct Finetune: TrainingCommand, ImageCommand {
     static let configuration = CommandConfiguration(
         commandName: "finetune", abstract: "Train a model end to end, from scratch or from a checkpoint.",
         discussion: HelpText.discussion(
@@ -60,6 +60,7 @@ struct Finetune: TrainingCommand {
     @OptionGroup(title: "Classification") var view: ClassifierViewOptions
     @OptionGroup(title: "Labels") var labels: LabelOptions
     @OptionGroup(title: "Augmentation") var augmentation: AugmentationOptions
+    @OptionGroup var reading: ReadingOptions
     @OptionGroup var common: CommonOptions
 
     var length: (epochs: Double?, steps: Int?) { recipe.length }

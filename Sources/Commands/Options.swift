@@ -13,6 +13,7 @@ protocol Command: ParsableCommand {
 extension Command {
     mutating func run() throws {
         common.apply()
+        (self as? any ImageCommand)?.reading.apply(log)
         try execute()
     }
 

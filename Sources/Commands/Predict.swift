@@ -106,7 +106,7 @@ extension ModelOptions {
 
 extension PredictionFormat: ExpressibleByArgument {}
 
-struct Predict: Command {
+struct Predict: ImageCommand {
     static let configuration = CommandConfiguration(
         commandName: "predict", abstract: "Segment images.",
         discussion: HelpText.discussion(
@@ -119,11 +119,13 @@ struct Predict: Command {
             "beit-seg predict drone/ -o masks/ --tile --slide",
             "beit-seg predict photos/ -o masks/ -m RUN/best.h5 --format index --format probabilities"))
 
-    @Argument(help: "An image, a folder, a .txt list of images, or - for a list on standard input.")
-    var paths: [String]
+    @OptionGroup var photos: PhotoArguments
 
     @Option(name: .shortAndLong, help: ArgumentHelp("The folder for the results.", valueName: "folder"))
     var output = "predictions"
+
+    @Flag(help: "Name results after the images alone, without the folders that these lie in.")
+    var flat = false
 
     @OptionGroup var model: ModelOptions
 
@@ -158,6 +160,7 @@ struct Predict: Command {
     var shard: Shard?
 
     @OptionGroup var json: JSONOptions
+    @OptionGroup var reading: ReadingOptions
     @OptionGroup var common: CommonOptions
 
     private static func shard(_ text: String) throws -> Shard {
@@ -168,20 +171,19 @@ struct Predict: Command {
     }
 
     func validate() throws {
-        if paths.isEmpty { throw ValidationError("name an image, a folder, a .txt list, or -") }
         if output.isEmpty { throw ValidationError("--output is empty; name a folder (. is the current one)") }
         guard (0...1).contains(opacity) else { throw ValidationError("--opacity \(opacity) is not 0 to 1") }
     }
 
     func execute() throws {
-        let images = try InputImages.find(paths, excluding: output)
+        let images = try photos.find(excluding: output, flat: flat, log)
         let (network, description, path) = try model.segmentationNetwork(size: inference.modelSize)
         var settings = PredictionSettings(output: output)
         if !format.isEmpty { settings.formats = PredictionFormat.allCases.filter(format.contains) }
         settings.inference = try inference.options
         (settings.tiles, settings.resumes) = (tile, resume)
         settings.overlay = OverlayStyle(opacity: opacity, hasLegend: !hasNoLegend)
-        settings.alsoRead = paths
+        settings.alsoRead = photos.paths
         settings.signal = { Interruption.signal }
         settings.shard = try shard ?? Shard.ofLauncher(ProcessInfo.processInfo.environment)
         let heading = try PredictionManifest(model: path, options: given)

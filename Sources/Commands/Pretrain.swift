@@ -19,7 +19,7 @@ enum PretrainDefaults: RecipeDefaults {
     static let ema = "none; 0.999 is usual"
 }
 
-struct Pretrain: TrainingCommand {
+struct Pretrain: TrainingCommand, ImageCommand {
     static let configuration = CommandConfiguration(
         commandName: "pretrain", abstract: "Masked image modeling: learn from photos without labels.",
         discussion: HelpText.discussion(
@@ -102,6 +102,7 @@ struct Pretrain: TrainingCommand {
     @OptionGroup(title: "Architecture") var architecture: ArchitectureOptions
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions<PretrainDefaults>
     @OptionGroup(title: "Augmentation") var augmentation: AugmentationOptions
+    @OptionGroup var reading: ReadingOptions
     @OptionGroup var common: CommonOptions
 
     var length: (epochs: Double?, steps: Int?) { recipe.length }

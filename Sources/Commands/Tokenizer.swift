@@ -18,8 +18,7 @@ struct Tokenizer: ParsableCommand {
 
 /// Which tokenizer sees which photos.
 struct TokenizerInput: ParsableArguments {
-    @Argument(help: "An image, a folder, a .txt list of images, or - for a list on standard input.")
-    var paths: [String]
+    @OptionGroup var photos: PhotoArguments
 
     @Option(name: .shortAndLong, help: ArgumentHelp("The tokenizer's checkpoint.", valueName: "file"))
     var model: String
@@ -30,19 +29,13 @@ struct TokenizerInput: ParsableArguments {
             valueName: "n|hxw"))
     var size: SizeArgument?
 
-    func validate() throws {
-        if paths.isEmpty { throw ValidationError("name an image, a folder, a .txt list, or -") }
-    }
-
-    func images(excluding output: String) throws -> [InputImage] { try InputImages.find(paths, excluding: output) }
-
     /// All that is read.
-    func files(_ images: [InputImage]) -> [String] { images.map(\.path) + paths + [model] }
+    func files(_ images: [InputImage]) -> [String] { images.map(\.path) + photos.paths + [model] }
 
     func tokenizer() throws -> PhotoTokenizer { try PhotoTokenizer(model, size: size?.sides) }
 }
 
-struct TokenizerEncode: Command {
+struct TokenizerEncode: ImageCommand {
     static let configuration = CommandConfiguration(
         commandName: "encode", abstract: "Write the visual tokens of photos.",
         discussion: HelpText.discussion(
@@ -59,6 +52,7 @@ struct TokenizerEncode: Command {
 
     @OptionGroup var precision: PrecisionOptions
     @OptionGroup var json: JSONOptions
+    @OptionGroup var reading: ReadingOptions
     @OptionGroup var common: CommonOptions
 
     /// The result for programs.
@@ -72,7 +66,7 @@ struct TokenizerEncode: Command {
     }
 
     func execute() throws {
-        let images = try input.images(excluding: output)
+        let images = try input.photos.find(excluding: output, log)
         try OutputCheck.check(write: output, reads: input.files(images))
         let tokenizer = try input.tokenizer()
         let cache = try TokenCache.Writer(
@@ -105,7 +99,7 @@ struct TokenizerEncode: Command {
     }
 }
 
-struct TokenizerReconstruct: Command {
+struct TokenizerReconstruct: ImageCommand {
     static let configuration = CommandConfiguration(
         commandName: "reconstruct", abstract: "Write photos beside what their visual tokens keep of them.",
         discussion: HelpText.discussion(
@@ -123,6 +117,7 @@ struct TokenizerReconstruct: Command {
 
     @OptionGroup var precision: PrecisionOptions
     @OptionGroup var json: JSONOptions
+    @OptionGroup var reading: ReadingOptions
     @OptionGroup var common: CommonOptions
 
     /// The result for programs.
@@ -134,7 +129,7 @@ struct TokenizerReconstruct: Command {
     }
 
     func execute() throws {
-        let images = try input.images(excluding: output)
+        let images = try input.photos.find(excluding: output, log)
         var check = OutputCheck(reads: input.files(images))
         for image in images { try check.check(write: Reconstruction.path(of: image, in: output)) }
         if let sheet { try check.check(write: sheet) }

@@ -69,7 +69,7 @@ struct TokenizerPhotoOptions: ParsableArguments {
     }
 }
 
-struct TokenizerTrain: TrainingCommand {
+struct TokenizerTrain: TrainingCommand, ImageCommand {
     static let configuration = CommandConfiguration(
         commandName: "train", abstract: "Learn a tokenizer from photos without labels.",
         discussion: HelpText.discussion(
@@ -102,6 +102,7 @@ struct TokenizerTrain: TrainingCommand {
     @OptionGroup(title: "Photos") var photos: TokenizerPhotoOptions
     @OptionGroup(title: "Objective") var objective: TokenizerObjectiveOptions
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions<TokenizerDefaults>
+    @OptionGroup var reading: ReadingOptions
     @OptionGroup var common: CommonOptions
 
     var length: (epochs: Double?, steps: Int?) { recipe.length }

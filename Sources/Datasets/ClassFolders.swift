@@ -58,7 +58,7 @@ package struct ClassFolders: Sendable {
 
     /// Changes when the photos to learn from or their order do, but not with the place of the data folders.
     package var fingerprint: UInt64 {
-        images(.train).map { "\($0.label)/" + ($0.path).lastName }.fingerprint
+        images(.train).map { "\($0.label)/" + $0.path.lastName }.fingerprint
     }
 
     /// Photos of each class in a split.
@@ -133,10 +133,9 @@ private struct FoundPhoto {
                 reason: "has no folder \(split.rawValue) with a folder for each class, such as "
                     + "\(split.rawValue)/CLASS/photo.jpg")
         }
-        let entries = (try? FileSystem.names(in: root)) ?? []
-        let shown = entries.filter { !$0.hasPrefix(".") }.sorted()
-        let classes = shown.filter { PhotoFiles.isFolder(root / $0) }
-        let loose = shown.count { PhotoFiles.endings.contains($0.ending.lowercased()) }
+        let shown = try FileSystem.names(in: root).filter { !$0.hasPrefix(".") }
+        let classes = shown.filter { FileSystem.isFolder(root.joined($0)) }
+        let loose = shown.count { ImageCodec.endings.contains($0.ending.lowercased()) }
         guard !classes.isEmpty else {
             throw DatasetError(
                 .invalid, path: root,
@@ -145,18 +144,25 @@ private struct FoundPhoto {
                     : "holds no class folders; photos belong into \(split.rawValue)/CLASS/")
         }
         if loose > 0 { warnings.append("\(root): \(loose.counted("photo")) outside of class folders left out") }
-        return try classes.flatMap { name in
-            guard let photos = try? PhotoFiles.below(root / name) else {
+        var leftOut = LeftOut()
+        let photos = try classes.flatMap { name in
+            let listing = try PhotoListing(root.joined(name))
+            leftOut += listing.leftOut
+            warnings += listing.problems.map { "left out: \($0)" }
+            guard !listing.names.isEmpty else {
+                let others = listing.leftOut.description.map { " (\($0))" } ?? ""
                 throw DatasetError(
-                    .invalid, path: root / name,
-                    reason: "the class has no .jpg, .jpeg or .png; remove the folder, or put photos into it")
+                    .invalid, path: root.joined(name),
+                    reason: "the class has no photo\(others); remove the folder, or put photos into it")
             }
-            return photos.map { FoundPhoto(path: root / name / $0, className: name) }
+            return listing.names.map { FoundPhoto(path: root.joined(name).joined($0), className: name) }
         }
+        if let text = leftOut.description { warnings.append("\(root): \(text)") }
+        return photos
     }
 
     private static func root(_ folder: String, _ split: DatasetSplit) -> String? {
-        split.folders.map { folder / $0 }.first(where: PhotoFiles.isFolder)
+        split.folders.map { folder.joined($0) }.first(where: FileSystem.isFolder)
     }
 
     static func failures(_ photos: [FoundPhoto]) -> [Int: String] {

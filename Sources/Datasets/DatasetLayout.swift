@@ -24,7 +24,7 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
             return layout
         }
         // Without splits, or with photos and masks in one folder, a class list tells a set from any folder of images.
-        let isPlain = ["images", "masks"].allSatisfy { PhotoFiles.isFolder(folder / $0) }
+        let isPlain = ["images", "masks"].allSatisfy { FileSystem.isFolder(folder / $0) }
         if isPlain || FileSystem.exists(folder / "classes.txt") { return .folders }
         let known = allCases.map { "\($0.rawValue) (\($0.signature.joined(separator: ", ")))" }
         throw DatasetError(
@@ -60,12 +60,12 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
                 list: SplitList(path: list, root: folder))
         case .cityscapes:
             let images = folder / "leftImg8bit" / split.rawValue
-            guard PhotoFiles.isFolder(images) else { return nil }
+            guard FileSystem.isFolder(images) else { return nil }
             return Pairing(
                 images: images, masks: folder / "gtFine" / split.rawValue, imageEnding: "_leftImg8bit",
                 maskEnding: maskEnding ?? "_gtFine_labelIds")
         case .camvid:
-            guard PhotoFiles.isFolder(folder / split.rawValue) else { return nil }
+            guard FileSystem.isFolder(folder / split.rawValue) else { return nil }
             return Pairing(
                 images: folder / split.rawValue, masks: folder / split.rawValue + "annot", maskEnding: maskEnding)
         }
@@ -75,16 +75,16 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
     /// or without.
     private func folders(_ folder: String, _ split: DatasetSplit, _ ending: String?) -> Pairing? {
         let (images, masks) = (folder / "images", folder / "masks")
-        let isOne = !PhotoFiles.isFolder(images)
+        let isOne = !FileSystem.isFolder(images)
         let (photos, labels) = isOne ? (folder, folder) : (images, masks)
         if let pairing = found(photos, labels, split.folders, ending) { return pairing }
-        let isDivided = DatasetSplit.train.folders.contains { PhotoFiles.isFolder(photos / $0) }
+        let isDivided = DatasetSplit.train.folders.contains { FileSystem.isFolder(photos / $0) }
         return split == .train && !isDivided ? Pairing(images: photos, masks: labels, maskEnding: ending) : nil
     }
 
     /// The first of the folders `names` that is there.
     private func found(_ images: String, _ masks: String, _ names: [String], _ ending: String?) -> Pairing? {
-        names.first { PhotoFiles.isFolder(images / $0) }.map {
+        names.first { FileSystem.isFolder(images / $0) }.map {
             Pairing(images: images / $0, masks: masks / $0, maskEnding: ending)
         }
     }
@@ -103,7 +103,7 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
     func splits(_ folder: String) -> [String] {
         let place =
             switch self {
-            case .folders: PhotoFiles.isFolder(folder / "images") ? folder / "images" : folder
+            case .folders: FileSystem.isFolder(folder / "images") ? folder / "images" : folder
             case .ade20k: folder / "images"
             case .voc: folder / "ImageSets/Segmentation"
             case .cityscapes: folder / "leftImg8bit"
@@ -112,7 +112,7 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
         let names = ((try? FileSystem.names(in: place)) ?? []).sorted()
         return names.compactMap { name in
             if self == .voc { return name.hasSuffix(".txt") ? String(name.dropLast(4)) : nil }
-            return PhotoFiles.isFolder(place / name) && !name.hasPrefix(".") && !name.hasSuffix("annot") ? name : nil
+            return FileSystem.isFolder(place / name) && !name.hasPrefix(".") && !name.hasSuffix("annot") ? name : nil
         }
     }
 

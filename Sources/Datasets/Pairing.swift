@@ -213,7 +213,7 @@ struct FileName: Equatable {
 
     /// The images below a folder in the order of their stems; links are followed. Throws ``DatasetError``.
     static func below(_ folder: String) throws -> [FileName] {
-        guard PhotoFiles.isFolder(folder) else {
+        guard FileSystem.isFolder(folder) else {
             throw DatasetError(.missing, path: folder, reason: "there is no such folder, or it cannot be read")
         }
         let names: [String]

@@ -46,15 +46,16 @@ package struct PhotoDataset: Sendable {
     /// - Throws: `FileError` for a folder that is missing or without photos; ``DatasetError`` where there is nothing to
     ///   learn from, or too much is unreadable.
     package init(_ options: PhotoOptions, excluding output: String? = nil) throws {
-        var (photos, seen): ([Photo], Set<String>) = ([], [])
+        var (photos, seen): ([Photo], SeenFiles) = ([], SeenFiles())
         for folder in options.folders {
             let found = try list(folder, excluding: output, share: options.validationShare)
-            photos += found.filter { seen.insert(URL(fileURLWithPath: $0.path).standardizedFileURL.path).inserted }
+            photos += found.filter { seen.insert($0.path) }
         }
         PhotoDataset.holdOutOne(&photos, share: options.validationShare)
         let failures = PhotoDataset.failures(photos)
-        unreadable = failures.sorted { $0.key < $1.key }.map(\.value)
-        try PhotoDataset.check(unreadable, of: photos.count)
+        let broken = failures.sorted { $0.key < $1.key }.map(\.value)
+        try PhotoDataset.check(broken, of: photos.count)
+        unreadable += broken
         let readable = photos.indices.filter { failures[$0] == nil }.map { photos[$0] }
         let shown = readable.filter { !$0.isHeldOut }
         (training, validation) = (shown.map(\.path), readable.filter(\.isHeldOut).map(\.path))
@@ -67,7 +68,10 @@ package struct PhotoDataset: Sendable {
     }
 
     private mutating func list(_ folder: String, excluding output: String?, share: Double) throws -> [Photo] {
-        var names = try PhotoFiles.below(folder, excluding: output)
+        let listing = try PhotoListing(folder, excluding: output)
+        var names = try listing.requireNames()
+        notes += listing.leftOut.description.map { ["\(folder): \($0)"] } ?? []
+        unreadable += listing.problems.map { "\($0)" }
         if let layout = try? DatasetLayout.detect(folder) {
             let (all, isPhoto) = (names.count, layout.photos(in: folder))
             names = names.filter { isPhoto(folder / $0) }
@@ -77,7 +81,7 @@ package struct PhotoDataset: Sendable {
         let hasOwn = names.contains(where: PhotoDataset.isHeldOut)
         return names.map { name in
             let isHeldOut = hasOwn ? PhotoDataset.isHeldOut(name) : PhotoDataset.draw(name) < share
-            return Photo(path: folder / name, name: name, isHeldOut: isHeldOut)
+            return Photo(path: folder.joined(name), name: name, isHeldOut: isHeldOut)
         }
     }
 

@@ -30,7 +30,9 @@ package final class PNGWriter {
     /// - Throws: ``FileError``.
     package init(_ path: String, width: Int, height: Int, kind: PNGKind, compression: Int = 1) throws {
         file = try AtomicFile(path)
-        guard let stream = fopen(file.temporaryPath, "wxb") else { throw FileError.system(path, doing: "create") }
+        guard let stream = file.temporaryPath.withFileSystemName({ fopen($0, "wxb") }) else {
+            throw FileError.writing(path, doing: "create")
+        }
         self.stream = stream
         do {
             encoder = try PNGEncoder(

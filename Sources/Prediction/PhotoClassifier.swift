@@ -68,19 +68,19 @@ package struct PhotoClassifier {
     ///   - body: hears of each other photo.
     /// - Throws: what `body` throws.
     package func classify(
-        _ paths: [String], batch: Int, shrinkingTo side: Int? = nil, failed: (_ index: Int, any Error) -> Void,
+        _ photos: some PhotoSource, batch: Int, shrinkingTo side: Int? = nil, failed: (_ index: Int, any Error) -> Void,
         _ body: (_ index: Int, Classification) throws -> Void
     ) throws {
         // What waits is small; what counts is a photo while it is decoded.
         let samples = Prefetcher(
-            0..<paths.count, ahead: 2 * batch, cost: { decodedBytes(paths[$0]) }, size: { _ in 0 }, threads: 2
+            0..<photos.count, ahead: 2 * batch, cost: { photos.decodedBytes($0) }, size: { _ in 0 }, threads: 2
         ) { [view] in
-            let photo = try decodeImage(paths[$0])
+            let photo = try photos.decode($0)
             return Sample(view: view(photo), small: side.map(photo.shrunk(to:)))
         }
-        for start in stride(from: 0, to: paths.count, by: batch) {
+        for start in stride(from: 0, to: photos.count, by: batch) {
             var ready: [(index: Int, sample: Sample)] = []
-            for index in start..<min(paths.count, start + batch) {
+            for index in start..<min(photos.count, start + batch) {
                 do {
                     guard let sample = try samples.next() else { break }
                     ready.append((index, sample))
@@ -91,7 +91,7 @@ package struct PhotoClassifier {
             for (row, (index, sample)) in ready.enumerated() {
                 let values = probabilities.rows(row..<row + 1).values
                 guard values.allSatisfy(\.isFinite) else {
-                    failed(index, NotFinite(path: paths[index]))
+                    failed(index, NotFinite(path: photos.name(index)))
                     continue
                 }
                 try body(index, Classification(probabilities: values, small: sample.small))

@@ -76,11 +76,11 @@ package struct PhotoTokenizer {
         let atOnce = 8
         try Interruption.noting(patience: Interruption.short) {
             // What waits is small; what counts is a photo while it is decoded.
+            let photos = images.photos
             let views = Prefetcher(
-                0..<images.count, ahead: 2 * atOnce, cost: { decodedBytes(images[$0].path) }, size: { _ in 0 },
-                threads: 2
+                0..<images.count, ahead: 2 * atOnce, cost: { photos.decodedBytes($0) }, size: { _ in 0 }, threads: 2
             ) {
-                [view] in view(try decodeImage(images[$0].path))
+                [view] in view(try photos.decode($0))
             }
             for start in stride(from: 0, to: images.count, by: atOnce) {
                 if let signal = Interruption.signal {

@@ -52,7 +52,13 @@ struct PhotoQueue {
                 return try LoadedPhoto(streaming: jobs[next].image.path, plan, keepingPhoto: keeps)
             }
         } else {
-            let photos = Prefetcher(0..<jobs.count, ahead: 3, threads: 1) {
+            let photos = Prefetcher(
+                0..<jobs.count, ahead: 3,
+                cost: { decodedBytes(jobs[$0].image.path) * (keeps ? 2 : 1) },
+                size: { (loaded: (prepared: PreparedPhoto, photo: RGBImage?)) in
+                    loaded.prepared.bytes + (loaded.photo?.pixels.count ?? 0)
+                }, threads: 1
+            ) {
                 try PreparedPhoto.read(jobs[$0].image.path, plan, keepingPhoto: keeps)
             }
             take = {

@@ -122,6 +122,7 @@ package struct PredictionRun {
                 continue
             }
             do {
+                if let problem = image.problem { throw problem }
                 let photo = try PredictionRecord.Photo(image.path)
                 if let record = earlier.record(of: image, photo, form) {
                     records.take(place, record)

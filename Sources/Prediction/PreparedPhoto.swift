@@ -40,6 +40,9 @@ package struct PreparedPhoto: Sendable {
         pictures = plans.map { ($0, photo.resized(width: $0.width, height: $0.height, filter: filter)) }
     }
 
+    /// Of the pictures.
+    var bytes: Int { pictures.reduce(0) { $0 + $1.image.pixels.count } }
+
     var input: PhotoInput {
         PhotoInput(width: width, height: height, pictures: pictures.map { ($0.plan, WholePicture($0.image)) })
     }

@@ -83,7 +83,7 @@ package struct ClassificationScore: Sendable {
         failed.forEach(report)
         var images: [Image] = []
         let side = gallery == nil ? nil : ClassificationGallery.side
-        try classifier.classify(photos.map(\.path), batch: batch, shrinkingTo: side) { index, error in
+        try classifier.classify(PhotoPaths(photos.map(\.path)), batch: batch, shrinkingTo: side) { index, error in
             failed.append(.init(path: photos[index].path, reason: "\(error)"))
             report(failed[failed.count - 1])
         } _: { index, result in

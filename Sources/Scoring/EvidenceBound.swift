@@ -90,10 +90,11 @@ package struct EvidenceBound {
         var errors: [String] = []
         let size = model.backbone.configuration.imageSize
         try Interruption.noting(patience: Interruption.short) {
+            let source = images.photos
             let loader = Prefetcher(
-                0..<images.count, ahead: 3, cost: { decodedBytes(images[$0].path) }, size: { _ in 0 }, threads: 1
+                0..<images.count, ahead: 3, cost: { source.decodedBytes($0) }, size: { (_: Views) in 0 }, threads: 1
             ) { [view = tokenizer.view] in
-                let photo = try decodeImage(images[$0].path)
+                let photo = try source.decode($0)
                 return Views(
                     patches: photo.central(height: size[0], width: size[1], filter: .bicubic),
                     tokens: view(photo))

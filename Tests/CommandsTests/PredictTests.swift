@@ -145,7 +145,8 @@ import Testing
         let run = try predict(folder, "--json", "-q")
         #expect(run.status == 1)
         #expect(
-            run.errors.count == 2 && run.errors.contains { $0.contains("aa.jpg: it is neither a PNG nor a JPEG") },
+            run.errors.count == 2
+                && run.errors.contains { $0.contains("aa.jpg: it is no image of a format that is read (PNG, JPEG)") },
             "\(run.errors)")
         let records = try manifest(folder).images
         #expect(records.map(\.status) == [.done, .failed, .failed, .done])

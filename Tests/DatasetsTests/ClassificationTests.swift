@@ -194,7 +194,7 @@ import Testing
     @Test func mistakesAreNamed() throws {
         try expect("there is no such data folder", status: 66) { try FileManager.default.removeItem(atPath: $0.path) }
         try expect("has no folder train") { try FileManager.default.removeItem(atPath: $0.path + "/train") }
-        try expect("train/empty: the class has no .jpg") { try $0.write("", to: "train/empty/notes.txt") }
+        try expect("train/empty: the class has no photo") { try $0.write("", to: "train/empty/notes.txt") }
         try expect("val has the class wasp, of which train has no readable photo") { try $0.photo("val/wasp/1.png") }
         try expect("one class only, bee") {
             for name in ["ant", "Zebra"] { try FileManager.default.removeItem(atPath: $0.path + "/train/" + name) }

@@ -58,7 +58,7 @@ import BEiTMetrics
 
         func estimate(_ settings: EvidenceSettings) throws -> EvidenceReport {
             try EvidenceBound(tokenizer: tokenizer, model: model, settings)
-                .estimate(try InputImages.find([photos]), failed: { _, _ in }, done: { _ in })
+                .estimate(try InputImages([photos]).images, failed: { _, _ in }, done: { _ in })
         }
     }
 

@@ -1,0 +1,26 @@
+import BEiTDatasets
+import BEiTImageIO
+
+/// The images that a command was given, as a source of photos.
+extension [InputImage] {
+    /// What is known to be unreadable is not opened.
+    package var photos: some PhotoSource { InputPhotos(images: self) }
+}
+
+private struct InputPhotos: PhotoSource {
+    let images: [InputImage]
+
+    var count: Int { images.count }
+    func name(_ index: Int) -> String { images[index].path }
+    func path(_ index: Int) -> String? { images[index].path }
+
+    func header(_ index: Int) throws -> ImageHeader {
+        if let problem = images[index].problem { throw problem }
+        return try imageHeader(images[index].path)
+    }
+
+    func decode(_ index: Int, shrinkingTo shortSide: Int?) throws -> RGBImage {
+        if let problem = images[index].problem { throw problem }
+        return try decodeImage(images[index].path, shrinkingTo: shortSide)
+    }
+}
