@@ -21,6 +21,10 @@ extension Segmenter {
     ///
     /// Work is done on a thread of its own, a photo ahead of the one who asks: results that nobody takes do not pile up
     /// in memory. Leaving the loop ends the work after the photo of the moment.
+    ///
+    /// - Parameters:
+    ///   - paths: the files.
+    ///   - options: how photos are shown to the model.
     public func segment(_ paths: [String], _ options: SegmentationOptions = .init()) -> SegmentedPhotos {
         SegmentedPhotos(segmenter: self, paths: paths, options: options)
     }

@@ -1,22 +1,25 @@
+import BEiTFiles
 import BEiTImageIO
 import BEiTPrediction
 
 /// A photo with the class of each of its pixels.
 public struct SegmentedPhoto: Sendable {
     /// Of the photo, in pixels.
-    public let width, height: Int
+    public var width: Int { result.width }
+    public var height: Int { result.height }
     /// The class of each pixel, as an index of ``classes``: rows from top to bottom, `width · height` in all.
-    public let mask: [UInt16]
+    public var mask: [UInt16] { result.classes }
     /// The probability of each pixel's class, 0…1, in the order of ``mask``.
-    public let confidence: [Float]
+    public var confidence: [Float] { result.confidence }
     /// The model's classes.
     public let classes: [PixelClass]
     private let photo: RGBImage
+    private let result: Segmentation
+    /// The files that it was made of: nothing is written over them.
+    private let sources: [String]
 
-    init(_ photo: RGBImage, _ result: Segmentation, _ classes: [PixelClass]) {
-        (self.photo, self.classes) = (photo, classes)
-        (width, height) = (result.width, result.height)
-        (mask, confidence) = (result.classes, result.confidence)
+    init(_ photo: RGBImage, _ result: Segmentation, _ classes: [PixelClass], sources: [String]) {
+        (self.photo, self.result, self.classes, self.sources) = (photo, result, classes, sources)
     }
 
     /// A class that occurs, and how much of the photo it covers.
@@ -50,35 +53,36 @@ public struct SegmentedPhoto: Sendable {
     /// Writes the mask as a PNG whose values are class indices: with the classes' colours as its palette, or 16-bit grey
     /// where there are more than 256 classes. The file appears whole or not at all.
     ///
-    /// - Throws: ``BEiTSegError``.
+    /// - Parameter path: the file to write.
+    /// - Throws: ``BEiTSegError``, also where the path leads to the photo or the model.
     public func writeMask(to path: String) throws(BEiTSegError) {
-        try BEiTSegError.translating { try writePNG(indexMask, to: path) }
-    }
-
-    /// Writes the photo with the classes' colours over it as a PNG. The file appears whole or not at all.
-    ///
-    /// Where a class is black, as a background mostly is, the photo stays as it is.
-    ///
-    /// - Parameters:
-    ///   - opacity: of the colours, 0…1.
-    ///   - legend: whether the names of the classes that occur stand on it.
-    /// - Throws: ``BEiTSegError``.
-    public func writeOverlay(
-        to path: String, opacity: Double = 0.5, legend: Bool = true
-    ) throws(BEiTSegError) {
-        guard (0...1).contains(opacity) else { throw BEiTSegError(.usage, "an opacity of \(opacity) is not 0 to 1") }
         try BEiTSegError.translating {
-            try Segmentation(width: width, height: height, classes: mask, confidence: []).write(
-                .overlay, to: path,
-                classes: classes.map {
-                    LabelClass(name: $0.name, color: RGBColor($0.color[0], $0.color[1], $0.color[2]))
-                }, photo: photo,
-                overlay: OverlayStyle(opacity: opacity, hasLegend: legend))
+            try OutputCheck.check(write: path, reads: sources)
+            try result.write(.index, to: path, classes: labelClasses)
         }
     }
 
-    private var indexMask: IndexMask {
-        let palette = classes.map { RGBColor($0.color[0], $0.color[1], $0.color[2]) }
-        return IndexMask(width: width, height: height, values: mask, palette: palette)
+    /// Writes the photo with the classes' colours over it as a PNG; where a class is black, the photo stays as it is. The
+    /// file appears whole or not at all.
+    ///
+    /// - Parameters:
+    ///   - path: the file to write.
+    ///   - opacity: of the colours, 0…1.
+    ///   - hasLegend: whether the names of the classes that occur stand on the picture.
+    /// - Throws: ``BEiTSegError``, also where the path leads to the photo or the model.
+    public func writeOverlay(
+        to path: String, opacity: Double = 0.5, hasLegend: Bool = true
+    ) throws(BEiTSegError) {
+        guard (0...1).contains(opacity) else { throw BEiTSegError(.usage, "an opacity of \(opacity) is not 0 to 1") }
+        try BEiTSegError.translating {
+            try OutputCheck.check(write: path, reads: sources)
+            try result.write(
+                .overlay, to: path, classes: labelClasses, photo: photo,
+                overlay: OverlayStyle(opacity: opacity, hasLegend: hasLegend))
+        }
+    }
+
+    private var labelClasses: [LabelClass] {
+        classes.map { LabelClass(name: $0.name, color: RGBColor($0.color[0], $0.color[1], $0.color[2])) }
     }
 }

@@ -52,17 +52,22 @@ public final class Segmenter: Sendable {
 
     /// Segments the photo in a file: PNG or JPEG, upright as its Exif data says.
     ///
+    /// - Parameters:
+    ///   - path: the file.
+    ///   - options: how the photo is shown to the model.
     /// - Throws: ``BEiTSegError`` for a photo that is missing or damaged.
     public func segment(_ path: String, _ options: SegmentationOptions = .init()) throws(BEiTSegError) -> SegmentedPhoto
     {
-        try segment(BEiTSegError.translating { try decodeImage(path) }, options)
+        try segment(BEiTSegError.translating { try decodeImage(path) }, of: path, options)
     }
 
     /// Segments pixels in memory.
     ///
     /// - Parameters:
     ///   - rgb: rows from top to bottom, a red, a green and a blue byte for each pixel: 3 · `width` · `height` bytes.
-    ///   - width, height: in pixels.
+    ///   - width: of the photo, in pixels.
+    ///   - height: of the photo, in pixels.
+    ///   - options: how it is shown to the model.
     /// - Throws: ``BEiTSegError`` where the number of bytes is another one.
     public func segment(
         rgb: [UInt8], width: Int, height: Int, _ options: SegmentationOptions = .init()
@@ -73,12 +78,14 @@ public final class Segmenter: Sendable {
         return try segment(RGBImage(width: width, height: height, pixels: rgb), options)
     }
 
-    func segment(_ photo: RGBImage, _ options: SegmentationOptions) throws(BEiTSegError) -> SegmentedPhoto {
+    private func segment(
+        _ photo: RGBImage, of path: String? = nil, _ options: SegmentationOptions
+    ) throws(BEiTSegError) -> SegmentedPhoto {
         let inference = try options.inference()
         let result = try BEiTSegError.translating {
             try network.withLock { try PhotoSegmenter($0.value, inference).segment(photo, .confidence) }
         }
-        return SegmentedPhoto(photo, result, classes)
+        return SegmentedPhoto(photo, result, classes, sources: [model] + (path.map { [$0] } ?? []))
     }
 }
 

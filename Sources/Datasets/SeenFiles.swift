@@ -16,11 +16,15 @@ package struct SeenFiles {
     package init() {}
 
     /// Whether no earlier path named it.
-    package mutating func insert(_ path: String) -> Bool {
+    package mutating func insert(_ path: String) -> Bool { places.insert(place(path)).inserted }
+
+    package mutating func contains(_ path: String) -> Bool { places.contains(place(path)) }
+
+    private mutating func place(_ path: String) -> Place {
         let parent = path.parent, key = Array(parent.utf8)
         let folder = folders[key] ?? FileSystem.status(of: parent)?.identity
         folders[key] = .some(folder)
         let name = folder == nil ? path : path.lastName
-        return places.insert(Place(folder: folder, name: name.fileSystemBytes)).inserted
+        return Place(folder: folder, name: name.fileSystemBytes)
     }
 }

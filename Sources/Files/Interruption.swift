@@ -4,6 +4,7 @@ import Synchronization
 /// What a signal handler can reach: globals that are set up before it is.
 private let received = Atomic<Int32>(0)
 private let pipeEnd = Atomic<Int32>(-1)
+private let isUnderWay = Atomic<Bool>(false)
 
 /// Takes SIGINT, SIGTERM and SIGHUP. Outside of a run they end the process; while a run is under way they are noted, so
 /// that it can bring its files in order first. A second signal ends the process at once, and so does a first one that a
@@ -57,13 +58,17 @@ package enum Interruption {
             defer { run = Run(thread: pthread_self(), patience: patience) }
             return run
         }
-        if outer == nil { received.store(0, ordering: .relaxed) }
+        if outer == nil {
+            received.store(0, ordering: .relaxed)
+            isUnderWay.store(true, ordering: .relaxed)
+        }
         var (signals, before) = (watched, sigset_t())
         pthread_sigmask(SIG_BLOCK, &signals, &before)
         _ = taker
         let handlers = install()
         defer {
             run.withLock { $0 = outer }
+            if outer == nil { isUnderWay.store(false, ordering: .relaxed) }
             for (number, var handler) in handlers { sigaction(number, &handler, nil) }
             pthread_sigmask(SIG_SETMASK, &before, nil)
         }
@@ -86,7 +91,8 @@ package enum Interruption {
             var action = sigaction()
             setHandler(&action) { number in
                 let isFirst = received.compareExchange(expected: 0, desired: number, ordering: .relaxed).exchanged
-                var message = UInt8(number) | (isFirst ? 0 : again)
+                let isNoted = isUnderWay.load(ordering: .relaxed)
+                var message = UInt8(number) | (isFirst ? 0 : again) | (isNoted ? noted : 0)
                 _ = write(pipeEnd.load(ordering: .relaxed), &message, 1)
             }
             action.sa_flags = SA_RESTART
@@ -116,7 +122,11 @@ package enum Interruption {
             switch nextMessage(from: source, until: deadline) {
             case let message?:
                 let run = run.withLock { $0 }
-                guard let run, message & again == 0 else { end(Int32(message & ~again), isNoted: run != nil) }
+                // The run that noted the first signal may have ended before this thread hears of it: it has had it.
+                if run == nil, message & (noted | again) == noted { continue }
+                guard let run, message & again == 0 else {
+                    end(Int32(message & ~(again | noted)), isNoted: run != nil)
+                }
                 deadline = run.patience.map { .now + $0 }
             case nil:
                 let number = received.load(ordering: .relaxed)
@@ -150,8 +160,9 @@ package enum Interruption {
     }
 }
 
-/// In a message of the handler: another signal came before.
+/// In a message of the handler: another signal came before; a run was under way.
 private let again: UInt8 = 0x80
+private let noted: UInt8 = 0x40
 
 private func ignores(_ action: sigaction) -> Bool {
     #if canImport(Darwin)

@@ -1,5 +1,7 @@
 /// How the Exif data of an image turn it. Throws ``FileError`` or ``ImageError``.
-package func imageOrientation(_ path: String) throws -> Orientation { Orientation(exif: try openImage(path).source.exif) }
+package func imageOrientation(_ path: String) throws -> Orientation {
+    Orientation(exif: try openImage(path).source.exif)
+}
 
 extension IndexMask {
     /// A mask of the photo as stored, turned as the photo is.

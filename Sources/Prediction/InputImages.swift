@@ -57,7 +57,7 @@ package struct InputImages: Sendable {
         }
         var seen = SeenFiles()
         let stems = ResultStems(sources, flat: flat)
-        for source in sources { images += source.images(stems).filter { seen.insert($0.path) } }
+        for source in sources { images += seen.filter(source.images(stems), within: source.isFolder) }
     }
 
     /// All of standard input.
@@ -70,6 +70,8 @@ enum InputSource {
     case folder(String, PhotoListing)
     case list([String])
 
+    var isFolder: Bool { if case .folder = self { true } else { false } }
+
     func images(_ stems: ResultStems) -> [InputImage] {
         func image(_ path: String, _ problem: ImageError? = nil) -> InputImage {
             InputImage(path: path, stem: stems.stem(of: path), problem: problem)
@@ -80,5 +82,16 @@ enum InputSource {
             listing.names.map { image(folder.joined($0)) } + listing.problems.map { image($0.path, $0) }
         case .list(let paths): paths.map { image($0) }
         }
+    }
+}
+
+extension SeenFiles {
+    /// The images that were not named before. What one folder holds twice, through a link within it, has two places in its
+    /// tree, and both get their results.
+    fileprivate mutating func filter(_ images: [InputImage], within isFolder: Bool) -> [InputImage] {
+        guard isFolder else { return images.filter { insert($0.path) } }
+        let new = images.filter { !contains($0.path) }
+        for image in new { _ = insert(image.path) }
+        return new
     }
 }

@@ -1,5 +1,14 @@
 import BEiTFiles
 
+/// An environment that names a rank and a number of processes which do not go together.
+package struct LauncherError: ExitStatus, Equatable {
+    package let rank, size: String
+    package let exitStatus: Int32 = 64
+    package var description: String {
+        "the environment's \(rank) and \(size) are no rank and number of processes; unset them, or see to the launcher"
+    }
+}
+
 /// A part of the images, for several processes that share the work: images number, number + count, number + 2·count …
 package struct Shard: Equatable, Sendable {
     /// 1 … count.
@@ -42,14 +51,5 @@ package struct Shard: Equatable, Sendable {
 
     package func part<Element>(of all: [Element]) -> [Element] {
         stride(from: number - 1, to: all.count, by: count).map { all[$0] }
-    }
-}
-
-/// An environment that names a rank and a number of processes which do not go together.
-package struct LauncherError: ExitStatus, Equatable {
-    package let rank, size: String
-    package let exitStatus: Int32 = 64
-    package var description: String {
-        "the environment's \(rank) and \(size) are no rank and number of processes; unset them, or see to the launcher"
     }
 }

@@ -73,15 +73,18 @@ package final class Trainer<Task: Objective> {
     ///
     /// Throws ``TrainingError``, also when a signal ends the run after its checkpoint, ``PlanError`` where the machine has
     /// too little memory, and whatever reading the data or writing the files throws.
-    package func run(_ report: (TrainingEvent) -> Void) throws { try run(until: steps, report) }
+    ///
+    /// - Parameter notesSignals: whether a signal ends the run in order; else signals stay the caller's affair.
+    package func run(notesSignals: Bool = true, _ report: (TrainingEvent) -> Void) throws {
+        guard notesSignals else { return try run(until: steps, report) }
+        try Interruption.noting { try run(until: steps, report) }
+    }
 
-    /// As ``run(_:)``, up to the step `end`.
+    /// As ``run(notesSignals:_:)``, up to the step `end`.
     func run(until end: Int, _ report: (TrainingEvent) -> Void) throws {
-        try Interruption.noting {
-            try folder.claim()
-            defer { folder.release() }
-            do { try train(until: end, report) } catch { throw rescue(error, report) }
-        }
+        try folder.claim()
+        defer { folder.release() }
+        do { try train(until: end, report) } catch { throw rescue(error, report) }
     }
 
     private func train(until end: Int, _ report: (TrainingEvent) -> Void) throws {

@@ -1,4 +1,5 @@
 import BEiTFiles
+import BEiTReports
 
 extension Trainer {
     /// Writes `report.html`. Throws `FileError`.

@@ -6,9 +6,8 @@ import Testing
 
 /// What another package sees of beit-seg.
 @Suite struct SegmenterTests {
-    private static let samples = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        .appendingPathComponent("../../samples/images").standardized.path
-    private let photo = samples + "/" + (try! FileManager.default.contentsOfDirectory(atPath: samples).sorted()[0])
+    private let photo = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .appendingPathComponent("../../samples/images/Bengal_34.jpg").standardized.path
 
     @Test func aPhotoHasAMaskAreasAndFiles() throws {
         let folder = try TemporaryFolder()
@@ -23,7 +22,7 @@ import Testing
         #expect(result[3, 2] == result.classes[Int(result.mask[2 * result.width + 3])])
         try result.writeMask(to: folder.path + "/mask.png")
         #expect(try decodeMask(folder.path + "/mask.png").values == result.mask)
-        try result.writeOverlay(to: folder.path + "/overlay.png", opacity: 0, legend: false)
+        try result.writeOverlay(to: folder.path + "/overlay.png", opacity: 0, hasLegend: false)
         #expect(try decodeImage(folder.path + "/overlay.png") == image)
     }
 
@@ -60,6 +59,8 @@ import Testing
         #expect(kind { _ = try segmenter.segment(photo, options) } == .usage)
         let result = try segmenter.segment(photo)
         #expect(kind { try result.writeMask(to: "/proc/no/mask.png") } != nil)
+        #expect(kind { try result.writeMask(to: photo) } == .usage)
+        #expect(kind { try result.writeOverlay(to: segmenter.model) } == .usage)
     }
 }
 

@@ -99,7 +99,7 @@ import Testing
         ("task", "classification", "mim", "task"),
         ("task", "classification", "dance", "dance"),
         ("preprocessing", #""std":[0.5,0.25,1]"#, #""std":[0.5,0,1]"#, "std"),
-        ("preprocessing", #""resize":"bi"#, #""resize":"tri"#, "known are nearest"),
+        ("preprocessing", #""resize":"bi"#, #""resize":"tri"#, "is none of nearest"),
         ("classes", #"[0,0,0]"#, #"[0,0,256]"#, "classes"),
         ("classes", #"[0,0,0]"#, #"[0,0]"#, "color"),
     ])

@@ -39,6 +39,13 @@ final class Scratch {
         #expect(try InputImages([folder["link"]]).images.map(\.stem) == ["a", "c", "deep/b"])
     }
 
+    /// A folder's tree is repeated whole, also where it has two ways to a photo.
+    @Test func aLinkWithinAFolderCostsNoResult() throws {
+        let folder = try Scratch(["t/a/y.jpg", "t/b/x.jpg"])
+        try FileManager.default.createSymbolicLink(atPath: folder["t/a/link"], withDestinationPath: folder["t/b"])
+        #expect(try InputImages([folder["t"], folder["t/b"]]).images.map(\.stem) == ["t/a/link/x", "t/a/y", "t/b/x"])
+    }
+
     private func stems(_ paths: [String], _ list: String = "", flat: Bool = false) throws -> [String] {
         try InputImages(paths, flat: flat) { Array(list.utf8) }.images.map(\.stem)
     }

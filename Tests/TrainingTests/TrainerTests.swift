@@ -248,7 +248,7 @@ private func steps(_ lines: [[String: NSObject]], with key: String) -> [Int?] {
         try Trainer<SegmentationObjective>(resuming: folder).run { _ in }
         let html = try String(contentsOfFile: folder.report, encoding: .utf8)
         #expect(html.components(separatedBy: "data:image/png").count == 3)  // two validation images
-        #expect(html.contains("step 6 of 6") && html.contains("<td>0.005</td>") && html.contains("disc"))
+        #expect(html.contains("<dd>6 of 6, epoch") && html.contains("<td>0.005</td>") && html.contains("disc"))
         let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
         let events = names.filter { $0.hasPrefix("events.out.tfevents.") }
         #expect(events.count == 2)
