@@ -54,6 +54,8 @@ package struct Program: ParsableCommand {
     /// wait for memory that there may not be.
     private static func end(_ status: Int32) -> Never {
         fflush(nil)
+        // A run that an error ended may still hold files that it was writing.
+        removeUnfinishedFiles()
         _exit(status)
     }
 
