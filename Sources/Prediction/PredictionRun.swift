@@ -124,7 +124,7 @@ package struct PredictionRun {
             do {
                 if let problem = image.problem { throw problem }
                 let photo = try PredictionRecord.Photo(image.path)
-                if let record = earlier.record(of: image, photo, form) {
+                if settings.resumes, let record = earlier.record(of: image, photo, form) {
                     records.take(place, record)
                 } else {
                     jobs.append(PredictionJob(place: place, image: image, photo: photo))

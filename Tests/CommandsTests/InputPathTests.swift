@@ -58,6 +58,14 @@ import Testing
             "\(run.errors)")
     }
 
+    @Test func aSecondRunWithoutResumeDoesAllAnew() throws {
+        let folder = try workshop()
+        for _ in 0..<2 {
+            let run = try predict(folder, ["a"])
+            #expect(run.status == 0 && !run.errors.contains { $0.contains("complete already") }, "\(run.errors)")
+        }
+    }
+
     @Test func aDamagedPhotoIsNamedOrAllowed() throws {
         let folder = try workshop()
         // Noise, so that there are more data than tables, and half of the file ends within them.
