@@ -1,6 +1,6 @@
 # Builds beit-seg, and leaves an image with the program, the model that ships, and the libraries that it needs.
 #   docker build -t beit-seg .
-#   docker run --rm -v "$PWD:/work" beit-seg predict photos/ -o masks/
+#   docker run --rm -v "$PWD:/photos" beit-seg predict . -o masks/
 FROM swift:6.3-bookworm AS build
 WORKDIR /src
 COPY . .
@@ -15,5 +15,5 @@ RUN apt-get update \
         libopenblas0-pthread libdnnl2 libhdf5-103-1 libpng16-16 libjpeg62-turbo libssl3 \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /out /usr/local
-WORKDIR /work
+WORKDIR /photos
 ENTRYPOINT ["beit-seg"]

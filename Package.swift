@@ -46,7 +46,9 @@ let package = Package(
     name: "beit-seg",
     platforms: [.macOS(.v15)],
     products: [
-        .library(name: "BEiTSeg", targets: ["BEiTSeg"]),
+        .library(
+            name: "BEiTSeg",
+            targets: ["BEiTSeg"]),
         .executable(name: "beit-seg", targets: ["beit-seg"]),
     ],
     traits: [
