@@ -4,6 +4,7 @@ import BEiTHDF5
 import BEiTLayers
 import BEiTModels
 import BEiTTensorCore
+import BEiTWeightFiles
 
 /// Everything that a training run needs to go on bit for bit: moments, step, generator, data position.
 package struct TrainingState: Sendable {
@@ -69,13 +70,14 @@ package enum Checkpoint {
         if let task, task != description.task {
             throw CheckpointError.wrongTask(file: path, found: description.task, wanted: task)
         }
-        let tensors = reader.tensors(below: "/model/")
+        let source = HDF5Source(reader, below: "/model/")
+        let tensors = source.tensors
         try description.configuration.checkFits(tensors, in: [path])
         let positions = try size.flatMap { try description.resize(to: $0, file: path) }
         let model = Model(description.configuration, .unset)
         var loader = ParameterLoader(
             Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0) }),
-            refusals: reader.refusals(below: "/model/"), positions: positions)
+            refusals: source.refusals, positions: positions)
         try loader.load(into: model.module, frozen: frozen)
         loader.refuseRest()
         guard loader.issues.isEmpty else { throw CheckpointError.parameters(file: path, loader.issues) }

@@ -4,6 +4,8 @@ import Foundation
 import BEiTHDF5
 import BEiTLayers
 import BEiTModels
+import BEiTTensorCore
+import BEiTWeightFiles
 
 /// What became of the tensors of a foreign file.
 package struct ImportReport: Codable, Equatable, Sendable {
@@ -49,7 +51,8 @@ package struct ForeignModel {
         for file in files {
             let reader = try HDF5Reader(file)
             if try reader.attribute("format") == Checkpoint.formatName { native = try Checkpoint.describe(reader) }
-            let tensors = reader.tensors(below: "/")
+            let source = HDF5Source(reader)
+            let tensors = source.tensors
             let half = OfficialNames.half(tensors)
             for tensor in tensors {
                 guard let path = OfficialNames.path(tensor.name, half: half) else { continue }
@@ -58,7 +61,7 @@ package struct ForeignModel {
                 }
             }
             all += tensors
-            for (name, reason) in reader.refusals(below: "/") {
+            for (name, reason) in source.refusals {
                 refusals[OfficialNames.path(name, half: half) ?? name] = reason
             }
         }

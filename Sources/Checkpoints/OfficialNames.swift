@@ -1,3 +1,5 @@
+import BEiTWeightFiles
+
 /// Names of parameters in the authors' checkpoints and in files that others made of them.
 ///
 /// Source: microsoft/unilm `beit/`, openai/DALL-E `dall_e/`.

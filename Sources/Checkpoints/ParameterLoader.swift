@@ -1,6 +1,7 @@
 import BEiTLayers
 import BEiTModels
 import BEiTTensorCore
+import BEiTWeightFiles
 
 /// Fills a model from a file, tensor by tensor, and gathers what does not fit.
 struct ParameterLoader {

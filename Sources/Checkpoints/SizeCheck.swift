@@ -1,6 +1,7 @@
 import BEiTFiles
 import Foundation
 import BEiTModels
+import BEiTWeightFiles
 
 extension ModelConfiguration {
     /// Throws ``CheckpointError/impossibleSize(file:reason:)`` if a model of this configuration has far more

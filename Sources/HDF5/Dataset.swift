@@ -1,3 +1,4 @@
+import BEiTTensorCore
 import CBEiTHDF5
 import CBEiTHDF5Shim
 

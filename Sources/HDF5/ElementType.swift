@@ -1,38 +1,8 @@
+import BEiTTensorCore
 import CBEiTHDF5
 import CBEiTHDF5Shim
 
-/// The type of a dataset's elements, of either byte order.
-package enum ElementType: Equatable, Sendable, CustomStringConvertible {
-    case float16, float32, float64
-    case int8, int16, int32, int64
-    case uint8, uint16, uint32, uint64
-    /// Text, compounds, references, variable-length rows, ...: with libhdf5's word for it.
-    case other(String)
-
-    package var isFloat: Bool { [.float16, .float32, .float64].contains(self) }
-
-    package var isInteger: Bool {
-        if case .other = self { return false }
-        return !isFloat
-    }
-
-    package var description: String {
-        switch self {
-        case .float16: "float16"
-        case .float32: "float32"
-        case .float64: "float64"
-        case .int8: "int8"
-        case .int16: "int16"
-        case .int32: "int32"
-        case .int64: "int64"
-        case .uint8: "uint8"
-        case .uint16: "uint16"
-        case .uint32: "uint32"
-        case .uint64: "uint64"
-        case .other(let name): name
-        }
-    }
-
+extension ElementType {
     /// The type that libhdf5 calls `id`. Booleans, which h5py stores as an enumeration over int8, are `int8`.
     init(_ id: hid_t) {
         let size = H5Tget_size(id), isSigned = H5Tget_sign(id) == H5T_SGN_2
