@@ -64,6 +64,8 @@ let package = Package(
         system("COpenBLAS", pkgConfig: "openblas", apt: "libopenblas-dev", brew: "openblas"),
         system("COneDNN", apt: "libdnnl-dev", brew: "onednn"),
         system("CHDF5", pkgConfig: hdf5PackageName, apt: "libhdf5-dev", brew: "hdf5"),
+        // Files of PyTorch are zip archives; their directories are read by a library that has met hostile ones.
+        system("CZip", pkgConfig: "libzip", apt: "libzip-dev", brew: "libzip"),
         system("CPNG", pkgConfig: "libpng", apt: "libpng-dev", brew: "libpng"),
         system("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev", brew: "openssl@3"),
         system("CJPEG", pkgConfig: jpegPackageName, apt: "libjpeg62-turbo-dev", brew: "jpeg-turbo"),
@@ -89,7 +91,7 @@ let package = Package(
         room("Models", ["TensorCore", "Ops", "Layers"]),
         room("HDF5", ["Files", "TensorCore", "CHDF5", "CHDF5Shim"]),
         room("ImageIO", ["Files", "CImageShim"]),
-        room("WeightFiles", ["Files", "TensorCore", "HDF5"]),
+        room("WeightFiles", ["Files", "TensorCore", "HDF5", "CZip"]),
         room(
             "Checkpoints", ["Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "WeightFiles", "ImageIO"]),
         room("Datasets", ["Files", "TensorCore", "ImageIO"]),
@@ -125,6 +127,7 @@ let package = Package(
         tests("Ops", ["TensorCore", "CKernels", "HDF5"], fixtures: true),
         tests("Models", ["TensorCore", "Ops", "Layers", "HDF5", "Checkpoints"], fixtures: true),
         tests("HDF5", ["Files", "TensorCore"], fixtures: true),
+        tests("WeightFiles", ["Files", "TensorCore", "HDF5"], fixtures: true),
         tests("ImageIO", ["Files"], fixtures: true),
         tests("Checkpoints", ["Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "ImageIO"], fixtures: true),
         tests("Datasets", ["Files", "TensorCore", "ImageIO"], fixtures: true),

@@ -214,7 +214,7 @@ private func expandHalves(in buffer: UnsafeMutableRawBufferPointer) {
 }
 
 /// `Float(Float16(bitPattern: half))` without a call per element, which a processor that need not have F16C costs.
-func float(fromHalf half: UInt16) -> Float {
+package func float(fromHalf half: UInt16) -> Float {
     // The exponents' biases differ by 112; a product puts that right for denormals too.
     let magnitude = Float(bitPattern: UInt32(half & 0x7FFF) << 13) * 0x1p112
     let special: UInt32 = magnitude >= 65536 ? 0x7F80_0000 : 0  // infinity or NaN

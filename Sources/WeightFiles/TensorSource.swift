@@ -12,6 +12,12 @@ package protocol TensorSource: Sendable {
     var refusals: [String: String] { get }
     /// What the file says beside its tensors.
     var metadata: SourceMetadata { get }
+    /// What was chosen where the file leaves a choice, in words for people.
+    var notes: [String] { get }
+}
+
+extension TensorSource {
+    package var notes: [String] { [] }
 }
 
 /// What a file of weights may say of its model.
@@ -20,8 +26,10 @@ package struct SourceMetadata: Equatable, Sendable {
     package var classNames: [String]?
     /// Red, green and blue of each class.
     package var palette: [[Int]]?
+    /// Texts by name: safetensors' `__metadata__`.
+    package var entries: [String: String]
 
-    package init(classNames: [String]? = nil, palette: [[Int]]? = nil) {
-        (self.classNames, self.palette) = (classNames, palette)
+    package init(classNames: [String]? = nil, palette: [[Int]]? = nil, entries: [String: String] = [:]) {
+        (self.classNames, self.palette, self.entries) = (classNames, palette, entries)
     }
 }
