@@ -66,6 +66,9 @@ struct PickleInput {
         (used, position) = (used + inBlock, position + count)
     }
 
+    /// Says that no more will be read (``ByteStream/finish()``).
+    mutating func finish() throws { try stream.finish() }
+
     /// A little-endian number without sign.
     mutating func number(_ bytes: Int) throws -> UInt64 {
         var value: UInt64 = 0

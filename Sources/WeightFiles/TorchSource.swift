@@ -18,6 +18,7 @@ package struct TorchSource: TensorSource {
         let archive = try TorchArchive(file)
         var machine = PickleMachine(try archive.pickle())
         let value = try machine.run()
+        try machine.input.finish()
         try self.init(file, value, machine.heap, form: "zip", isBigEndian: archive.isBigEndian) {
             storage throws(Refusal) in
             switch storage.place {

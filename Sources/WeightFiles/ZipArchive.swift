@@ -24,7 +24,7 @@ final class ZipArchive: @unchecked Sendable {
         var code: Int32 = 0
         let copy = dup(file.descriptor)
         guard copy >= 0 else { throw FileError.system(file.path, doing: "open") }
-        guard let archive = zip_fdopen(copy, 0, &code) else {
+        guard let archive = zip_fdopen(copy, ZIP_CHECKCONS, &code) else {
             close(copy)
             throw WeightFileError.incomplete(
                 file: file.path, reason: "it begins as a zip archive and has not the end of one (\(file.size) bytes)")
@@ -40,6 +40,9 @@ final class ZipArchive: @unchecked Sendable {
                 name: name, index: index, size: Int(clamping: status.size), storedSize: Int(clamping: status.comp_size))
         }
         byName = Dictionary(entries.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+        guard byName.count == entries.count else {
+            throw WeightFileError.damaged(file: file.path, reason: "two entries of it have the same name")
+        }
     }
 
     deinit { zip_discard(archive) }
