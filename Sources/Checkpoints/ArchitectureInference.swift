@@ -4,106 +4,137 @@ import BEiTModels
 struct ArchitectureInference {
     private let shapes: [String: [Int]]
     /// What is certain.
-    private(set) var settings = Settings()
+    private(set) var patch = ConfigurationPatch()
     /// The sections of the configuration.
     let sections: [String]
 
-    /// - Parameter shapes: by the parameters' paths.
+    /// - Parameter shapes: by the parameters' paths. Nil where there is no head.
     init?(_ shapes: [String: [Int]]) {
         self.shapes = shapes
         let heads = [
             ("encoder/blocks/input/w", "tokenizer"), ("decoder/blocks/input/w", "tokenizer"),
-            ("decoder/head/weight", "decoder"), ("lm_head/weight", "mim"), ("head/weight", "classifier"),
+            ("decoder/head/weight", "decoder"), ("decode_head/conv_seg/weight", "decoder"), ("lm_head/weight", "mim"),
+            ("head/weight", "classifier"),
         ]
         guard let section = heads.first(where: { shapes[$0.0] != nil })?.1 else { return nil }
         sections = section == "tokenizer" ? [section] : ["backbone", section]
         switch section {
         case "tokenizer": inferTokenizer()
-        case "decoder": inferDecoder()
-        case "mim": set("mim.vocabulary", size("lm_head/weight", 0))
+        case "decoder": shapes["decoder/head/weight"] == nil ? inferUperNet() : inferDecoder()
+        case "mim":
+            patch.mim = .init(vocabulary: size("lm_head/weight", 0), norm: has("lm_norm/weight") ? true : nil)
         default:
-            set("classifier.classes", size("head/weight", 0))
-            settings["classifier.pooling"] = shapes["fc_norm/weight"] == nil ? "\"cls\"" : "\"mean\""
+            patch.classifier = .init(
+                classes: size("head/weight", 0), pooling: has("fc_norm/weight") ? .mean : .cls)
         }
         if sections.count == 2 { inferBackbone() }
     }
 
     private mutating func inferBackbone() {
-        let width = size("backbone/patch_embed/proj/weight", 0), patch = size("backbone/patch_embed/proj/weight", 3)
-        set("backbone.width", width)
-        set("backbone.patch_size", patch)
-        set("backbone.depth", blockCount("backbone/blocks/"))
+        var backbone = ConfigurationPatch.Backbone()
+        let width = size("backbone/patch_embed/proj/weight", 0)
+        (backbone.width, backbone.patchSize) = (width, size("backbone/patch_embed/proj/weight", 3))
+        backbone.depth = count("backbone/blocks/")
         if let width, width > 0, let hidden = size("backbone/blocks/0/mlp/fc1/weight", 0) {
-            settings["backbone.mlp_ratio"] = "\(Double(hidden) / Double(width))"
+            backbone.mlpRatio = Double(hidden) / Double(width)
         }
-        settings["backbone.layer_scale"] = shapes["backbone/blocks/0/gamma_1"] == nil ? "0" : "0.1"
-        // Behind mean pooling stands `fc_norm`; a final norm in such a file is a remnant of pre-training.
-        let hasNorm = shapes["backbone/norm/weight"] != nil && shapes["fc_norm/weight"] == nil
-        settings["backbone.final_norm"] = hasNorm ? "true" : "false"
-        inferPositions(patch: patch ?? 0)
+        backbone.layerScale = has("backbone/blocks/0/gamma_1") ? 0.1 : 0
+        // Behind mean pooling stands `fc_norm`, and UperNet takes blocks as they are: a final norm in such a file is a
+        // remnant of pre-training.
+        backbone.finalNorm = has("backbone/norm/weight") && !has("fc_norm/weight") && !has("decode_head/conv_seg/weight")
+        inferPositions(&backbone)
+        patch.backbone = backbone
     }
 
-    private mutating func inferPositions(patch: Int) {
+    private func inferPositions(_ backbone: inout ConfigurationPatch.Backbone) {
         let own = "backbone/blocks/0/attn/relative_position_bias_table"
         let shared = "backbone/rel_pos_bias/relative_position_bias_table"
         var side: Int?
         if let table = shapes[own] ?? shapes[shared], table.count == 2 {
-            settings["backbone.position"] = shapes[own] != nil ? "\"relative\"" : "\"relative-shared\""
-            set("backbone.heads", table[1])
+            backbone.position = has(own) ? .relative : .relativeShared
+            backbone.heads = table[1]
             side = squareRoot(table[0] - 3).flatMap { $0 % 2 == 1 ? ($0 + 1) / 2 : nil }
         } else if let rows = size("backbone/pos_embed", 1) {
-            settings["backbone.position"] = "\"absolute\""
+            backbone.position = .absolute
             side = squareRoot(rows - 1)
         } else {
-            settings["backbone.position"] = "\"none\""
+            backbone.position = BackboneConfiguration.Position.none
         }
-        if let pixels = side.map({ $0.multipliedReportingOverflow(by: patch) }), !pixels.overflow {
-            settings["backbone.image_size"] = "[\(pixels.partialValue),\(pixels.partialValue)]"
+        if let pixels = side?.multipliedReportingOverflow(by: backbone.patchSize ?? 0), !pixels.overflow {
+            backbone.imageSize = Sides([pixels.partialValue, pixels.partialValue])
         }
     }
 
     private mutating func inferDecoder() {
-        let channels = (0..<blockCount("decoder/blocks/")).map { size("decoder/blocks/\($0)/deconv/weight", 1) ?? 0 }
-        settings["decoder.kind"] = channels.isEmpty ? "\"linear\"" : "\"deconvolution\""
-        if !channels.isEmpty { settings["decoder.channels"] = "\(channels)" }
-        set("decoder.classes", size("decoder/head/weight", 0))
+        let channels = (0..<count("decoder/blocks/")).map { size("decoder/blocks/\($0)/deconv/weight", 1) ?? 0 }
+        patch.decoder = .init(
+            kind: channels.isEmpty ? "linear" : "deconvolution", channels: channels.isEmpty ? nil : Counts(channels),
+            classes: size("decoder/head/weight", 0))
+    }
+
+    private mutating func inferUperNet() {
+        var decoder = ConfigurationPatch.Decoder()
+        decoder.kind = "upernet"
+        decoder.channels = size("decode_head/bottleneck/conv/weight", 0).map(Counts.init(single:))
+        decoder.classes = size("decode_head/conv_seg/weight", 0)
+        decoder.features = Self.releasedFeatures(depth: count("backbone/blocks/")).map { Counts($0) }
+        let auxiliary = count("auxiliary_head/convs/")
+        (decoder.auxiliaryConvolutions, decoder.auxiliaryChannels) = (auxiliary, 0)
+        if auxiliary > 0 { decoder.auxiliaryChannels = size("auxiliary_head/convs/0/conv/weight", 0) }
+        decoder.auxiliaryConcat = has("auxiliary_head/conv_cat/conv/weight") ? true : nil
+        patch.decoder = decoder
+    }
+
+    /// The blocks whose outputs the official release takes; nil for a depth that it does not have. Source: microsoft/unilm
+    /// `beit/semantic_segmentation/configs`.
+    private static func releasedFeatures(depth: Int) -> [Int]? {
+        switch depth {
+        case 12: [3, 5, 7, 11]
+        case 24: [7, 11, 15, 23]
+        default: nil
+        }
     }
 
     private mutating func inferTokenizer() {
-        set("tokenizer.hidden", size("encoder/blocks/input/w", 0))
-        set("tokenizer.vocabulary", size("encoder/blocks/output/conv/w", 0) ?? size("decoder/blocks/input/w", 1))
-        set("tokenizer.code_width", size("decoder/blocks/input/w", 0))
+        var tokenizer = ConfigurationPatch.Tokenizer()
+        tokenizer.hidden = size("encoder/blocks/input/w", 0)
+        tokenizer.vocabulary = size("encoder/blocks/output/conv/w", 0) ?? size("decoder/blocks/input/w", 1)
+        tokenizer.codeWidth = size("decoder/blocks/input/w", 0)
         for half in ["encoder", "decoder"] {
             let groups = numbers("\(half)/blocks/group_"), blocks = numbers("\(half)/blocks/group_1/block_")
-            if !groups.isEmpty { set("tokenizer.groups", groups.count) }
-            if !blocks.isEmpty { set("tokenizer.blocks", blocks.count) }
+            if !groups.isEmpty { tokenizer.groups = groups.count }
+            if !blocks.isEmpty { tokenizer.blocks = blocks.count }
         }
+        // An encoder by itself makes the tokens of pre-training.
+        if has("encoder/blocks/input/w"), tokenizer.codeWidth == nil { tokenizer.codeWidth = 0 }
+        patch.tokenizer = tokenizer
     }
 
     /// What still must be told, as arguments of the command line.
-    func missing(from settings: Settings) -> [String] {
-        var needed: [(String, String)] = []
+    func missing(from all: ConfigurationPatch) -> [String] {
+        var missing: [String] = []
         if sections.contains("backbone") {
-            needed.append(("backbone.heads", "N"))
-            needed.append(("backbone.image_size", "HxW"))
+            if all.backbone?.heads == nil { missing.append("--set backbone.heads=N") }
+            if all.backbone?.imageSize == nil { missing.append("--set backbone.image_size=HxW") }
         }
-        if settings["decoder.kind"] == "\"deconvolution\"" { needed.append(("decoder.norm_groups", "N")) }
-        var missing = needed.filter { settings[$0.0] == nil }.map { "--set \($0.0)=\($0.1)" }
-        if sections == ["tokenizer"] {
-            if settings["tokenizer.hidden"] == nil { missing.append("the file of the encoder") }
-            if settings["tokenizer.code_width"] == nil { missing.append("the file of the decoder") }
+        if all.decoder?.kind == "deconvolution", all.decoder?.normGroups == nil {
+            missing.append("--set decoder.norm_groups=N")
         }
+        if all.decoder?.kind == "upernet", all.decoder?.features == nil {
+            missing.append("--set decoder.features=A,B,C,D (the blocks, counted from 0, whose outputs it takes)")
+        }
+        if sections == ["tokenizer"], all.tokenizer?.hidden == nil { missing.append("the file of the encoder") }
         return missing
     }
 
-    private mutating func set(_ name: String, _ value: Int?) { settings[name] = value.map(String.init) }
+    private func has(_ path: String) -> Bool { shapes[path] != nil }
 
     private func size(_ path: String, _ axis: Int) -> Int? {
         shapes[path].flatMap { axis < $0.count ? $0[axis] : nil }
     }
 
     /// Numbered from 0.
-    private func blockCount(_ prefix: String) -> Int { (numbers(prefix).max() ?? -1) + 1 }
+    private func count(_ prefix: String) -> Int { (numbers(prefix).max() ?? -1) + 1 }
 
     /// The numbers that follow `prefix` in the paths.
     private func numbers(_ prefix: String) -> Set<Int> {

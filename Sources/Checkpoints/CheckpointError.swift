@@ -59,6 +59,8 @@ package enum CheckpointError: Error, Equatable, ExitStatus {
     case wrongTask(file: String, found: ModelTask, wanted: ModelTask)
     /// A model whose backbone was wanted has none.
     case noBackbone(file: String, ModelTask)
+    /// A tokenizer that makes tokens, where pictures are asked for.
+    case noDecoder(file: String)
     /// `config` describes a model that cannot be in a file of this size.
     case impossibleSize(file: String, reason: String)
     /// Everything that is wrong with the weights.
@@ -91,6 +93,9 @@ package enum CheckpointError: Error, Equatable, ExitStatus {
         case .noBackbone(let file, let task):
             "\(file): this is a model for \(task.rawValue), which has no backbone to start from; take one of "
                 + "`beit-seg pretrain` or `beit-seg finetune`, or none"
+        case .noDecoder(let file):
+            "\(file): it is the encoder of a tokenizer alone, which makes tokens and no pictures; import it together with "
+                + "its decoder: beit-seg import ENCODER DECODER -o TOKENIZER"
         case .impossibleSize(let file, let reason):
             "\(file): \(reason); the file is damaged, export or fetch it again"
         case .parameters(let file, let issues):

@@ -9,6 +9,19 @@ package struct Preprocessing: Codable, Equatable, Sendable {
     package var size: [Int]
     /// The name of a `ResizeFilter`.
     package var resize: String
+    /// The share of a photo's shorter side that a classifier sees; nil for the usual one.
+    package var cropShare: Double?
+    /// Whether label 0 of the data that it learned from is void, and label 1 its first class (ADE20K).
+    package var reduceZeroLabel: Bool?
+
+    /// Of ImageNet's photos.
+    package static let imageNetMean: [Float] = [0.485, 0.456, 0.406], imageNetStd: [Float] = [0.229, 0.224, 0.225]
+
+    enum CodingKeys: String, CodingKey {
+        case mean, std, size, resize
+        case cropShare = "crop_share"
+        case reduceZeroLabel = "reduce_zero_label"
+    }
 
     /// The authors' pre-training on ImageNet-22K: mean and deviation 0.5.
     package init(
@@ -35,6 +48,9 @@ package struct Preprocessing: Codable, Equatable, Sendable {
         if ResizeFilter(rawValue: resize) == nil {
             let known = ResizeFilter.allCases.map(\.rawValue).joined(separator: ", ")
             return "resize \(resize.debugDescription) is none of \(known)"
+        }
+        if let cropShare, !(cropShare > 0 && cropShare <= 1) {
+            return "crop_share is \(cropShare), and must be above 0 and at most 1"
         }
         if size.count != 2 || !size.allSatisfy({ (1...1 << 15).contains($0) }) {
             return "size \(size) is not a height and a width in pixels"

@@ -107,7 +107,7 @@ extension Finetune {
 
     func classificationPlan() throws -> ClassificationPlan {
         var plan = ClassificationPlan(data: data, initial: initialWeights, command: commandLine)
-        plan.changes = try Settings(architecture.set)
+        plan.changes = try ConfigurationPatch(settings: architecture.set)
         plan.size = architecture.size?.sides
         plan.dropPath = architecture.dropPath
         plan.checkpointsBlocks = architecture.checkpointBlocks

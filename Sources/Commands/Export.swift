@@ -5,30 +5,28 @@ import Foundation
 import BEiTLayers
 
 struct Export: Command {
-    enum Layout: String, CaseIterable, ExpressibleByArgument {
-        /// beit-seg's own.
-        case native
-        /// Bare weights under their official names.
-        case flat
-    }
-
     static let configuration = CommandConfiguration(
         commandName: "export", abstract: "Write a model without its training state, smaller or for other programs.",
         discussion: HelpText.discussion(
+            """
+            Layouts: native, beit-seg's own; flat, HDF5 with the names of the official release; official, the same as
+            safetensors; huggingface and timm, a folder that transformers and timm load (or the safetensors file alone,
+            where the name ends so); keras, HDF5 for keras-cv-attention-models.
+            """,
             examples: "beit-seg export RUN/best.h5 -o model.h5 --as float16",
-            "beit-seg export RUN/best.h5 -o weights.h5 --layout flat"))
+            "beit-seg export RUN/best.h5 -o folder/ --layout huggingface"))
 
     @Argument(help: "The model.", completion: .file(extensions: ["h5"]))
     var model: String
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("The file to write.", valueName: "file"))
+    @Option(name: .shortAndLong, help: ArgumentHelp("The file or folder to write.", valueName: "file"))
     var output: String
 
     @Option(name: .customLong("as"), help: "Type of the weights: float32 or float16.")
     var type = WeightType.float32
 
-    @Option(help: "native, or flat: bare weights under the names of the official release.")
-    var layout = Layout.native
+    @Option(help: "For whom: native, flat, official, huggingface, timm or keras.")
+    var layout = ExportLayout.native
 
     @Flag(help: "Compress; saves little and loads slower.")
     var compress = false
@@ -36,17 +34,22 @@ struct Export: Command {
     @OptionGroup var common: CommonOptions
 
     func execute() throws {
-        try OutputCheck.check(write: output, reads: [self.model])
+        if layout == .native { try OutputCheck.check(write: output, reads: [self.model]) }
         var (model, description) = try Checkpoint.load(self.model, frozen: false)
-        switch layout {
-        case .native:
+        var files = [output]
+        if layout == .native {
             description.provenance.parentSHA256 = try SHA256.hexDigest(ofFile: self.model)
             (description.provenance.version, description.provenance.command) = (beitSegVersion, commandLine)
             try Checkpoint.save(model.module, description, as: type, compress: compress, to: output)
-        case .flat:
-            try Checkpoint.saveFlat(model, as: type, compress: compress, to: output)
+        } else {
+            let export = try BEiTCheckpoints.Export(model, description, for: layout)
+            for file in export.files(for: output) { try OutputCheck.check(write: file, reads: [self.model]) }
+            files = try export.write(to: output, as: type, compress: compress)
         }
-        let bytes = FileSystem.status(of: output)?.size ?? 0
-        log.info("\(output): \(model.module.parameterCount) parameters as \(type.rawValue), \(fileSize(bytes))")
+        let bytes = FileSystem.status(of: files[0])?.size ?? 0
+        log.info("\(files[0]): \(model.module.parameterCount) parameters as \(type.rawValue), \(fileSize(bytes))")
+        files.dropFirst().forEach { log.info("\($0)") }
     }
 }
+
+extension ExportLayout: ExpressibleByArgument {}

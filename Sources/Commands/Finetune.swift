@@ -100,7 +100,7 @@ struct Finetune: TrainingCommand, ImageCommand {
     private func plan() throws -> SegmentationPlan {
         var plan = SegmentationPlan(data: labels.options(data), initial: initialWeights, command: commandLine)
         plan.augmentation = augmentation.augmentation()
-        plan.changes = try Settings(architecture.set)
+        plan.changes = try ConfigurationPatch(settings: architecture.set)
         plan.size = architecture.size?.sides
         plan.dropPath = architecture.dropPath
         plan.checkpointsBlocks = architecture.checkpointBlocks

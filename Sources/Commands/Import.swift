@@ -9,13 +9,18 @@ struct Import: Command {
         commandName: "import", abstract: "Make a model of weights from elsewhere.",
         discussion: HelpText.discussion(
             """
-            Reads HDF5 files that hold a PyTorch state dict under the names of the official BEiT release, one dataset a
-            parameter; for a tokenizer, the files of its encoder and decoder. What names, shapes and a config.json beside
-            the file do not say is given by --set.
+            Reads safetensors, PyTorch's .pth, .bin, .pt and .pkl, and HDF5 (Keras' weights, state dicts, beit-seg's own),
+            with the names of the official release, Hugging Face, timm, mmsegmentation, keras-cv-attention-models or
+            DALL-E; a folder as Hugging Face or timm publish it with what its config.json says. Nothing in a file is
+            executed. What names, shapes and configuration do not say is given by --set. docs/weights.md has a command for
+            every published model.
             """,
-            examples: "beit-seg import weights.h5 -o model.h5 --set decoder.norm_groups=32 --classes classes.txt"))
+            examples: "beit-seg import beit_base_patch16_640_pt22k_ft22ktoade20k.pth -o ade20k.h5",
+            "beit-seg import beit-base-patch16-224/ -o imagenet.h5"))
 
-    @Argument(help: "The file, or the two files of a tokenizer.", completion: .file(extensions: ["h5"]))
+    @Argument(
+        help: "A file, a folder as it is published, or the two files of a tokenizer.",
+        completion: .file(extensions: ["h5", "pth", "bin", "safetensors", "pkl"]))
     var sources: [String]
 
     @Option(name: .shortAndLong, help: ArgumentHelp("The model to write.", valueName: "file"))
@@ -27,7 +32,10 @@ struct Import: Command {
             "A part of the architecture, such as backbone.heads=4 (repeatable).", valueName: "name=value"))
     var settings: [String] = []
 
-    @Option(help: ArgumentHelp("Class names and colors, one `name R G B` a line.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "Class names and colors, one `name R G B` a line, or a list that is known: ade20k, imagenet-1k.",
+            valueName: "file"))
     var classes: String?
 
     @Option(
@@ -45,12 +53,13 @@ struct Import: Command {
     }
 
     func execute() throws {
-        let companions = sources.map { $0.parent.joined("config.json") }
-        try OutputCheck.check(write: output, reads: sources + companions + (classes.map { [$0] } ?? []))
-        let settings = try Settings(settings)
-        let classes = try classes.map { try ClassList.read($0, repeating: true) }
-        let (model, description, result) = try ForeignModel(sources).load(
-            settings: settings, classes: classes, size: size?.sides, command: commandLine)
+        var options = ImportOptions()
+        options.settings = try ConfigurationPatch(settings: settings)
+        options.classes = try classes.map { try KnownClasses.list($0) ?? ClassList.read($0, repeating: true) }
+        (options.size, options.command) = (size?.sides, commandLine)
+        let weights = try ForeignModel(sources)
+        try OutputCheck.check(write: output, reads: sources + weights.files + (classes.map { [$0] } ?? []))
+        let (model, description, result) = try weights.load(options)
         try Checkpoint.save(model.module, description, as: type, to: output)
         if report.json {
             try Console.print(json: result)
@@ -62,15 +71,25 @@ struct Import: Command {
     private func text(_ result: ImportReport, task: String) -> String {
         func list(_ names: [String]) -> String { names.isEmpty ? "none" : names.joined(separator: ", ") }
         return """
-            \(output.shown): \(task)
-            used       \(result.used.count) tensors
+            \(output.shown): \(task), from \(result.format) with names of the layout \(result.layout)
+            used       \(result.used.count) parameters
             converted  \(list(result.converted))
-            left out   \(list(result.leftOut))
+            left out   \(leftOut(result.leftOut))
             missing    none
             resized    \(list(result.resized))
             assumed    \(result.assumed.isEmpty ? "nothing" : result.assumed.joined(separator: "; "))
             """
     }
+}
+
+/// By reason, so that a hundred buffers are one entry.
+private func leftOut(_ tensors: [ImportReport.LeftOut]) -> String {
+    let groups = Dictionary(grouping: tensors, by: \.reason).sorted { $0.key < $1.key }
+    if groups.isEmpty { return "none" }
+    return groups.map { reason, all in
+        let more = all.count > 3 ? " and \(all.count - 3) more" : ""
+        return "\(all.prefix(3).map(\.name).joined(separator: ", "))\(more): \(reason)"
+    }.joined(separator: "; ")
 }
 
 extension WeightType: ExpressibleByArgument {}

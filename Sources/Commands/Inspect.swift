@@ -45,7 +45,7 @@ struct Inspect: Command {
             }
             let weights = try ForeignModel([path])
             // Where `import` must be told more of the architecture, what is missing shows there.
-            do { _ = try weights.load(settings: Settings(), classes: nil, command: "") } catch ImportError.undetermined
+            do { _ = try weights.load() } catch ImportError.undetermined
             {}
             if output.json {
                 try Console.print(json: ForeignInspection(file: path, looksLike: weights.summary))
@@ -198,6 +198,7 @@ private struct Inspection: Encodable {
                 (
                     "tokenizer",
                     "\(t.vocabulary) visual words, \(t.groups) groups of \(t.blocks) blocks from \(t.hidden) channels"
+                        + (t.hasDecoder ? "" : "; the encoder alone")
                 ))
         }
         return rows

@@ -150,7 +150,7 @@ struct Pretrain: TrainingCommand, ImageCommand {
         (plan.position, plan.maskedPatches, plan.tokenSize) = (position, maskPatches, tokenSize?.sides)
         (plan.masking, plan.predictsAll) = (masking ?? .blockwise, predict == .all)
         plan.augmentation = augmentation.augmentation(of: MaskedViews.augmentation)
-        plan.changes = try Settings(architecture.set)
+        plan.changes = try ConfigurationPatch(settings: architecture.set)
         (plan.size, plan.dropPath) = (architecture.size?.sides, architecture.dropPath)
         plan.checkpointsBlocks = architecture.checkpointBlocks
         plan.recipe = .pretraining(batch: recipe.batch ?? 32, accumulate: recipe.accumulate ?? 1)

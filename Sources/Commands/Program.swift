@@ -55,8 +55,7 @@ package struct Program: ParsableCommand {
     private static func end(_ status: Int32) -> Never {
         fflush(nil)
         // A run that an error ended may still hold files that it was writing.
-        removeUnfinishedFiles()
-        _exit(status)
+        endWithoutLeftovers(status)
     }
 
     private static func status(of arguments: [String]) -> Int32 {

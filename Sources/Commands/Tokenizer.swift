@@ -32,7 +32,10 @@ struct TokenizerInput: ParsableArguments {
     /// All that is read.
     func files(_ images: [InputImage]) -> [String] { images.map(\.path) + photos.paths + [model] }
 
-    func tokenizer() throws -> PhotoTokenizer { try PhotoTokenizer(model, size: size?.sides) }
+    /// - Parameter decoding: whether pictures are to be made of tokens.
+    func tokenizer(decoding: Bool = false) throws -> PhotoTokenizer {
+        try PhotoTokenizer(model, size: size?.sides, decoding: decoding)
+    }
 }
 
 struct TokenizerEncode: ImageCommand {
@@ -133,7 +136,7 @@ struct TokenizerReconstruct: ImageCommand {
         var check = OutputCheck(reads: input.files(images))
         for image in images { try check.check(write: Reconstruction.path(of: image, in: output)) }
         if let sheet { try check.check(write: sheet) }
-        let run = Reconstruction(try input.tokenizer(), output: output)
+        let run = Reconstruction(try input.tokenizer(decoding: true), output: output)
         let progress = ImageProgress(quiet: common.quiet, of: images.count)
         defer { progress.end() }
         let records = try run.run(images, sheet: sheet) { record in

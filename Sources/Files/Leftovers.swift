@@ -16,6 +16,11 @@ enum Leftovers {
     static func removeAndEnd(_ end: () -> Never) -> Never {
         paths.withLock { paths in
             remove(paths)
+            // A thread that has noted its file, and was about to create it, has done so by now.
+            if !paths.isEmpty {
+                usleep(2000)
+                remove(paths)
+            }
             end()
         }
     }
@@ -29,6 +34,9 @@ enum Leftovers {
         }
     }
 }
+
+/// Ends the process without what libraries do at an ordinary exit, and removes the files that are not finished.
+package func endWithoutLeftovers(_ status: Int32) -> Never { Leftovers.removeAndEnd { _exit(status) } }
 
 /// Removes the files that are not finished, where the process cannot go on. Takes no memory and waits for nobody.
 package func removeUnfinishedFiles() { Leftovers.removeAtOnce() }

@@ -141,11 +141,7 @@ package final class HDF5Writer {
 
     /// Texts in UTF-8, each in as many bytes as the longest, filled up with zeros.
     package func write(_ path: String, strings: [String]) throws {
-        let width = max(1, strings.reduce(0) { max($0, $1.utf8.count) })
-        var bytes = [UInt8](repeating: 0, count: width * strings.count)
-        for (row, text) in strings.enumerated() {
-            for (column, byte) in text.utf8.enumerated() { bytes[row * width + column] = byte }
-        }
+        let (width, bytes) = Self.padded(strings)
         try perform {
             let type = try makeTextType(width: width, orThrow: fail)
             let dataset = try makeDataset(path, shape: [strings.count], type, size: width, compress: false)
@@ -153,6 +149,15 @@ package final class HDF5Writer {
             try check(H5Dwrite(dataset.id, type.id, all, all, hid_t(H5P_DEFAULT), bytes))
             try check(H5Dflush(dataset.id))
         }
+    }
+
+    private static func padded(_ texts: [String]) -> (width: Int, bytes: [UInt8]) {
+        let width = max(1, texts.reduce(0) { max($0, $1.utf8.count) })
+        var bytes = [UInt8](repeating: 0, count: width * texts.count)
+        for (row, text) in texts.enumerated() {
+            for (column, byte) in text.utf8.enumerated() { bytes[row * width + column] = byte }
+        }
+        return (width, bytes)
     }
 
     private func write<Value: NativeElement>(
@@ -227,6 +232,17 @@ package final class HDF5Writer {
         }
     }
 
+    /// Sets an attribute to a list of texts, each in as many bytes as the longest, filled up with zeros.
+    package func setAttribute(_ name: String, _ values: [String], at path: String = "/") throws {
+        let (width, bytes) = Self.padded(values)
+        try perform {
+            let type = try makeTextType(width: width, orThrow: fail)
+            var count = hsize_t(values.count)
+            let space = try handle(H5Screate_simple(1, &count, nil), H5Sclose)
+            try setAttribute(name, at: path, type: type.id, memory: type.id, in: space, bytes)
+        }
+    }
+
     /// Sets an attribute of the group or dataset `path`, in place of one of this name.
     package func setAttribute(_ name: String, _ value: Int, at path: String = "/") throws {
         try perform {
@@ -246,12 +262,13 @@ package final class HDF5Writer {
         }
     }
 
+    /// - Parameter space: nil for a single value.
     private func setAttribute(
-        _ name: String, at path: String, type: hid_t, memory: hid_t, _ value: UnsafeRawPointer
+        _ name: String, at path: String, type: hid_t, memory: hid_t, in space: Handle? = nil, _ value: UnsafeRawPointer
     ) throws {
         let object = try handle(H5Oopen(root, path, hid_t(H5P_DEFAULT)), H5Oclose)
         if H5Aexists(object.id, name) > 0 { try check(H5Adelete(object.id, name)) }
-        let space = try handle(H5Screate(H5S_SCALAR), H5Sclose)
+        let space = try space ?? handle(H5Screate(H5S_SCALAR), H5Sclose)
         let attribute = try handle(
             H5Acreate2(object.id, name, type, space.id, hid_t(H5P_DEFAULT), hid_t(H5P_DEFAULT)), H5Aclose)
         try check(H5Awrite(attribute.id, memory, value))

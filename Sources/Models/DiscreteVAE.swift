@@ -103,16 +103,26 @@ package final class DiscreteVAE: Module {
     package let configuration: TokenizerConfiguration
     /// Mapped pixels `[B, H, W, 3]` → logits over the codebook `[B, H/8, W/8, V]`.
     package let encoder: DiscreteVAEHalf
-    /// One-hot or soft codes `[B, h, w, V]` → `[B, 8·h, 8·w, 6]`: μ of the three channels, then ln b.
-    package let decoder: DiscreteVAEHalf
+    /// Nil in a tokenizer that makes tokens and no pictures.
+    private let decoding: DiscreteVAEHalf?
 
     package init(_ configuration: TokenizerConfiguration, _ initializer: Initializer) {
         self.configuration = configuration
         encoder = .encoder(configuration, initializer)
-        decoder = .decoder(configuration, initializer)
+        decoding = configuration.hasDecoder ? .decoder(configuration, initializer) : nil
     }
 
-    package var members: [Member] { [.module("encoder", encoder), .module("decoder", decoder)] }
+    package var members: [Member] {
+        [.module("encoder", encoder)] + (decoding.map { [.module("decoder", $0)] } ?? [])
+    }
+
+    /// One-hot or soft codes `[B, h, w, V]` → `[B, 8·h, 8·w, 6]`: μ of the three channels, then ln b.
+    ///
+    /// - Precondition: the configuration has a decoder.
+    package func decoder(_ codes: Variable, _ tape: Tape) -> Variable {
+        guard let decoding else { preconditionFailure("a tokenizer without a decoder") }
+        return decoding(codes, tape)
+    }
 
     /// ε of ``mapPixels(_:)``.
     static let margin: Float = 0.1

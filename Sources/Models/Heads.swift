@@ -114,14 +114,18 @@ package final class Classifier: Module {
 /// Backbone and the head that predicts visual tokens.
 package final class MaskedImageModel: Module {
     package let backbone: Backbone
+    private let norm: LayerNorm?
     private let head: Linear
 
     package init(_ configuration: BackboneConfiguration, _ head: MIMConfiguration, _ initializer: Initializer) {
         backbone = Backbone(configuration, masked: true, initializer)
+        norm = head.norm == true ? LayerNorm(configuration.width, eps: configuration.normEps, initializer) : nil
         self.head = Linear(configuration.width, head.vocabulary, initializer)
     }
 
-    package var members: [Member] { [.module("backbone", backbone), .module("lm_head", head)] }
+    package var members: [Member] { 
+        [.module("backbone", backbone)] + (norm.map { [.module("lm_norm", $0)] } ?? []) + [.module("lm_head", head)]
+    }
 
     /// - Parameters:
     ///   - mask: B·N flags; masked patches are replaced by the mask token.
@@ -133,6 +137,7 @@ package final class MaskedImageModel: Module {
     ) -> Variable {
         let patches = tape.patchTokens(backbone(pixels, mask: mask, tape))
         features?(patches)
-        return head(positions.map { tape.selectRows(patches, $0) } ?? patches, tape)
+        let wanted = positions.map { tape.selectRows(patches, $0) } ?? patches
+        return head(norm?(wanted, tape) ?? wanted, tape)
     }
 }

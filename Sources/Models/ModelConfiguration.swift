@@ -68,6 +68,9 @@ package struct MIMConfiguration: Codable, Equatable, Sendable {
     package var vocabulary = 8192
     /// Nil for visual words.
     package var pixels: PixelTarget?
+    /// Whether a norm of its own stands before the head, behind the backbone's final norm (Hugging Face's models without
+    /// mean pooling); nil for no.
+    package var norm: Bool?
     package init() {}
 }
 
@@ -81,7 +84,7 @@ package struct TokenizerConfiguration: Codable, Equatable, Sendable {
     package var groups = 4
     /// V, the size of the codebook.
     package var vocabulary = 8192
-    /// Width of a code in the decoder.
+    /// Width of a code in the decoder; 0 for an encoder by itself, which makes tokens and no pictures.
     package var codeWidth = 128
     package init() {}
 
@@ -89,6 +92,8 @@ package struct TokenizerConfiguration: Codable, Equatable, Sendable {
         case hidden, blocks, groups, vocabulary
         case codeWidth = "code_width"
     }
+
+    package var hasDecoder: Bool { codeWidth > 0 }
 
     /// Pixels a side that one token stands for.
     package var downsampling: Int { 1 << (groups - 1) }
@@ -98,7 +103,7 @@ package struct TokenizerConfiguration: Codable, Equatable, Sendable {
             ("hidden", hidden, 1 << 12), ("blocks", blocks, 64), ("groups", groups, 6),
             ("vocabulary", vocabulary, 1 << 20), ("code_width", codeWidth, 1 << 14),
         ]
-        for (name, value, most) in sizes where value < 1 || value > most {
+        for (name, value, most) in sizes where value < (name == "code_width" ? 0 : 1) || value > most {
             return "tokenizer.\(name) is \(value), and must be from 1 to \(most)"
         }
         if vocabulary == 1 { return "tokenizer.vocabulary is 1: a single word says nothing" }

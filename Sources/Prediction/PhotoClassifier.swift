@@ -31,7 +31,7 @@ package struct PhotoClassifier {
 
     /// - Parameters:
     ///   - file: a checkpoint, or one that was imported.
-    ///   - cropShare: nil for ``standardCropShare(size:)``.
+    ///   - cropShare: nil for what the model says, else ``standardCropShare(size:)``.
     /// - Throws: ``CheckpointError``, `HDF5Error`.
     package init(_ file: String, cropShare: Double? = nil) throws {
         let (model, description) = try Checkpoint.load(file, task: .classification)
@@ -40,7 +40,7 @@ package struct PhotoClassifier {
         (self.model, classes, path) = (classifier, description.classes, file)
         view = PhotoView(
             size: form.size, scaling: PixelScaling(mean: form.mean, std: form.std), filter: form.filter,
-            share: cropShare ?? standardCropShare(size: form.size))
+            share: cropShare ?? form.cropShare ?? standardCropShare(size: form.size))
     }
 
     /// The probability of each class, photo by photo: `[B, K]`.

@@ -18,10 +18,12 @@ package struct PhotoTokenizer {
     /// - Parameters:
     ///   - file: a checkpoint, or one that was imported.
     ///   - size: height and width in pixels; nil for the checkpoint's.
+    ///   - decoding: whether pictures are to be made of tokens.
     /// - Throws: ``CheckpointError``, `HDF5Error`, `FileError`, ``TokenizerError``.
-    package init(_ file: String, size: [Int]? = nil) throws {
+    package init(_ file: String, size: [Int]? = nil, decoding: Bool = false) throws {
         let (model, description) = try Checkpoint.load(file, task: .tokenizer)
         guard case .tokenizer(let tokenizer) = model else { preconditionFailure("a model of another task") }
+        if decoding, !tokenizer.configuration.hasDecoder { throw CheckpointError.noDecoder(file: file) }
         let form = description.preprocessing
         let size = size ?? form.size, step = tokenizer.configuration.downsampling
         guard size.count == 2, size.allSatisfy({ $0 >= step && $0 <= 1 << 14 && $0 % step == 0 }) else {

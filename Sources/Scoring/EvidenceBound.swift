@@ -58,7 +58,7 @@ package struct EvidenceBound {
         let grid = [backbone.gridHeight, backbone.gridWidth]
         guard description.configuration.mim?.pixels == nil else { throw EvidenceError.predictsPixels(model: path) }
         let own = try Checkpoint.describe(file).configuration.tokenizer?.downsampling ?? 8
-        tokenizer = try PhotoTokenizer(file, size: grid.map { $0 * own })
+        tokenizer = try PhotoTokenizer(file, size: grid.map { $0 * own }, decoding: true)
         if let wanted = description.provenance.tokenizerSHA256, wanted != tokenizer.description.tokenizerSHA256 {
             throw EvidenceError.otherTokenizer(model: path, tokenizer: file)
         }

@@ -14,7 +14,7 @@ package struct ClassificationPlan: TrainingPlan {
     /// How patch features become one; nil for the checkpoint's, or their mean.
     package var pooling: ClassifierConfiguration.Pooling?
     /// Changes to the architecture by name (`--set`).
-    package var changes = BEiTCheckpoints.Settings()
+    package var changes = ConfigurationPatch()
     /// Height and width of the network's input in pixels; nil for that of the backbone.
     package var size: [Int]?
     package var dropPath: Float?

@@ -328,6 +328,7 @@ extension MaskedImageObjective {
         switch target {
         case .tokens(nil): return
         case .tokens(let tokenizer?):
+            guard tokenizer.canDraw else { return }
             var guessed = pass.tokens
             for (position, token) in zip(pass.positions, pass.output.argmax()) { guessed[position] = token }
             columns = [guessed, pass.tokens].map { tokens in

@@ -25,7 +25,7 @@ package struct MaskedImagePlan: TrainingPlan {
     /// Height and width in pixels of what the tokenizer sees; nil for those that it has learned from.
     package var tokenSize: [Int]?
     /// Changes to the architecture by name (`--set`).
-    package var changes = BEiTCheckpoints.Settings()
+    package var changes = ConfigurationPatch()
     /// Height and width of the network's input in pixels; nil for that of the backbone.
     package var size: [Int]?
     package var dropPath: Float?

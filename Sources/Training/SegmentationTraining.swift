@@ -14,7 +14,7 @@ package struct SegmentationPlan: TrainingPlan {
     /// Nil for the checkpoint's, or the default where it has none; the number of classes is that of the data.
     package var decoder: DecoderConfiguration?
     /// Changes to the architecture by name (`--set`).
-    package var changes = BEiTCheckpoints.Settings()
+    package var changes = ConfigurationPatch()
     /// Height and width of the network's input in pixels; nil for that of the backbone.
     package var size: [Int]?
     package var dropPath: Float?

@@ -34,7 +34,7 @@ package struct TokenizerPlan: TrainingPlan {
     package var augmentation: Augmentation
     package var tokenizer: TokenizerConfiguration
     /// Changes to the architecture by name (`--set`).
-    package var changes = BEiTCheckpoints.Settings()
+    package var changes = ConfigurationPatch()
     /// Height and width in pixels; BEiT's token view.
     package var size = [112, 112]
     /// Of the relaxed codes, at the start and at the end of its cosine.
@@ -86,6 +86,7 @@ package struct TokenizerPlan: TrainingPlan {
         guard let tokenizer = result.tokenizer, result.task == .tokenizer else {
             throw PlanError("a tokenizer has no other parts than tokenizer.*")
         }
+        guard tokenizer.hasDecoder else { throw PlanError("tokenizer.code_width is 0: nothing is learned without a decoder") }
         let step = tokenizer.downsampling
         guard size.count == 2, size.allSatisfy({ $0 >= step && $0 <= 1 << 14 && $0 % step == 0 }) else {
             let text = size.map(String.init).joined(separator: "×")

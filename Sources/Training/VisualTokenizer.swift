@@ -50,6 +50,8 @@ final class VisualTokenizer {
 
     /// V.
     var vocabulary: Int { model.configuration.vocabulary }
+    /// Whether it can make pictures of tokens.
+    var canDraw: Bool { model.configuration.hasDecoder }
     /// Pixels a side that one token stands for.
     var downsampling: Int { model.configuration.downsampling }
 

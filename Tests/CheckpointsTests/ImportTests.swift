@@ -11,7 +11,7 @@ import Testing
         _ path: String, _ sample: Sample, rename: (String) -> String? = { $0 }, more: [String: [Int]] = [:]
     ) throws {
         let flat = path + ".flat"
-        try Checkpoint.saveFlat(sample.model(), to: flat)
+        _ = try Export(sample.model(), sample.description, for: .flat).write(to: flat)
         let reader = try HDF5Reader(flat), writer = try HDF5Writer(path)
         for info in reader.datasets {
             guard let name = rename(String(info.path.dropFirst())) else { continue }
@@ -32,8 +32,7 @@ import Testing
         var settings = sample == .tokenizer ? [] : self.settings
         if sample == .segmenter { settings.append("decoder.norm_groups=2") }
         if sample == .linearSegmenter { settings.append("backbone.layer_scale=0") }
-        let (model, description, report) = try ForeignModel([folder["flat.h5"]]).load(
-            settings: Settings(settings), classes: nil, command: "")
+        let (model, description, report) = try ForeignModel([folder["flat.h5"]]).load(ImportOptions(settings: settings))
         #expect(description.task == sample.description.task)
         #expect(report.leftOut == [] && report.converted == [])
         let original = sample.model().module.parameters
@@ -48,8 +47,7 @@ import Testing
         try writeFlat(
             folder["flat.h5"], .classifier, rename: { "module.model." + $0.replacing(".", with: "/") },
             more: ["module.model.blocks.0.attn.relative_position_index": [7, 7], "epoch": [1]])
-        let (_, _, report) = try ForeignModel([folder["flat.h5"]]).load(
-            settings: Settings(settings), classes: nil, command: "")
+        let (_, _, report) = try ForeignModel([folder["flat.h5"]]).load(ImportOptions(settings: settings))
         #expect(report.used.count == Sample.classifier.model().module.parameters.count)
         #expect(report.leftOut.count == 2)
     }
@@ -61,11 +59,11 @@ import Testing
         #expect(
             throws: ImportError.undetermined(
                 file: path, ["--set backbone.image_size=HxW", "--set decoder.norm_groups=N"])
-        ) { try ForeignModel([path]).load(settings: Settings([]), classes: nil, command: "") }
+        ) { try ForeignModel([path]).load() }
 
         try writeFlat(path, .tokenizer, rename: { $0.hasPrefix("encoder.") ? $0 : nil })
         #expect(throws: ImportError.undetermined(file: path, ["the file of the decoder"])) {
-            try ForeignModel([path]).load(settings: Settings([]), classes: nil, command: "")
+            try ForeignModel([path]).load()
         }
     }
 
@@ -78,8 +76,7 @@ import Testing
         let folder = try Scratch()
         try writeFlat(folder["flat.h5"], .classifier)
         do {
-            _ = try ForeignModel([folder["flat.h5"]]).load(
-                settings: Settings(settings + more), classes: nil, command: "")
+            _ = try ForeignModel([folder["flat.h5"]]).load(ImportOptions(settings: settings + more))
             Issue.record("it was imported")
         } catch let error as ImportError {
             #expect(error.description.contains(word) && !error.description.contains("\n"), "\(error)")
@@ -91,7 +88,7 @@ import Testing
         let path = folder["flat.h5"]
         try writeFlat(path, .classifier, rename: { $0 == "blocks.1.norm2.bias" ? nil : $0 })
         #expect(throws: ImportError.parameters(file: path, [.missing("backbone/blocks/1/norm2/bias")])) {
-            try ForeignModel([path]).load(settings: Settings(settings), classes: nil, command: "")
+            try ForeignModel([path]).load(ImportOptions(settings: settings))
         }
     }
 
@@ -102,7 +99,7 @@ import Testing
             "backbone/blocks/0/attn/qkv/weight",
             reason: "it is a soft or external link; copy what it points to in its place")
         #expect(throws: ImportError.parameters(file: path, [issue])) {
-            try ForeignModel([path]).load(settings: Settings(), classes: nil, command: "")
+            try ForeignModel([path]).load()
         }
     }
 
@@ -124,7 +121,7 @@ import Testing
             .appendingPathComponent("ModelsTests/Fixtures/hf-cls/official.h5").path
         try FileManager.default.copyItem(atPath: weights, toPath: folder["official.h5"])
         func description(_ settings: [String]) throws -> ModelDescription {
-            try ForeignModel([folder["official.h5"]]).load(settings: Settings(settings), classes: nil, command: "")
+            try ForeignModel([folder["official.h5"]]).load(ImportOptions(settings: settings))
                 .description
         }
         let found = try description([])

@@ -10,7 +10,7 @@ import Testing
 @Suite struct DiscreteVAETests {
     private func load() throws -> DiscreteVAE {
         let files = try ["encoder_state", "decoder_state"].map { try OracleModel.file("dvae/\($0)") }
-        let model = try ForeignModel(files).load(settings: Settings(), classes: nil, command: "").model
+        let model = try ForeignModel(files).load().model
         guard case .tokenizer(let tokenizer) = model else { throw HDF5Error.notFound(file: "tokenizer") }
         return tokenizer
     }

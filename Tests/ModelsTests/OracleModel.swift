@@ -53,7 +53,7 @@ struct OracleModel: CustomTestStringConvertible, Sendable {
 
     func load() throws -> Model {
         try ForeignModel([OracleModel.file("\(folder)/\(weights)")])
-            .load(settings: Settings(settings), classes: nil, command: "").model
+            .load(ImportOptions(settings: settings)).model
     }
 
     func array(_ name: String) throws -> Tensor {

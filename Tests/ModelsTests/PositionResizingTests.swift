@@ -22,7 +22,7 @@ import Testing
     private func load(_ test: Case, _ weights: String, size: [Int]?) throws -> (Model, ImportReport) {
         let settings = weights == "abs" ? ["backbone.heads=\(test.heads)"] : []
         let result = try ForeignModel([OracleModel.file("\(test.folder)/\(weights)")])
-            .load(settings: Settings(settings), classes: nil, size: size, command: "")
+            .load(ImportOptions(settings: settings, size: size))
         return (result.model, result.report)
     }
 

@@ -113,7 +113,7 @@ private func lines(_ folder: RunFolder) throws -> [[String: Any]] {
         (plan.recipe.steps, plan.recipe.averageDecay, plan.recipe.learningRate) = (200, nil, 5e-3)
         (plan.augmentation.area, plan.augmentation.aspect, plan.augmentation.flip) = ([0.98, 1], [1.3, 1.4], 0)
         (plan.augmentation.colorJitter, plan.dropPath, plan.position) = (0, 0, position)
-        plan.changes = try BEiTCheckpoints.Settings([
+        plan.changes = try ConfigurationPatch(settings: [
             "backbone.width=24", "backbone.heads=3", "backbone.layer_scale=1",
         ])
         let folder = try studio.run(plan, in: "run")
@@ -301,12 +301,12 @@ private func lines(_ folder: RunFolder) throws -> [[String: Any]] {
                 == "--tokenizer \(studio.tokenizer) has 8×6 tokens of 32×24 pixels, but the network 4×6 patches: give "
                 + "--token-size 16x24, or --size 64x48")
         plan.tokenSize = nil
-        plan.changes = try BEiTCheckpoints.Settings(["mim.vocabulary=17"])
+        plan.changes = try ConfigurationPatch(settings: ["mim.vocabulary=17"])
         let words = #expect(throws: PlanError.self) { try studio.run(plan, in: "next") }
         #expect(words?.description == "mim.vocabulary is 17, but the tokenizer has 16 words")
-        plan.changes = try BEiTCheckpoints.Settings(["backbone.patch_size=7"])
+        plan.changes = try ConfigurationPatch(settings: ["backbone.patch_size=7"])
         #expect(throws: PlanError.self) { try studio.run(plan, in: "next") }
-        (plan.changes, plan.maskedPatches) = (BEiTCheckpoints.Settings(), 25)
+        (plan.changes, plan.maskedPatches) = (ConfigurationPatch(), 25)
         #expect(throws: PlanError.self) { try studio.run(plan, in: "next") }
         plan.maskedPatches = nil
         plan.initial = .checkpoint(studio.tokenizer)
@@ -451,7 +451,7 @@ private func lines(_ folder: RunFolder) throws -> [[String: Any]] {
         var decoder = DecoderConfiguration()
         (decoder.channels, decoder.normGroups) = ([8, 4], 2)
         plan.decoder = decoder
-        plan.changes = try BEiTCheckpoints.Settings(changes)
+        plan.changes = try ConfigurationPatch(settings: changes)
         // Written at once, before any weight has moved.
         (plan.recipe.steps, plan.recipe.batch, plan.recipe.learningRate, plan.recipe.weightDecay) = (1, 1, 0, 0)
         plan.recipe.minimumLearningRate = 0

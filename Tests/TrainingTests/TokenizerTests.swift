@@ -33,7 +33,7 @@ import Testing
 
     @Test func lossAndGradientsAreThoseOfPyTorch() throws {
         let files = ["encoder_state", "decoder_state"].map(dvae)
-        let loaded = try ForeignModel(files).load(settings: Settings(), classes: nil, command: "").model
+        let loaded = try ForeignModel(files).load().model
         guard case .tokenizer(let model) = loaded else { throw CocoaError(.featureUnsupported) }
         let parameters = Dictionary(uniqueKeysWithValues: model.parameters.map { ($0.path, $0.parameter) })
         for info in file.datasets where info.path.hasPrefix("/weights/") {
@@ -204,7 +204,7 @@ private func bits(_ path: String) throws -> [String: [UInt32]] {
         #expect(try message { $0.temperatures = [1, 0] }.contains("--temperature"))
         #expect(try message { $0.klWeight = -1 }.contains("--kl-weight"))
         #expect(try message { $0.data.validationShare = 1 }.contains("--validation"))
-        #expect(try message { $0.changes = try Settings(["tokenizer.hidden=6"]) }.contains("multiple of 4"))
+        #expect(try message { $0.changes = try ConfigurationPatch(settings: ["tokenizer.hidden=6"]) }.contains("multiple of 4"))
         #expect(!FileManager.default.fileExists(atPath: set.path + "/never"))
     }
 

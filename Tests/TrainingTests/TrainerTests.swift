@@ -234,7 +234,7 @@ private func steps(_ lines: [[String: NSObject]], with key: String) -> [Int?] {
         var notes: [String] = []
         _ = try Trainer(plan, folder: RunFolder(set.path + "/same")) { notes.append($0) }
         #expect(notes.contains { $0.hasPrefix("initial weights: ") } && !notes.contains { $0.hasPrefix("left out") })
-        plan.changes = try Settings(["decoder.channels=8,6"])
+        plan.changes = try ConfigurationPatch(settings: ["decoder.channels=8,6"])
         _ = try Trainer(plan, folder: RunFolder(set.path + "/next")) { notes.append($0) }
         #expect(notes.contains { $0.hasPrefix("left out of the checkpoint: decoder/blocks, decoder/head") }, "\(notes)")
     }

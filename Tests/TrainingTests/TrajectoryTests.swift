@@ -25,7 +25,7 @@ private final class RecordedBatches: Objective {
 
     init(_ file: HDF5Reader, weights: String) throws {
         let foreign = try ForeignModel([weights])
-            .load(settings: BEiTCheckpoints.Settings(["backbone.norm_eps=1e-12"]), classes: nil, command: "")
+            .load(ImportOptions(settings: ["backbone.norm_eps=1e-12"]))
         guard case .mim(let network) = foreign.model else { throw CocoaError(.featureUnsupported) }
         (self.network, recorded) = (network, foreign.description)
         let pictures = try file.readBytes("/pictures").values
