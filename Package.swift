@@ -96,7 +96,11 @@ let package = Package(
             "Checkpoints", ["Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "WeightFiles", "ImageIO"]),
         room("Datasets", ["Files", "TensorCore", "ImageIO"]),
         room("Metrics", ["Files", "TensorCore", "ImageIO", "Datasets"]),
-        room("Prediction", ["Files", "TensorCore", "Ops", "Models", "HDF5", "Checkpoints", "ImageIO", "Datasets"]),
+        room(
+            "Prediction",
+            [
+                "Files", "TensorCore", "Ops", "Models", "HDF5", "WeightFiles", "Checkpoints", "ImageIO", "Datasets",
+            ]),
         room(
             "Scoring",
             ["Files", "TensorCore", "Ops", "Models", "Checkpoints", "ImageIO", "Datasets", "Metrics", "Prediction"]),

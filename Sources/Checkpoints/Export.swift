@@ -101,7 +101,8 @@ package struct Export {
         case .keras, .flat: try writeHDF5(files[0], type, compress)
         default:
             let tensors = tensors().map {
-                OutgoingTensor(name: $0.name, shape: $0.shape, elementType: $0.isCount ? .int64 : type.element, make: $0.make)
+                OutgoingTensor(
+                    name: $0.name, shape: $0.shape, format: $0.isCount ? .int64 : type.outgoing, make: $0.make)
             }
             try Safetensors.write(tensors, metadata: ["format": "pt"], to: files[0])
         }
@@ -195,5 +196,5 @@ extension AxisOrder {
 }
 
 extension WeightType {
-    fileprivate var element: ElementType { self == .float32 ? .float32 : .float16 }
+    fileprivate var outgoing: OutgoingTensor.Format { self == .float32 ? .float32 : .float16 }
 }

@@ -26,9 +26,11 @@ package struct ImportReport: Codable, Equatable, Sendable {
     package var resized: [String] = []
     /// What no source told, and what was taken for it.
     package var assumed: [String] = []
+    /// How the model compares with another framework's logits, where that was asked for.
+    package var check: String?
 
     enum CodingKeys: String, CodingKey {
-        case format, layout, used, converted, resized, assumed
+        case format, layout, used, converted, resized, assumed, check
         case leftOut = "left_out"
     }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import BEiTCheckpoints
 import BEiTDatasets
 import BEiTFiles
+import BEiTPrediction
 import Foundation
 
 struct Import: Command {
@@ -45,6 +46,12 @@ struct Import: Command {
     @Option(name: .customLong("as"), help: "Type of the weights: float32 or float16.")
     var type = WeightType.float32
 
+    @Option(
+        help: ArgumentHelp(
+            "Pixels and the logits that another framework computed of them: says how far the model is from those, and "
+                + "writes none that differs by more than a hundredth.", valueName: "file"))
+    var check: String?
+
     @OptionGroup var report: JSONOptions
     @OptionGroup var common: CommonOptions
 
@@ -58,8 +65,9 @@ struct Import: Command {
         options.classes = try classes.map { try KnownClasses.list($0) ?? ClassList.read($0, repeating: true) }
         (options.size, options.command) = (size?.sides, commandLine)
         let weights = try ForeignModel(sources)
-        try OutputCheck.check(write: output, reads: sources + weights.files + (classes.map { [$0] } ?? []))
-        let (model, description, result) = try weights.load(options)
+        try OutputCheck.check(write: output, reads: sources + weights.files + [self.classes, check].compactMap { $0 })
+        var (model, description, result) = try weights.load(options)
+        result.check = try check.map { try LogitsCheck(model, description.configuration, against: $0).text }
         try Checkpoint.save(model.module, description, as: type, to: output)
         if report.json {
             try Console.print(json: result)
@@ -78,7 +86,7 @@ struct Import: Command {
             missing    none
             resized    \(list(result.resized))
             assumed    \(result.assumed.isEmpty ? "nothing" : result.assumed.joined(separator: "; "))
-            """
+            """ + (result.check.map { "\ncheck      \($0)" } ?? "")
     }
 }
 

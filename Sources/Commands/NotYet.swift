@@ -25,11 +25,7 @@ struct NotYet {
         NotYet("--min-area", of: ["predict"], "predictions.json has the pixels of each class"),
         NotYet("--min-confidence", of: ["predict"], "--format confidence writes how sure each pixel is"),
         NotYet("--contours", of: ["predict"], "--format overlay shows the classes' areas"),
-        NotYet(
-            "--layout", of: ["export"], values: ["keras", "safetensors", "official", "huggingface"],
-            "--layout flat is what h5py reads best"),
         NotYet("--as", of: ["export"], values: ["int8", "bfloat16"], "float16 takes half the space of float32"),
-        NotYet("--check", of: ["import"], "`logits` writes a model's logits to compare, see docs/weights.md"),
     ]
 
     private static let modelCommands: Set<String> = [
@@ -66,10 +62,7 @@ struct NotYet {
             return "--init shipped is not there yet in this version; name a checkpoint "
                 + "(`inspect --default-model` says where the model that ships is)"
         }
-        guard command == "import", let folder = arguments.first, FileSystem.isFolder(folder) else { return nil }
-        return
-            "importing a folder is not there yet in this version; name the file of weights in \(folder), beside which "
-            + "its config.json is read"
+        return nil
     }
 
     private func sentence(_ value: String) -> String {

@@ -33,7 +33,9 @@ package enum Elementwise {
         let (x, count) = (x.pointer, x.count)
         let isFinite = Atomic(true)
         WorkerPool.current.run(count, grain: grain) {
-            if !beitseg_sum_of_squares(x + $0.lowerBound, $0.count).isFinite {
+            // A sum of squares is fast, and infinite already for finite values of 1e19: then each is looked at.
+            guard !beitseg_sum_of_squares(x + $0.lowerBound, $0.count).isFinite else { return }
+            if !UnsafeBufferPointer(start: x + $0.lowerBound, count: $0.count).allSatisfy(\.isFinite) {
                 isFinite.store(false, ordering: .relaxed)
             }
         }

@@ -37,25 +37,40 @@ package struct LogitsRun {
 
     /// The results for some images, by the names of their datasets.
     private func evaluate(_ rows: Range<Int>) throws -> [(String, Values)] {
-        let pixels = try images.pixels(rows), tape = Tape(.inference)
-        var features: Tensor?
-        let keep = { (variable: Variable) in features = variable.value }
-        let logits: Tensor
+        let answer = ModelAnswer(of: model, to: try images.pixels(rows), mask: try images.mask(rows))
+        let tokens = answer.tokens.map { [("tokens", Values.integers($0.values, $0.shape))] } ?? []
+        return tokens + [("logits", .floats(answer.logits))] + (answer.features.map { [("features", .floats($0))] } ?? [])
+    }
+}
+
+/// What a model of any task says to pixels, in the layout of files.
+struct ModelAnswer {
+    /// Segmentation `[B, K, h, w]` at the decoder's own resolution, classification `[B, K]`, masked image modeling
+    /// `[B, N, V]`, tokenizer `[B, V, h, w]`.
+    let logits: Tensor
+    /// The backbone's last patch features, `[B, N, D]`.
+    private(set) var features: Tensor?
+    /// Of a tokenizer, over `[B, h, w]`.
+    private(set) var tokens: (values: [Int32], shape: [Int])?
+
+    /// - Parameters:
+    ///   - pixels: `[B, 3, H, W]`, as the model takes them.
+    ///   - mask: B·N flags, for masked image modeling alone.
+    init(of model: Model, to pixels: Tensor, mask: [Bool]) {
+        let tape = Tape(.inference)
+        var kept: Tensor?
+        let keep = { (variable: Variable) in kept = variable.value }
         switch model {
         case .segmentation(let model):
             logits = model(Variable(pixels), tape, features: keep).value.transposed([0, 3, 1, 2])
-        case .classification(let model):
-            logits = model(Variable(pixels), tape, features: keep).value
-        case .mim(let model):
-            logits = model(Variable(pixels), mask: try images.mask(rows), tape, features: keep).value
+        case .classification(let model): logits = model(Variable(pixels), tape, features: keep).value
+        case .mim(let model): logits = model(Variable(pixels), mask: mask, tape, features: keep).value
         case .tokenizer(let model):
             let maps = model.encoder(Variable(pixels.transposed([0, 2, 3, 1])), tape).value
-            return [
-                ("tokens", .integers(maps.argmax(), Array(maps.shape.dropLast()))),
-                ("logits", .floats(maps.transposed([0, 3, 1, 2]))),
-            ]
+            tokens = (maps.argmax(), Array(maps.shape.dropLast()))
+            logits = maps.transposed([0, 3, 1, 2])
         }
-        return [("logits", .floats(logits))] + (features.map { [("features", .floats($0))] } ?? [])
+        features = kept
     }
 }
 
@@ -77,7 +92,7 @@ private enum Values {
 package struct LogitsError: ExitStatus {
     package let exitStatus: Int32 = 65
     package let description: String
-    fileprivate init(_ file: String, _ reason: String) { description = "\(file): \(reason)" }
+    init(_ file: String, _ reason: String) { description = "\(file): \(reason)" }
 }
 
 /// The input of `logits`, read some images at a time.
@@ -132,9 +147,10 @@ private struct PixelFile {
         return result
     }
 
-    /// Row-major over image and patch.
+    /// Row-major over image and patch; empty for models that take no mask.
     func mask(_ rows: Range<Int>) throws -> [Bool] {
-        var values = [Int64](repeating: 0, count: rows.count * (patches ?? 0))
+        guard let patches else { return [] }
+        var values = [Int64](repeating: 0, count: rows.count * patches)
         try values.withUnsafeMutableBufferPointer { try reader.readInts("/bool_masked_pos", rows: rows, into: $0) }
         return values.map { $0 != 0 }
     }
