@@ -10,6 +10,7 @@ import os
 import pathlib
 import pickle
 import sys
+import zipfile
 
 import numpy
 import torch
@@ -42,6 +43,18 @@ for legacy in (False, True):
     ending = "-legacy.pth" if legacy else ".pth"
     save(views, "views" + ending, **mode)
     save(types, "types" + ending, **mode)
+
+def turn(source, target):
+    """What a big-endian machine would have written: float32 storages alone."""
+    with zipfile.ZipFile(os.path.join(folder, source)) as old, zipfile.ZipFile(os.path.join(folder, target), "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if "/data/" in name:
+                data = numpy.frombuffer(data, "<f4").astype(">f4").tobytes()
+            new.writestr(name, b"big" if name.endswith("byteorder") else data)
+
+
+turn("views.pth", "views-big-endian.pth")
 for protocol in (3, 4, 5):
     save({"model": views}, f"protocol{protocol}.pth", pickle_protocol=protocol)
 

@@ -49,7 +49,8 @@ struct StorageCheck {
         let failure = { HDF5Error.cannotRead(file: file, path: info.path, reason: $0) }
         let type = try Handle(H5Dget_type(dataset.id), H5Tclose, orThrow: failure)
         guard let count = info.count, count < Int.max / 16 else { throw refused("its shape is absurdly large") }
-        let declared = count * H5Tget_size(type.id)
+        let (declared, overflow) = count.multipliedReportingOverflow(by: H5Tget_size(type.id))
+        guard !overflow else { throw refused("its elements are absurdly large") }
         let plan = try Handle(H5Dget_create_plist(dataset.id), H5Pclose, orThrow: failure)
         let compresses = try checkFilters(of: plan)
         let stored = Int(clamping: H5Dget_storage_size(dataset.id))

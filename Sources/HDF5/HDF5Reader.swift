@@ -61,6 +61,19 @@ package final class HDF5Reader: Sendable {
         return .group
     }
 
+    /// Why the values of a dataset cannot be read, as far as it says without reading them: it declares more than the file
+    /// holds, or needs a filter that is not here. Nil if nothing is known against it.
+    package func obstacle(_ info: DatasetInfo) -> String? {
+        do {
+            return try Library.locked {
+                let dataset = try Handle(
+                    H5Dopen2(root.id, info.path, hid_t(H5P_DEFAULT)), H5Dclose, orThrow: failure(info))
+                _ = try StorageCheck(info: info, file: file, fileSize: fileSize)(dataset)
+                return nil
+            }
+        } catch let error as HDF5Error { return error.reason } catch { return "\(error)" }
+    }
+
     // MARK: Values
 
     /// Reads a dataset of floating-point numbers of any width and byte order, or some of its rows (indices of the first
@@ -245,6 +258,7 @@ private func openForReading(_ file: String) throws -> Handle {
     let access = try Handle(H5Pcreate(beitseg_h5p_file_access()), H5Pclose, orThrow: failure)
     // Files appear by renaming and are never changed in place, and not every file system can lock.
     H5Pset_file_locking(access.id, false, true)
+    guard beitseg_h5_use_plain_driver(access.id) >= 0 else { throw failure(Library.reason) }
     let root = file.withFileSystemName { H5Fopen($0, beitseg_h5f_read_only(), access.id) }
     return try Handle(root, H5Fclose, orThrow: failure)
 }

@@ -4,7 +4,8 @@ import BEiTTensorCore
 /// The datasets of an HDF5 file, by their paths without the first slash.
 package struct HDF5Source: TensorSource {
     package let reader: HDF5Reader
-    private let prefix: String
+    package let tensors: [StoredTensor]
+    package let refusals: [String: String]
 
     /// - Parameter prefix: the group whose datasets are meant, with a slash at the end; names leave it out.
     ///
@@ -13,22 +14,25 @@ package struct HDF5Source: TensorSource {
         self.init(try HDF5Reader(file), below: prefix)
     }
 
-    package init(_ reader: HDF5Reader, below prefix: String = "/") { (self.reader, self.prefix) = (reader, prefix) }
+    package init(_ reader: HDF5Reader, below prefix: String = "/") {
+        self.reader = reader
+        func name(_ path: String) -> String { String(path.dropFirst(prefix.count)) }
+        var tensors: [StoredTensor] = [], refusals: [String: String] = [:]
+        for (path, reason) in reader.refusals where path.hasPrefix(prefix) { refusals[name(path)] = reason }
+        for info in reader.datasets where info.path.hasPrefix(prefix) {
+            if let obstacle = reader.obstacle(info) {
+                refusals[name(info.path)] = obstacle
+            } else {
+                tensors.append(
+                    StoredTensor(name: name(info.path), shape: info.shape, elementType: info.elementType) {
+                        try reader.readFloats(info.path, into: $0)
+                    })
+            }
+        }
+        (self.tensors, self.refusals) = (tensors, refusals)
+    }
 
     package var files: [String] { [reader.file] }
     package var format: String { "HDF5" }
     package var metadata: SourceMetadata { SourceMetadata() }
-
-    package var tensors: [StoredTensor] {
-        reader.datasets.filter { $0.path.hasPrefix(prefix) }.map { info in
-            StoredTensor(
-                name: String(info.path.dropFirst(prefix.count)), shape: info.shape, elementType: info.elementType
-            ) { [reader] in try reader.readFloats(info.path, into: $0) }
-        }
-    }
-
-    package var refusals: [String: String] {
-        let inside = reader.refusals.filter { $0.key.hasPrefix(prefix) }
-        return Dictionary(uniqueKeysWithValues: inside.map { (String($0.key.dropFirst(prefix.count)), $0.value) })
-    }
 }

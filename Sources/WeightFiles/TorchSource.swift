@@ -32,7 +32,7 @@ package struct TorchSource: TensorSource {
     init(stream file: OpenFile) throws {
         let stream = try TorchStream(PickleInput(file, 0..<file.size))
         try self.init(
-            file, stream.value, stream.heap, form: stream.isBare ? "pickle" : "legacy", isBigEndian: stream.isBigEndian
+            file, stream.value, stream.heap, form: stream.isBare ? "pickle" : "legacy", isBigEndian: false
         ) { storage throws(Refusal) in
             let place: Int? =
                 switch storage.place {

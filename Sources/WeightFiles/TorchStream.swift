@@ -1,7 +1,8 @@
 import BEiTTensorCore
 
 /// A file that `torch.save` wrote before there were archives (1.5 and earlier): a magic number, a version, facts about the
-/// machine, the object, the names of its storages, each a pickle; then the storages, each its length and its values.
+/// machine, the object, the names of its storages, each a pickle; then the storages, each its length and its values,
+/// little-endian whatever the machine.
 /// Or a bare pickle, which is the object and nothing else.
 ///
 /// Source: `_legacy_save` and `_legacy_load` in `torch/serialization.py`.
@@ -11,7 +12,6 @@ struct TorchStream {
     /// Where the values of each storage begin, in bytes of the file.
     private(set) var places: [String: Int] = [:]
     let isBare: Bool
-    let isBigEndian: Bool
 
     /// 0x1950a86a20f9469cfc6c
     private static let magic: [UInt8] = [0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19]
@@ -22,14 +22,13 @@ struct TorchStream {
         let first = try machine.run()
         isBare = first != .long(Self.magic)
         if isBare {
-            (value, heap, isBigEndian) = (first, machine.heap, false)
+            (value, heap) = (first, machine.heap)
             return
         }
         guard try machine.run() == .int(1001) else {
             throw machine.damaged("it is of a version of PyTorch's format that is not known")
         }
-        let system = try machine.run()
-        isBigEndian = machine.heap.member("little_endian", of: system) == .bool(false)
+        _ = try machine.run()
         value = try machine.run()
         let keys = try machine.run()
         heap = machine.heap
@@ -46,7 +45,7 @@ struct TorchStream {
             guard case .string(let key) = key, let storage = sizes[key], let size = storage.type.byteCount,
                 let start = machine.input.start
             else { throw machine.damaged("it has a storage that nothing asks for") }
-            let number = isBigEndian ? try machine.input.number(8).byteSwapped : try machine.input.number(8)
+            let number = try machine.input.number(8)
             guard number == storage.count else {
                 throw machine.damaged("storage \(key.brief) has \(number) elements instead of \(storage.count)")
             }

@@ -78,7 +78,11 @@ func refusal(_ path: String, sourceLocation: SourceLocation = #_sourceLocation) 
 
 /// The most memory that this process has had so far, in bytes.
 func peakMemory() -> Int {
-    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-    let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") } ?? ""
-    return (Int(line.filter(\.isNumber)) ?? 0) * 1024
+    let file = fopen("/proc/self/status", "r")
+    defer { if let file { fclose(file) } }
+    var line = [CChar](repeating: 0, count: 256), kilobytes = 0
+    while let file, fgets(&line, Int32(line.count), file) != nil {
+        if strncmp(line, "VmHWM:", 6) == 0 { kilobytes = line.withUnsafeBufferPointer { atol($0.baseAddress! + 6) } }
+    }
+    return kilobytes * 1024
 }

@@ -53,7 +53,9 @@ import Testing
     /// The values of arange(count) / 4 - 1 at these places.
     private func numbers(_ places: some Sequence<Int>) -> [Float] { places.map { Float($0) / 4 - 1 } }
 
-    @Test(arguments: ["views.pth", "views-legacy.pth", "protocol3.pth", "protocol4.pth", "protocol5.pth"])
+    @Test(arguments: [
+        "views.pth", "views-legacy.pth", "views-big-endian.pth", "protocol3.pth", "protocol4.pth", "protocol5.pth",
+    ])
     func viewsOfSharedStorages(_ name: String) throws {
         let found = try made(name).floats()
         let expected: [String: ([Int], [Float])] = [

@@ -55,3 +55,10 @@ int beitseg_h5_descriptor(hid_t file);
 /// Makes `descriptor` lead to a file without a name in memory; what is written to it from now on is lost. Returns 0, or
 /// -1 where the system refuses.
 int beitseg_h5_discard(int descriptor);
+
+/// Makes files that are opened with the property list `access` be read by a driver of ours, and of no use for writing. It
+/// reads what is asked for where it is asked for, and nothing beyond the end of the file. Negative on failure.
+///
+/// libhdf5's own drivers keep metadata that they read in one buffer for all, and damaged addresses lead out of that
+/// buffer (1.10.8: `H5F__accum_read`).
+herr_t beitseg_h5_use_plain_driver(hid_t access);

@@ -1,0 +1,259 @@
+import BEiTHDF5
+import BEiTTensorCore
+import BEiTWeightFiles
+import Foundation
+import Testing
+
+/// Damaged files of every format, made by chance from sound ones: each gives an error of one line or tensors, without a
+/// crash, without a hang, and without more memory than the file accounts for.
+///
+/// `BEIT_SEG_MUTATIONS=100000 swift test -c release --filter MutationTests` tries so many of each format (300 otherwise),
+/// `BEIT_SEG_FIRST_MUTATION=N` begins with number N, `BEIT_SEG_MUTATED_FORMATS=keras,flat` leaves the others out. The mutants are tried in processes of their own, and the number of the
+/// one being tried stands in a file: what ends a process is named, and the rest is still tried.
+@Suite(.serialized) struct MutationTests {
+    enum Format: String, CaseIterable {
+        case safetensors, zip, legacy, training, module, pickle, keras, latest, compressed, flat
+    }
+
+    private static let count = setting("BEIT_SEG_MUTATIONS") ?? 300
+    private static let first = setting("BEIT_SEG_FIRST_MUTATION") ?? 0
+    private static let atOnce = 5000
+
+    private static func setting(_ name: String) -> Int? {
+        ProcessInfo.processInfo.environment[name].flatMap { Int($0) }
+    }
+
+    private static var formats: [Format] {
+        let names = ProcessInfo.processInfo.environment["BEIT_SEG_MUTATED_FORMATS"]?.split(separator: ",")
+        return names?.compactMap { Format(rawValue: String($0)) } ?? Format.allCases
+    }
+
+    @Test(arguments: formats) func mutantsDoNoHarm(_ format: Format) async throws {
+        let folder = try Scratch()
+        try format.sound(folder).copy(to: folder.path("sound"))
+        var next = Self.first
+        while next < Self.first + Self.count {
+            let end = min(next + Self.atOnce, Self.first + Self.count)
+            await #expect(processExitsWith: .success, "\(format)") {
+                [
+                    folder = folder.folder.path as String, next = next as Int, end = end as Int,
+                    format = format.rawValue as String
+                ] in
+                try Trial(folder: folder, checksValues: format == "zip").run(next..<end, seed: format)
+            }
+            let reached = try Trial.numberReached(in: folder.folder.path)
+            if reached < end { Issue.record("mutant \(reached) of \(format)") }
+            next = max(reached, next) + 1
+            if reached >= end { next = end }
+        }
+    }
+
+    /// The mutants themselves: the same number gives the same file, other numbers others.
+    @Test func mutantsFollowFromTheirNumbers() {
+        let sound = [UInt8](0..<200)
+        let mutants = (0..<100).map { Mutant(of: sound, number: $0, seed: "zip").bytes }
+        #expect(mutants == (0..<100).map { Mutant(of: sound, number: $0, seed: "zip").bytes })
+        #expect(Set(mutants).count > 95 && mutants.filter { $0 == sound }.count < 3)
+        #expect(mutants.contains { $0.count < 150 } && mutants.contains { $0.count > 200 })
+    }
+}
+
+extension MutationTests.Format {
+    /// A sound file of the format.
+    fileprivate func sound(_ folder: Scratch) throws -> [UInt8] {
+        switch self {
+        case .safetensors: try contents(fixture("safetensors/good/model.safetensors"))
+        case .zip: try contents(fixture("pth/good.pth"))
+        case .legacy: try contents(fixture("pth/good_legacy.pth"))
+        case .training: try contents(fixture("torch/made/training-protocol4.pth"))
+        case .module: try contents(fixture("torch/made/module.pth"))
+        case .pickle: try contents(fixture("torch/made/module-protocol5.pkl"))
+        case .keras: try keras("good.h5")
+        case .latest: try keras("good_latest_format.h5")
+        case .compressed: try keras("good_gzip.h5")
+        case .flat: try contents(flatFile(folder))
+        }
+    }
+
+    private func keras(_ name: String) throws -> [UInt8] {
+        let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        return try contents(tests.appendingPathComponent("HDF5Tests/Fixtures/hostile/" + name).path)
+    }
+
+    private func flatFile(_ folder: Scratch) throws -> String {
+        let path = folder.path("flat.h5")
+        let writer = try HDF5Writer(path)
+        try writer.setAttribute("format", "beit-seg")
+        for (name, shape) in [("/model/a/weight", [5, 7]), ("/model/a/bias", [5]), ("/b", [2, 3, 4]), ("/c", [])] {
+            let values = (0..<shape.reduce(1, *)).map { Float($0) / 8 }
+            try writer.write(name, shape: shape, floats: values)
+        }
+        try writer.commit()
+        return path
+    }
+}
+
+extension [UInt8] {
+    fileprivate func copy(to path: String) throws { try Data(self).write(to: URL(fileURLWithPath: path)) }
+}
+
+/// Mutants read one after another, in a process that ends where one does harm.
+private struct Trial {
+    let folder: String
+    /// Whether checksums cover the values, so that what is read at all is what was in the sound file.
+    let checksValues: Bool
+
+    /// Seconds a mutant may take, and the memory it may take in addition to twice its size.
+    private static let seconds: UInt32 = 10, room = 64 << 20
+    private static let numberFile = "number"
+
+    static func numberReached(in folder: String) throws -> Int {
+        try contents(folder + "/" + numberFile).withUnsafeBytes { $0.loadUnaligned(as: Int.self) }
+    }
+
+    func run(_ numbers: Range<Int>, seed: String) throws {
+        let sound = try contents(folder + "/sound"), path = folder + "/mutant"
+        let expected = checksValues ? try TensorFile.open(folder + "/sound").floats() : [:]
+        let descriptor = open(folder + "/" + Self.numberFile, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+        limitMemory()
+        let before = peakMemory()
+        for number in numbers {
+            try note(number, descriptor)
+            let mutant = Mutant(of: sound, number: number, seed: seed).bytes
+            try put(mutant, path)
+            alarm(Self.seconds)
+            let flaw = read(path, expected)
+            alarm(0)
+            if let flaw { complain(flaw) }
+            let peak = peakMemory()
+            if peak > before + Self.room + 2 * mutant.count { complain("takes \(peak - before) bytes") }
+        }
+        try note(numbers.upperBound, descriptor)
+        close(descriptor)
+    }
+
+    private func note(_ number: Int, _ descriptor: Int32) throws {
+        guard withUnsafeBytes(of: number, { pwrite(descriptor, $0.baseAddress, $0.count, 0) }) == 8 else {
+            throw CocoaError(.fileWriteUnknown)
+        }
+    }
+
+    /// Writes over the last one: some file systems flush what was cut to nothing before.
+    private func put(_ mutant: [UInt8], _ path: String) throws {
+        let descriptor = open(path, O_WRONLY | O_CREAT, 0o644)
+        defer { close(descriptor) }
+        let written = mutant.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        guard written == mutant.count, ftruncate(descriptor, off_t(written)) == 0 else {
+            throw CocoaError(.fileWriteUnknown)
+        }
+    }
+
+    private func complain(_ flaw: String) -> Never {
+        FileHandle.standardError.write(Data("MutationTests: the mutant \(flaw)\n".utf8))
+        exit(1)
+    }
+
+    /// What asks for gigabytes, though it may never touch them, gets none.
+    private func limitMemory() {
+        let pages = (try? contents("/proc/self/statm")).flatMap {
+            String(decoding: $0, as: UTF8.self).split(separator: " ").first
+        }
+        guard let pages = pages.flatMap({ rlim_t($0) }) else { return }
+        var limit = rlimit()
+        limit.rlim_cur = pages * rlim_t(sysconf(Int32(_SC_PAGESIZE))) + rlim_t(Self.room) * 8
+        limit.rlim_max = limit.rlim_cur
+        setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit)
+    }
+
+    /// What is wrong with how a mutant was read.
+    private func read(_ path: String, _ expected: [String: (shape: [Int], values: [Float])]) -> String? {
+        let source: any TensorSource
+        do { source = try TensorFile.open(path) } catch { return flaw(of: error, path) }
+        for tensor in source.tensors where tensor.elementType.isFloat {
+            do {
+                let values = try tensor.values()
+                if let sound = expected[tensor.name],
+                    sound.shape != tensor.shape
+                        || !zip(sound.values, values).allSatisfy({ $0.bitPattern == $1.bitPattern })
+                {
+                    return "has other values in \(tensor.name)"
+                }
+            } catch { if let flaw = flaw(of: error, path) { return flaw } }
+        }
+        return nil
+    }
+
+    private func flaw(of error: any Error, _ path: String) -> String? {
+        let text = "\(error)"
+        return text.contains("\n") || !text.hasPrefix(path) ? "gives the error \(text)" : nil
+    }
+}
+
+/// A file damaged by chance: bits, runs of bytes, numbers where lengths may stand, its end, pieces of itself elsewhere.
+private struct Mutant {
+    private(set) var bytes: [UInt8]
+    private var state: UInt64
+
+    init(of sound: [UInt8], number: Int, seed: String) {
+        bytes = sound
+        state = seed.utf8.reduce(UInt64(number) &* 0x9E37_79B9_7F4A_7C15) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3 }
+        for _ in 0..<(1 + random(3)) where !bytes.isEmpty { change() }
+    }
+
+    /// SplitMix64 (Steele, Lea and Flood 2014, "Fast Splittable Pseudorandom Number Generators").
+    private mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+
+    private mutating func random(_ count: Int) -> Int { Int(next() % UInt64(count)) }
+
+    /// Anywhere, but more often where a file describes itself: near its beginning or its end.
+    private mutating func place() -> Int {
+        switch random(4) {
+        case 0: random(bytes.count)
+        case 1: random(min(bytes.count, 256))
+        case 2: random(min(bytes.count, 4096))
+        default: bytes.count - 1 - random(min(bytes.count, 2048))
+        }
+    }
+
+    private mutating func change() {
+        let start = place()
+        switch random(6) {
+        case 0: for _ in 0...random(8) { bytes[place()] ^= 1 << UInt8(random(8)) }
+        case 1:
+            let fill = [0, 0xFF, UInt8(random(256))][random(3)]
+            for i in start..<min(bytes.count, start + 1 + random(64)) { bytes[i] = fill }
+        case 2: for i in start..<min(bytes.count, start + 1 + random(16)) { bytes[i] = UInt8(random(256)) }
+        case 3: setNumber(at: start)
+        case 4: bytes.removeLast(random(8) == 0 ? random(bytes.count) : random(min(bytes.count, 64)))
+        default: splice(at: start)
+        }
+    }
+
+    /// A length, an offset or a count of 2, 4 or 8 bytes.
+    private mutating func setNumber(at start: Int) {
+        let numbers: [UInt64] = [
+            0, 1, 2, 0x7F, 0xFFFF, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 1 << 40, 1 << 60, 1 << 63, .max, .max - 7,
+            UInt64(bytes.count), UInt64(bytes.count + 1), UInt64(random(bytes.count)),
+        ]
+        let number = numbers[random(numbers.count)], size = [2, 4, 8][random(3)]
+        for i in 0..<min(size, bytes.count - start) {
+            bytes[start + i] = UInt8(truncatingIfNeeded: number >> (8 * UInt64(i)))
+        }
+    }
+
+    /// A piece of the file over another place, put in, or taken out.
+    private mutating func splice(at start: Int) {
+        let from = place(), piece = Array(bytes[from..<min(bytes.count, from + 1 + random(128))])
+        switch random(3) {
+        case 0: bytes.replaceSubrange(start..<min(bytes.count, start + piece.count), with: piece)
+        case 1: bytes.insert(contentsOf: piece, at: start)
+        default: bytes.removeSubrange(start..<min(bytes.count, start + piece.count))
+        }
+    }
+}
