@@ -52,13 +52,18 @@ struct StorageCheck {
         let (declared, overflow) = count.multipliedReportingOverflow(by: H5Tget_size(type.id))
         guard !overflow else { throw refused("its elements are absurdly large") }
         let plan = try Handle(H5Dget_create_plist(dataset.id), H5Pclose, orThrow: failure)
-        let compresses = try checkFilters(of: plan)
+        let chunk = chunk(plan), compresses = try checkFilters(of: plan) && chunk != nil
         let stored = Int(clamping: H5Dget_storage_size(dataset.id))
         guard stored <= fileSize, declared / (compresses ? Self.bestCompression : 1) <= stored else {
             throw refused("it declares \(declared) bytes, of which the file holds \(min(stored, fileSize))")
         }
-        guard chunkSize(plan, elementSize: H5Tget_size(type.id)) <= max(declared, Self.largestChunk) else {
+        guard let chunk else { return count }
+        guard Self.product(chunk + [H5Tget_size(type.id)]) <= max(declared, Self.largestChunk) else {
             throw refused("its chunks are larger than all of its values")
+        }
+        // libhdf5 keeps a record of each chunk, and each has at least a byte.
+        guard Self.product(zip(info.shape, chunk).map { $0 / $1 + ($0 % $1 == 0 ? 0 : 1) }) <= max(stored, 1) else {
+            throw refused("it has more chunks than the file has bytes of them")
         }
         return count
     }
@@ -77,13 +82,21 @@ struct StorageCheck {
         return compresses
     }
 
-    /// Bytes of one chunk; 0 where the dataset has none.
-    private func chunkSize(_ plan: Handle, elementSize: Int) -> Int {
-        guard H5Pget_layout(plan.id) == H5D_CHUNKED else { return 0 }
+    /// The shape of a chunk; nil for a dataset without chunks, whose values no filter touches.
+    private func chunk(_ plan: Handle) -> [Int]? {
+        guard H5Pget_layout(plan.id) == H5D_CHUNKED else { return nil }
         var sizes = [hsize_t](repeating: 1, count: info.shape.count)
-        guard H5Pget_chunk(plan.id, Int32(sizes.count), &sizes) >= 0 else { return .max }
-        return sizes.reduce(elementSize) { product, size in
-            let (next, overflow) = product.multipliedReportingOverflow(by: Int(clamping: size))
+        // Chunks of another rank than the dataset's lead libhdf5 astray, on a single value (of none) without end.
+        guard !sizes.isEmpty, Int(H5Pget_chunk(plan.id, Int32(sizes.count), &sizes)) == sizes.count else {
+            return [.max]
+        }
+        return sizes.map { max(1, Int(clamping: $0)) }
+    }
+
+    /// Int.max where it is more than can be counted.
+    private static func product(_ numbers: [Int]) -> Int {
+        numbers.reduce(1) { product, number in
+            let (next, overflow) = product.multipliedReportingOverflow(by: number)
             return overflow ? .max : next
         }
     }

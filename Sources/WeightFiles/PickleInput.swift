@@ -27,10 +27,11 @@ struct PickleInput {
     private var left: Int { count - position }
 
     private func require(_ count: Int) throws {
-        guard count >= 0, count <= left else {
-            throw WeightFileError.incomplete(
-                file: file.path, reason: "its pickle ends too early, at byte \(self.count)")
-        }
+        guard count < 0 || count > left else { return }
+        let reason = "its pickle ends too early, at byte \(self.count)"
+        // An archive that has its end has all of its entries.
+        throw start == nil
+            ? WeightFileError.damaged(file: file.path, reason: reason) : .incomplete(file: file.path, reason: reason)
     }
 
     mutating func byte() throws -> UInt8 {

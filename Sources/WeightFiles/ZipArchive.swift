@@ -26,8 +26,7 @@ final class ZipArchive: @unchecked Sendable {
         guard copy >= 0 else { throw FileError.system(file.path, doing: "open") }
         guard let archive = zip_fdopen(copy, ZIP_CHECKCONS, &code) else {
             close(copy)
-            throw WeightFileError.incomplete(
-                file: file.path, reason: "it begins as a zip archive and has not the end of one (\(file.size) bytes)")
+            throw Self.problem(code, file)
         }
         (self.file, self.archive) = (file, archive)
         entries = (0..<zip_uint64_t(max(0, zip_get_num_entries(archive, 0)))).compactMap { index in
@@ -46,6 +45,18 @@ final class ZipArchive: @unchecked Sendable {
     }
 
     deinit { zip_discard(archive) }
+
+    private static func problem(_ code: Int32, _ file: OpenFile) -> WeightFileError {
+        if code == ZIP_ER_NOZIP {
+            return .incomplete(
+                file: file.path, reason: "it begins as a zip archive and has not the end of one (\(file.size) bytes)")
+        }
+        var error = zip_error_t()
+        zip_error_init_with_code(&error, code)
+        defer { zip_error_fini(&error) }
+        return .damaged(
+            file: file.path, reason: "its directory makes no sense: \(String(cString: zip_error_strerror(&error)))")
+    }
 
     func entry(_ name: String) -> Entry? { byName[name].map { entries[$0] } }
 
