@@ -112,6 +112,7 @@ struct TimmExport: Encodable {
         let mlp_ratio: Double
         let init_values: Float?
         let use_abs_pos_emb, use_rel_pos_bias, use_shared_rel_pos_bias: Bool
+        let global_pool: String
     }
     private struct Pretrained: Encodable {
         let input_size, pool_size: [Int]?
@@ -134,13 +135,14 @@ struct TimmExport: Encodable {
         let backbone = description.configuration.backbone ?? BackboneConfiguration()
         let head = description.configuration.classifier ?? ClassifierConfiguration()
         (num_classes, num_features) = (head.classes, backbone.width)
-        global_pool = head.pooling == .mean ? "avg" : "token"
+        let pool = head.pooling == .mean ? "avg" : "token"
+        global_pool = pool
         model_args = Arguments(
             img_size: backbone.imageSize, patch_size: backbone.patchSize, embed_dim: backbone.width,
             depth: backbone.depth, num_heads: backbone.heads, mlp_ratio: backbone.mlpRatio,
             init_values: backbone.layerScale > 0 ? backbone.layerScale : nil,
             use_abs_pos_emb: backbone.position == .absolute, use_rel_pos_bias: backbone.position == .relative,
-            use_shared_rel_pos_bias: backbone.position == .relativeShared)
+            use_shared_rel_pos_bias: backbone.position == .relativeShared, global_pool: pool)
         let form = description.preprocessing
         pretrained_cfg = Pretrained(
             input_size: [3] + form.size, pool_size: nil, interpolation: form.resize, crop_pct: form.cropShare ?? 0.9,

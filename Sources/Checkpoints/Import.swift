@@ -119,7 +119,9 @@ package struct ForeignModel {
         let refusals = Dictionary(halves.flatMap(\.refusals)) { first, _ in first }
         var loader = ParameterLoader(placed, refusals: refusals, positions: positions)
         try loader.load(into: model.module, frozen: false)
-        guard loader.issues.isEmpty else { throw ImportError.parameters(file: name, loader.issues) }
+        guard loader.issues.isEmpty else {
+            throw ImportError.parameters(file: name, loader.issues.map { $0.named(halves[0].layout) })
+        }
         let used = placed.filter { loader.rest[$0.key] == nil }
         report.used = used.keys.sorted()
         report.converted = used.filter { $0.value.elementType != .float32 }.keys.sorted()
@@ -146,6 +148,14 @@ package struct ForeignModel {
         case "fc_norm/weight", "fc_norm/bias": "only a classifier needs it"
         default: "a model with a \(section) has no such parameter"
         }
+    }
+}
+
+extension ParameterIssue {
+    /// What is missing goes by the name that the file would have for it.
+    fileprivate func named(_ layout: WeightLayout) -> ParameterIssue {
+        guard case .missing(let path) = self, let names = layout.names(of: path)?.names else { return self }
+        return .missing(names.joined(separator: ", "))
     }
 }
 

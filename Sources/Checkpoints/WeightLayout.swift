@@ -76,7 +76,8 @@ struct WeightLayout: Sendable {
             NameRule("beit.encoder.layer.{}.attention.attention.query.bias", path: "backbone/blocks/{}/attn/q_bias"),
             NameRule("beit.encoder.layer.{}.attention.attention.value.bias", path: "backbone/blocks/{}/attn/v_bias"),
             NameRule(
-                "beit.encoder.layer.{}.attention.attention.relative_position_bias.*", path: "backbone/blocks/{}/attn/*"),
+                "beit.encoder.layer.{}.attention.attention.relative_position_bias.relative_position_bias_table",
+                path: "backbone/blocks/{}/attn/relative_position_bias_table"),
             NameRule("beit.encoder.layer.{}.attention.output.dense.*", path: "backbone/blocks/{}/attn/proj/*"),
             NameRule("beit.encoder.layer.{}.layernorm_before.*", path: "backbone/blocks/{}/norm1/*"),
             NameRule("beit.encoder.layer.{}.layernorm_after.*", path: "backbone/blocks/{}/norm2/*"),

@@ -87,7 +87,7 @@ import Testing
         let folder = try Scratch()
         let path = folder["flat.h5"]
         try writeFlat(path, .classifier, rename: { $0 == "blocks.1.norm2.bias" ? nil : $0 })
-        #expect(throws: ImportError.parameters(file: path, [.missing("backbone/blocks/1/norm2/bias")])) {
+        #expect(throws: ImportError.parameters(file: path, [.missing("blocks.1.norm2.bias")])) {
             try ForeignModel([path]).load(ImportOptions(settings: settings))
         }
     }
