@@ -75,11 +75,12 @@ def keras_model(source):
         patch = root["stem_conv/stem_conv/kernel:0"].shape[0]
         heads = root["block0_attn_pos_emb/block0_attn_pos_emb/positional_embedding:0"].shape[0]
         width = root["stem_conv/stem_conv/kernel:0"].shape[3]
+        hidden = root["block0_mlp_dense_1/block0_mlp_dense_1/kernel:0"].shape[1]
         depth = sum(1 for layer in root if layer.endswith("_attn_qkv"))
     side = (int(round((rows - 3) ** 0.5)) + 1) // 2 * patch
     model = beit.Beit(
-        depth=depth, embed_dim=width, num_heads=heads, patch_size=patch, input_shape=(side, side, 3),
-        num_classes=classes, classifier_activation=None, pretrained=None, model_name=name)
+        depth=depth, embed_dim=width, num_heads=heads, patch_size=patch, mlp_ratio=hidden / width,
+        input_shape=(side, side, 3), num_classes=classes, classifier_activation=None, pretrained=None, model_name=name)
     model.load_weights(weights, by_name=True)
 
     def logits(pixels, _):
