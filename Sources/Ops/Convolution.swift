@@ -3,18 +3,21 @@ import BEiTTensorCore
 extension Tape {
     /// Convolution (cross-correlation) with zero padding: `[B, H, W, in]` to
     /// `[B, (H + 2·padding − kH) / stride + 1, …, out]`, weight `[out, in, kH, kW]`, bias `[out]`.
+    /// - Parameter activation: in the same pass; it has no way back, so in inference alone.
     package func conv2d(
-        _ x: Variable, weight: Parameter, bias: Parameter? = nil, stride: Int = 1, padding: Int = 0
+        _ x: Variable, weight: Parameter, bias: Parameter? = nil, stride: Int = 1, padding: Int = 0,
+        activation: Activation = .none
     ) -> Variable {
+        precondition(activation == .none || !isTraining, "an activation that has no way back")
         let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: padding)
         let matrix = weight.packed.map(KernelMatrix.packed) ?? KernelMatrix(kernel.coarseWeights(weight.value))
-        let y = kernel.coarse(from: x.value, weights: matrix, bias: bias?.value)
+        let y = kernel.coarse(from: x.value, weights: matrix, finish: .init(bias: bias?.value, activation))
         let (height, width) = (x.shape[1], x.shape[2])
         let step = KernelGradients(x, weight, bias)
         return record(y, from: [x, weight, bias]) { dy in
             step.input { weight in
                 let matrices = kernel.fineWeights(weight).map { KernelMatrix($0) }
-                return kernel.fine(from: dy, weights: matrices, bias: nil, height: height, width: width)
+                return kernel.fine(from: dy, weights: matrices, height: height, width: width)
             }
             step.weight { x in kernel.weightGradient(coarse: dy, fine: x) }
             step.bias(dy)
@@ -23,19 +26,24 @@ extension Tape {
 
     /// Transposed convolution: `[B, h, w, in]` to `[B, (h − 1)·stride − 2·padding + kH, …, out]`, weight
     /// `[in, out, kH, kW]`, bias `[out]`.
+    /// - Parameter activation: as of ``conv2d(_:weight:bias:stride:padding:activation:)``.
     package func convTranspose2d(
-        _ x: Variable, weight: Parameter, bias: Parameter? = nil, stride: Int, padding: Int = 0
+        _ x: Variable, weight: Parameter, bias: Parameter? = nil, stride: Int, padding: Int = 0,
+        activation: Activation = .none
     ) -> Variable {
+        precondition(activation == .none || !isTraining, "an activation that has no way back")
         let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: padding)
         let matrices =
             weight.packedMatrices.isEmpty
             ? kernel.fineWeights(weight.value).map { KernelMatrix($0) } : weight.packedMatrices.map(KernelMatrix.packed)
         let (height, width) = kernel.fineSize(x.shape)
-        let y = kernel.fine(from: x.value, weights: matrices, bias: bias?.value, height: height, width: width)
+        let y = kernel.fine(
+            from: x.value, weights: matrices, finish: .init(bias: bias?.value, activation), height: height, width: width
+        )
         let step = KernelGradients(x, weight, bias)
         return record(y, from: [x, weight, bias]) { dy in
             step.input { weight in
-                kernel.coarse(from: dy, weights: KernelMatrix(kernel.coarseWeights(weight)), bias: nil)
+                kernel.coarse(from: dy, weights: KernelMatrix(kernel.coarseWeights(weight)))
             }
             step.weight { x in kernel.weightGradient(coarse: x, fine: dy) }
             step.bias(dy)

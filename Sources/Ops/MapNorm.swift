@@ -12,37 +12,38 @@ extension Tape {
         _ x: Variable, groups: Int, weight: Parameter, bias: Parameter, eps: Float, gelu: Bool = false,
         consumesInput: Bool = false
     ) -> Variable {
-        let norm = MapNorm(x.shape, sets: x.shape[0], groups: groups, gelu: gelu)
+        let norm = MapNorm(x.shape, sets: x.shape[0], groups: groups, gelu ? .gelu : .none)
         let statistics = norm.statistics(of: x.value, eps: eps)
         guard consumesInput && !isTraining else { return normalize(x, norm, statistics, weight, bias, constant: false) }
         norm.apply(norm.affine(statistics, weight: weight.value, bias: bias.value), to: x.value, into: x.value)
         return Variable(x.value)
     }
 
-    /// Batch norm over all pixels of the batch, a channel at a time; x `[B, H, W, C]`, all others `[C]`.
+    /// Batch norm over all pixels of the batch, a channel at a time, followed by an activation in the same pass; x
+    /// `[B, H, W, C]`, all others `[C]`.
     ///
-    /// In training the batch is normalised with its own biased variance, and the running statistics take up `momentum`
-    /// of its mean and unbiased variance, in place. In inference, or `frozen`, the running statistics are used.
+    /// In training the batch is normalised with its own biased variance, and ``statistics`` receives what the running
+    /// statistics are to take up. In inference, with ``usesRunningStatistics``, and where a channel has a single value,
+    /// which has no variance, the running statistics are used and stay.
     ///
     /// Source: Ioffe and Szegedy, "Batch Normalization", arXiv:1502.03167, algorithms 1 and 2.
     package func batchNorm(
-        _ x: Variable, weight: Parameter, bias: Parameter, runningMean: Tensor, runningVariance: Tensor,
-        momentum: Float = 0.1, eps: Float, frozen: Bool = false
+        _ x: Variable, weight: Parameter, bias: Parameter, running: RunningStatistics, eps: Float,
+        activation: Activation = .none
     ) -> Variable {
-        let norm = MapNorm(x.shape, sets: 1, groups: x.shape.last ?? 1, gelu: false)
-        guard isTraining && !frozen else {
+        let norm = MapNorm(x.shape, sets: 1, groups: x.shape.last ?? 1, activation)
+        guard isTraining, !usesRunningStatistics, norm.pixels > 1 else {
             let statistics = MapNorm.Statistics(
-                means: runningMean.values.map(Double.init), variances: runningVariance.values.map(Double.init), eps: eps
-            )
+                means: running.mean.values.map(Double.init), variances: running.variance.values.map(Double.init),
+                eps: eps)
             return normalize(x, norm, statistics, weight, bias, constant: true)
         }
         let statistics = norm.statistics(of: x.value, eps: eps)
-        let unbiased = Double(norm.pixels) / Double(max(1, norm.pixels - 1))
-        for channel in 0..<norm.channels {
-            let (mean, variance) = (statistics.means[channel], unbiased * statistics.variances[channel])
-            runningMean.pointer[channel] += momentum * (Float(mean) - runningMean.pointer[channel])
-            runningVariance.pointer[channel] += momentum * (Float(variance) - runningVariance.pointer[channel])
-        }
+        let unbiased = Double(norm.pixels) / Double(norm.pixels - 1)
+        note(
+            StatisticsUpdate(
+                running, mean: statistics.means.map { Float($0) },
+                variance: statistics.variances.map { Float(unbiased * $0) }))
         return normalize(x, norm, statistics, weight, bias, constant: false)
     }
 
@@ -57,7 +58,7 @@ extension Tape {
         let result = Tensor(uninitialized: x.shape)
         norm.apply(affine, to: input, into: result)
         return record(result, from: [x, weight, bias]) { dy in
-            let sums = norm.backwardThroughGELU(dy, input, affine)
+            let sums = norm.backwardThroughActivation(dy, input, affine)
             let gradients = norm.parameterGradients(sums, statistics)
             weightSlot?.add(gradients.weight)
             biasSlot?.add(gradients.bias)
@@ -73,15 +74,15 @@ extension Tape {
 private struct MapNorm {
     let shape: [Int]
     let sets, pixels, channels, groups: Int
-    let gelu: Bool
+    let activation: Activation
     /// Pixels of one task.
     private let slice: Int
 
-    init(_ shape: [Int], sets: Int, groups: Int, gelu: Bool) {
+    init(_ shape: [Int], sets: Int, groups: Int, _ activation: Activation) {
         channels = shape.last ?? 1
         pixels = shape.elementCount / (sets * channels)
         slice = max(16, Elementwise.grain / channels)
-        (self.shape, self.sets, self.groups, self.gelu) = (shape, sets, groups, gelu)
+        (self.shape, self.sets, self.groups, self.activation) = (shape, sets, groups, activation)
         precondition(groups > 0 && channels % groups == 0, "\(channels) channels in \(groups) groups")
     }
 
@@ -166,19 +167,19 @@ private struct MapNorm {
         let (from, to, scale, shift) = (x.pointer, y.pointer, affine.pointer, affine.rows(1..<2).pointer)
         forEachSlice { set, at, pixels, _ in
             let row = set * channels
-            beitseg_scale_shift(from + at, pixels, channels, scale + row, shift + row, gelu ? 1 : 0, to + at)
+            beitseg_scale_shift(from + at, pixels, channels, scale + row, shift + row, activation.rawValue, to + at)
         }
     }
 
     // MARK: Backward
 
-    /// Turns dy into the gradient before GELU, in place. Returns Σ dy and Σ dy·x.
-    func backwardThroughGELU(_ dy: Tensor, _ x: Tensor, _ affine: Tensor) -> [Double] {
+    /// Turns dy into the gradient before the activation, in place. Returns Σ dy and Σ dy·x.
+    func backwardThroughActivation(_ dy: Tensor, _ x: Tensor, _ affine: Tensor) -> [Double] {
         let (from, gradient, scale, shift) = (x.pointer, dy.pointer, affine.pointer, affine.rows(1..<2).pointer)
         return sums { set, at, pixels, sums, dots in
             let row = set * channels
             beitseg_scale_shift_backward(
-                from + at, pixels, channels, scale + row, shift + row, gelu ? 1 : 0, gradient + at, sums, dots)
+                from + at, pixels, channels, scale + row, shift + row, activation.rawValue, gradient + at, sums, dots)
         }
     }
 

@@ -22,6 +22,19 @@ extension Tape {
             .interpolation(from: x.shape[2], to: width, method, antialias: antialias))
     }
 
+    /// x plus `small` resized to the size of x, bilinear as by ``resize(_:height:width:method:antialias:)``.
+    package func add(_ x: Variable, resized small: Variable) -> Variable {
+        let rows = ResamplingTable.interpolation(from: small.shape[1], to: x.shape[1], .bilinear, antialias: false)
+        let columns = ResamplingTable.interpolation(from: small.shape[2], to: x.shape[2], .bilinear, antialias: false)
+        let y = ResamplingTable.apply(rows, columns, to: small.value)
+        Elementwise.add(x.value, into: y)
+        let (xSlot, smallSlot) = (x.slot, small.slot)
+        return record(y, from: [x, small]) { dy in
+            smallSlot?.add(ResamplingTable.apply(rows.transposed, columns.transposed, to: dy))
+            xSlot?.add(dy)
+        }
+    }
+
     /// Repeats each pixel `factor` times in both directions.
     package func upsampleNearest(_ x: Variable, by factor: Int) -> Variable {
         resample(x, .repetition(of: x.shape[1], factor), .repetition(of: x.shape[2], factor))

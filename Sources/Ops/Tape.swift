@@ -115,6 +115,10 @@ package final class Tape {
     package let mode: Mode
     /// Random choices of the pass (drop path, Gumbel noise).
     package var generator: Philox
+    /// Whether batch norms go by their running statistics in training too.
+    package var usesRunningStatistics = false
+    /// What the batch norms' running statistics are to take up of this pass, in order.
+    package private(set) var statistics: [StatisticsUpdate] = []
     private var steps: [() -> Void] = []
 
     package init(_ mode: Mode, generator: Philox = Philox(seed: 0)) {
@@ -122,6 +126,8 @@ package final class Tape {
     }
 
     package var isTraining: Bool { mode == .training }
+
+    func note(_ update: StatisticsUpdate) { statistics.append(update) }
 
     /// A result that depends on `inputs`; `backward` receives its gradient, which it may keep or overwrite.
     package func record(_ value: Tensor, from inputs: [Variable?], _ backward: @escaping (Tensor) -> Void) -> Variable {
@@ -144,24 +150,29 @@ package final class Tape {
     }
 
     /// Runs `segment` without keeping what it saves, and once more when its gradient is wanted: memory for time
-    /// (gradient checkpointing, Chen et al., arXiv:1604.06174). Random choices repeat exactly.
+    /// (gradient checkpointing, Chen et al., arXiv:1604.06174). Random choices repeat exactly, and what running statistics
+    /// are to take up counts once.
     package func checkpoint(_ input: Variable, _ segment: @escaping (Variable, Tape) -> Variable) -> Variable {
         guard isTraining else { return segment(input, self) }
-        let start = generator
-        let rehearsal = Tape(.training, generator: start)
+        let makeTape = { [start = generator, usesRunningStatistics] in
+            let tape = Tape(.training, generator: start)
+            tape.usesRunningStatistics = usesRunningStatistics
+            return tape
+        }
+        let rehearsal = makeTape()
         let value = segment(Variable(input.value), rehearsal).value
         rehearsal.steps.removeAll()
-        generator = rehearsal.generator
+        (generator, statistics) = (rehearsal.generator, statistics + rehearsal.statistics)
         let (inputValue, inputSlot) = (input.value, input.slot)
         let result = Variable(value, needsGradient: true)
         guard let slot = result.slot else { return result }
         steps.append {
             guard let gradient = slot.tensor else { return }
             slot.clear()
-            let again = Tape(.training, generator: start)
+            let tape = makeTape()
             let input = Variable(inputValue)
             input.slot = inputSlot
-            again.backward(from: segment(input, again), gradient: gradient)
+            tape.backward(from: segment(input, tape), gradient: gradient)
         }
         return result
     }

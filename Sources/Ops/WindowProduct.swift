@@ -56,18 +56,39 @@ enum KernelMatrix {
     }
 }
 
+/// What a convolution does to its product before it leaves the cache: y = activation(y + bias).
+struct MapEpilogue {
+    private let bias: Tensor?
+    private let activation: Activation
+
+    /// - Parameter bias: `[outputs]`.
+    init(bias: Tensor? = nil, _ activation: Activation = .none) { (self.bias, self.activation) = (bias, activation) }
+
+    var isIdentity: Bool { bias == nil && activation == .none }
+
+    /// Rows of `columns.count` elements, the first of a pixel's channel `columns.lowerBound`, into `c`, which may be the
+    /// same place; rows of `c` are `ldc` apart.
+    func apply(
+        _ tile: UnsafePointer<Float>, rows: Int, _ columns: Range<Int>, into c: UnsafeMutablePointer<Float>, ldc: Int
+    ) {
+        beitseg_linear_epilogue(
+            tile, columns.count, c, ldc, rows, columns.count, bias.map { $0.pointer + columns.lowerBound }, nil, 0,
+            activation.rawValue, nil, nil, nil, 0)
+    }
+}
+
 /// One product of a window's matrix with weights, whose rows go to the pixels of a lattice.
 struct WindowProduct {
     let window: Window
     let weights: KernelMatrix
     let lattice: Lattice
 
-    /// Computes `products` over one map, which together write every pixel of `output`; `bias` is added to each.
-    static func run(_ products: [WindowProduct], _ map: Tensor, _ bias: Tensor?, into output: Tensor) {
+    /// Computes `products` over one map, which together write every pixel of `output`.
+    static func run(_ products: [WindowProduct], _ map: Tensor, _ finish: MapEpilogue, into output: Tensor) {
         let engine = MatrixEngine.current
         let tiles = products.flatMap(\.tiles)
         WorkerPool.current.run(tiles.count) { index in
-            tiles[index].compute(engine, map.pointer, bias?.pointer, into: output.pointer)
+            tiles[index].compute(engine, map.pointer, finish, into: output.pointer)
         }
     }
 
@@ -90,18 +111,20 @@ struct WindowProduct {
         let index: Int
 
         func compute(
-            _ engine: MatrixEngine, _ map: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?,
+            _ engine: MatrixEngine, _ map: UnsafePointer<Float>, _ finish: MapEpilogue,
             into output: UnsafeMutablePointer<Float>
         ) {
             let (window, lattice) = (product.window, product.lattice)
             let (positions, columns) = tiling.tile(index)
             withProduct(engine, positions, columns, map) { tile in
-                let bias = bias.map { $0 + columns.lowerBound }
+                let rows = positions.count
                 if lattice.isDense {
                     let first = positions.lowerBound * lattice.channels + columns.lowerBound
-                    finish(tile, positions.count, columns.count, bias, output + first, ldc: lattice.channels)
+                    finish.apply(tile, rows: rows, columns, into: output + first, ldc: lattice.channels)
                 } else {
-                    if let bias { finish(tile, positions.count, columns.count, bias, tile, ldc: columns.count) }
+                    if !finish.isIdentity {
+                        finish.apply(tile, rows: rows, columns, into: tile, ldc: columns.count)
+                    }
                     lattice.scatter(tile, positions, of: window, columns: columns, into: output)
                 }
             }
@@ -122,14 +145,6 @@ struct WindowProduct {
                 product.weights.withProduct(
                     engine, products, chunk: index / tiling.rowTiles, of: tiling, rows: rows, a, body)
             }
-        }
-
-        private func finish(
-            _ tile: UnsafePointer<Float>, _ rows: Int, _ columns: Int, _ bias: UnsafePointer<Float>?,
-            _ c: UnsafeMutablePointer<Float>, ldc: Int
-        ) {
-            beitseg_linear_epilogue(
-                tile, columns, c, ldc, rows, columns, bias, nil, 0, 0, nil, nil, nil, 0)
         }
     }
 }

@@ -74,17 +74,19 @@ import Testing
         #expect(close(y, sample.map { $1 }))
         try kernels(level).scale_shift(sample.x, MapKernelTests.rows, n, sample.scale, sample.shift, 1, &y)
         #expect(close(y, sample.map { $1 * (1 + erf($1 / 2.squareRoot())) / 2 }))
+        try kernels(level).scale_shift(sample.x, MapKernelTests.rows, n, sample.scale, sample.shift, 2, &y)
+        #expect(close(y, sample.map { max(0, $1) }))
     }
 
     @Test(arguments: levels, [1, 3, 17, 67]) func scaleShiftBackward(_ level: Int32, _ n: Int) throws {
         let sample = Sample(n)
-        for gelu in [false, true] {
+        for activation: Int32 in 0...2 {
             var (dy, sums, dots) = (sample.dy, [Double](repeating: 1, count: n), [Double](repeating: 2, count: n))
             try kernels(level).scale_shift_backward(
-                sample.x, MapKernelTests.rows, n, sample.scale, sample.shift, gelu ? 1 : 0, &dy, &sums, &dots)
+                sample.x, MapKernelTests.rows, n, sample.scale, sample.shift, activation, &dy, &sums, &dots)
             let want = sample.map { index, z in
-                let slope = (1 + erf(z / 2.squareRoot())) / 2 + z * exp(-z * z / 2) / (2 * Double.pi).squareRoot()
-                return Double(sample.dy[index]) * (gelu ? slope : 1)
+                let gelu = (1 + erf(z / 2.squareRoot())) / 2 + z * exp(-z * z / 2) / (2 * Double.pi).squareRoot()
+                return Double(sample.dy[index]) * [1, gelu, z > 0 ? 1 : 0][Int(activation)]
             }
             #expect(close(dy, want))
             #expect(close(sums, sample.columnSums(want).map { 1 + $0 }))

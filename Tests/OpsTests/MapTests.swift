@@ -4,6 +4,11 @@ import Testing
 @testable import BEiTOps
 @testable import BEiTTensorCore
 
+/// As many channels as a weight has.
+private func someStatistics(_ weight: Parameter) -> RunningStatistics {
+    RunningStatistics(mean: Tensor(repeating: 0.25, weight.shape), variance: Tensor(repeating: 2, weight.shape))
+}
+
 /// Norms, pooling, resampling and relu: gradients, threads, and results by their definitions.
 @Suite struct MapTests {
     /// An operation of a map `[2, 5, 7, 6]`, a weight and a bias of 6 channels.
@@ -19,7 +24,18 @@ import Testing
     }
 
     static let cases =
-        [1, 2, 3, 6].flatMap { groups in
+        [Activation.none, .gelu].map { activation in
+            Case(
+                testDescription: "batch norm, activation \(activation)",
+                operation: {
+                    // An inference tape would use the running statistics: these are the batch's own.
+                    let tape = $0.isTraining ? $0 : Tape(.training)
+                    return tape.batchNorm(
+                        $1[0], weight: $1[1], bias: $1[2], running: someStatistics($1[1]), eps: 1e-5,
+                        activation: activation)
+                }, hasWeights: true)
+        }
+        + [1, 2, 3, 6].flatMap { groups in
             [false, true].map { gelu in
                 Case(
                     testDescription: "group norm, \(groups) groups\(gelu ? ", gelu" : "")",
@@ -30,21 +46,10 @@ import Testing
         }
         + [
             Case(
-                testDescription: "batch norm",
+                testDescription: "batch norm by running statistics",
                 operation: {
-                    // An inference tape would use the running statistics: these are the batch's own.
-                    let tape = $0.isTraining ? $0 : Tape(.training)
-                    let channels = $1[1].shape
-                    return tape.batchNorm(
-                        $1[0], weight: $1[1], bias: $1[2], runningMean: .zeros(channels),
-                        runningVariance: .zeros(channels), eps: 1e-5)
-                }, hasWeights: true),
-            Case(
-                testDescription: "frozen batch norm",
-                operation: {
-                    $0.batchNorm(
-                        $1[0], weight: $1[1], bias: $1[2], runningMean: Tensor(repeating: 0.25, $1[1].shape),
-                        runningVariance: Tensor(repeating: 2, $1[1].shape), eps: 1e-5, frozen: true)
+                    $0.usesRunningStatistics = true
+                    return $0.batchNorm($1[0], weight: $1[1], bias: $1[2], running: someStatistics($1[1]), eps: 1e-5)
                 }, hasWeights: true),
             Case(testDescription: "max pool", operation: { $0.maxPool2d($1[0], kernel: 2, stride: 2) }),
             Case(testDescription: "overlapping max pool", operation: { $0.maxPool2d($1[0], kernel: 3, stride: 1) }),
@@ -98,6 +103,78 @@ import Testing
                 #expect(wrong.isEmpty)
             }
         }
+    }
+
+    /// Its slope jumps, so that differences say nothing: against the two passes that it stands for.
+    @Test func batchNormWithReluIsBoth() throws {
+        let inputs = MapTests.cases[0].inputs([2, 5, 7, 6])
+        func results(_ both: (Tape, [Parameter]) -> Variable) throws -> [Tensor] {
+            try resultAndGradients(inputs, both)
+        }
+        let fused = try results {
+            $0.batchNorm(
+                $1[0], weight: $1[1], bias: $1[2], running: someStatistics($1[1]), eps: 1e-5, activation: .relu)
+        }
+        let apart = try results {
+            $0.relu($0.batchNorm($1[0], weight: $1[1], bias: $1[2], running: someStatistics($1[1]), eps: 1e-5))
+        }
+        for (x, y) in zip(fused, apart) { #expect(difference(x, y) < 1e-6) }
+        #expect(fused[0].values.contains(0))
+    }
+
+    /// The running statistics move when they are told to, and not before; where a channel has one value, never.
+    @Test func runningStatisticsWaitForTheUpdate() {
+        let (weight, bias) = (Parameter(Tensor(repeating: 1, [2])), Parameter(.zeros([2])))
+        let running = RunningStatistics(mean: Tensor([1, 2], [2]), variance: Tensor([3, 4], [2]))
+        let tape = Tape(.training)
+        _ = tape.batchNorm(
+            Variable(Tensor([0, 10, 4, 12], [1, 1, 2, 2])), weight: weight, bias: bias, running: running, eps: 1e-5)
+        #expect(running.mean.values == [1, 2] && running.variance.values == [3, 4])
+        tape.statistics.forEach { $0.apply() }
+        #expect(difference(running.mean, Tensor([1.1, 2.9], [2])) < 1e-6)
+        #expect(difference(running.variance, Tensor([3.5, 3.8], [2])) < 1e-6)
+        let single = tape.batchNorm(
+            Variable(Tensor([1.1, 2.9], [1, 1, 1, 2])), weight: weight, bias: bias, running: running, eps: 1e-5)
+        #expect(tape.statistics.count == 1)
+        #expect(difference(single.value, .zeros([1, 1, 1, 2])) < 1e-6)
+    }
+
+    /// Of a segment that is computed twice they are noted once.
+    @Test func aRepeatedSegmentNotesItsStatisticsOnce() {
+        let (weight, bias) = (Parameter(Tensor(repeating: 1, [3])), Parameter(.zeros([3])))
+        let running = someStatistics(weight)
+        let tape = Tape(.training)
+        let y = tape.checkpoint(Parameter(randomTensor([2, 4, 5, 3], seed: 1))) {
+            $1.batchNorm($0, weight: weight, bias: bias, running: running, eps: 1e-5)
+        }
+        tape.backward(from: y)
+        #expect(tape.statistics.count == 1)
+        #expect(running.mean.values == someStatistics(weight).mean.values)
+    }
+
+    /// Whole channels go, about as many as asked for, others are scaled; the gradient takes the same way; the generator
+    /// decides.
+    @Test func channelDropout() throws {
+        let x = Tensor(repeating: 3, [4, 2, 3, 500])
+        let found = try resultAndGradients([x]) { $0.channelDropout($1[0], rate: 0.25) }
+        let upstream = randomTensor([4, 2, 3, 500], seed: 99)
+        var kept = 0
+        for image in 0..<4 {
+            for channel in 0..<500 {
+                let places = (0..<6).map { (image * 6 + $0) * 500 + channel }
+                let isKept = found[0].pointer[places[0]] != 0
+                kept += isKept ? 1 : 0
+                for place in places {
+                    #expect(abs(found[0].pointer[place] - (isKept ? 4 : 0)) < 1e-5)
+                    let slope: Float = isKept ? 4 / 3 : 0
+                    #expect(abs(found[1].pointer[place] - slope * upstream.pointer[place]) < 1e-5)
+                }
+            }
+        }
+        #expect(abs(Double(kept) / 2000 - 0.75) < 0.04)
+        #expect(Tape(.inference).channelDropout(Variable(x), rate: 0.25).value.values == x.values)
+        let other = Tape(.training, generator: Philox(seed: 1)).channelDropout(Variable(x), rate: 0.25)
+        #expect(other.value.values != found[0].values)
     }
 
     @Test func reluAndItsGradient() throws {

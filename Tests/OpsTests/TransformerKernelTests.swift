@@ -77,13 +77,13 @@ func exponential(_ x: Double) -> Double { exp(x) }
         #expect(error(dots, want) < 1e-6)
     }
 
-    @Test(arguments: levels, [false, true]) func linearEpilogue(_ level: Int32, _ gelu: Bool) throws {
+    @Test(arguments: levels, [0, 1, 2] as [Int32]) func linearEpilogue(_ level: Int32, _ activation: Int32) throws {
         let k = try kernels(level).pointee
         let (rows, n, ld) = (3, 21, 25)
         var c = random(rows * ld, 5), saved = [Float](repeating: 0, count: rows * n)
         let before = c, bias = random(n, 6), gamma = random(n, 7), keep = random(rows, 8),
             residual = random(rows * n, 9)
-        k.linear_epilogue(before, ld, &c, ld, rows, n, bias, &saved, n, gelu ? 1 : 0, gamma, keep, residual, n)
+        k.linear_epilogue(before, ld, &c, ld, rows, n, bias, &saved, n, activation, gamma, keep, residual, n)
         for i in 0..<rows {
             for j in 0..<ld {
                 guard j < n else {
@@ -91,7 +91,7 @@ func exponential(_ x: Double) -> Double { exp(x) }
                     continue
                 }
                 let product = Double(before[i * ld + j]) + Double(bias[j])
-                let active = gelu ? product * phi(product) : product
+                let active = [product, product * phi(product), max(0, product)][Int(activation)]
                 let want = active * Double(gamma[j]) * Double(keep[i]) + Double(residual[i * n + j])
                 #expect(abs(Double(c[i * ld + j]) - want) < 1e-5)
                 #expect(abs(Double(saved[i * n + j]) - product) < 1e-6)

@@ -19,6 +19,9 @@ typedef struct {
   long height, width, channels, kernel_width, stride, top, left, grid_height, grid_width;
 } beitseg_window;
 
+/// What follows an affine map in the same pass.
+enum { beitseg_activation_none = 0, beitseg_activation_gelu = 1, beitseg_activation_relu = 2 };
+
 typedef struct {
 #define KERNEL(result, name, parameters, arguments) result(*name) parameters;
 #include "kernels.def"

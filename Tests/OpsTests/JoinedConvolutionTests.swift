@@ -1,0 +1,73 @@
+import Testing
+
+@testable import BEiTOps
+@testable import BEiTTensorCore
+
+/// The convolution of maps that are resized and joined, against doing so.
+@Suite struct JoinedConvolutionTests {
+    /// Sizes of maps, height × width × channels.
+    struct Case: Sendable, CustomTestStringConvertible {
+        var maps: [[Int]]
+        var outputs = 5, kernel = 3
+        var testDescription: String { "\(maps) kernel \(kernel)" }
+
+        var inputs: [Tensor] {
+            let channels = maps.reduce(0) { $0 + $1[2] }
+            let deviation = 1 / Float(channels * kernel * kernel).squareRoot()
+            let weight = randomTensor([outputs, channels, kernel, kernel], seed: 20).values.map { deviation * $0 }
+            return maps.enumerated().map { randomTensor([2] + $1, seed: UInt64($0)) }
+                + [Tensor(weight, [outputs, channels, kernel, kernel]), randomTensor([outputs], seed: 21)]
+        }
+
+        func joined(_ tape: Tape, _ x: [Parameter]) -> Variable {
+            tape.conv2d(joining: Array(x.prefix(maps.count)), weight: x[maps.count], bias: x[maps.count + 1])
+        }
+
+        func plain(_ tape: Tape, _ x: [Parameter]) -> Variable {
+            let size = maps[0]
+            let resized = x.prefix(maps.count).map {
+                tape.resize($0, height: size[0], width: size[1], method: .bilinear)
+            }
+            return tape.conv2d(
+                tape.concat(resized, axis: 3), weight: x[maps.count], bias: x[maps.count + 1], padding: kernel / 2)
+        }
+    }
+
+    static let cases = [
+        Case(maps: [[7, 5, 3]]), Case(maps: [[8, 6, 3], [4, 3, 2], [2, 1, 4]]),
+        Case(maps: [[7, 5, 2], [7, 5, 3]]), Case(maps: [[9, 4, 1], [5, 2, 3], [1, 1, 2]], kernel: 1),
+        Case(maps: [[2, 3, 2], [6, 6, 3]]), Case(maps: [[1, 1, 2], [3, 2, 2]]),
+        Case(maps: [[11, 13, 3], [5, 7, 2]], outputs: 4, kernel: 5),
+        Case(maps: [[33, 29, 37], [16, 15, 41], [6, 6, 40]], outputs: 401),
+    ]
+
+    @Test(arguments: cases, MatrixEngine.available) func equalsTheConvolutionOfTheJoinedMap(
+        _ map: Case, _ engine: MatrixEngine
+    ) throws {
+        try MatrixEngine.$current.withValue(engine) {
+            let found = try resultAndGradients(map.inputs, map.joined)
+            let want = try resultAndGradients(map.inputs, map.plain)
+            for (x, y) in zip(found, want) { #expect(difference(x, y) < 1e-4) }
+        }
+    }
+
+    @Test(arguments: cases, MatrixEngine.available) func packedWeightsAndActivation(
+        _ map: Case, _ engine: MatrixEngine
+    ) throws {
+        try MatrixEngine.$current.withValue(engine) {
+            let inputs = map.inputs.map { Parameter($0) }
+            let want = map.plain(Tape(.inference), inputs).value
+            let weight = inputs[map.maps.count]
+            weight.freezeJoinedConvolution(channels: map.maps.map { $0[2] })
+            #expect(weight.packedMatrices.count == (engine == .oneDNN ? map.maps.count : 0))
+            let y = Tape(.inference).conv2d(
+                joining: Array(inputs.prefix(map.maps.count)), weight: weight, bias: inputs[map.maps.count + 1],
+                activation: .relu)
+            #expect(difference(y.value, Tensor(want.values.map { max(0, $0) }, want.shape)) < 1e-4)
+        }
+    }
+
+    @Test(arguments: cases) func threadsDoNotMatter(_ map: Case) throws {
+        #expect(try isSameForAnyThreads(map.inputs, map.joined))
+    }
+}
