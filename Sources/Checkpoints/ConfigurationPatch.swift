@@ -107,11 +107,13 @@ package struct ConfigurationPatch: Codable, Equatable, Sendable {
                 Setting.all.first { $0.name.hasPrefix(stray + ".") && $0.text(self) != nil }?.argument(self) ?? stray,
                 reason: "this model has no \(stray)")
         }
-        // Another kind of decoder has other members: those of the old one would contradict it.
-        if let kind = decoder?.kind, kind != all.decoder?.kind {
-            var fresh = Decoder()
-            (fresh.kind, fresh.classes) = (kind, all.decoder?.classes)
-            all.decoder = fresh
+        // Another kind of decoder begins as it usually is: members of the old one would contradict it.
+        if let kind = decoder?.kind.flatMap(DecoderConfiguration.Name.init(rawValue:)), let old = configuration.decoder,
+            kind != old.name
+        {
+            var usual = ModelConfiguration()
+            usual.decoder = DecoderConfiguration(kind, classes: old.classes)
+            all.decoder = ConfigurationPatch(usual).decoder
         }
         all.merge(self)
         do { return try all.configuration() } catch {

@@ -91,13 +91,3 @@ package final class StoredTrainingState: Sendable {
         guard tensor.isFinite else { throw bad(" is not finite") }
     }
 }
-
-extension Module {
-    /// Parameters and buffers with their paths.
-    var tensors: [(path: String, tensor: Tensor)] {
-        parameters.map { named in
-            precondition(named.parameter.packed == nil, "\(named.path): a frozen model cannot be saved")
-            return (named.path, named.parameter.value)
-        } + buffers
-    }
-}

@@ -31,9 +31,10 @@ extension ModelConfiguration {
 
     /// A lower bound, near the truth where a model is large. In Double: absurd sizes do not fit an integer.
     private var leastParameterCount: Double {
-        let outputs = mim?.vocabulary ?? classifier?.classes ?? (decoder?.channels.first.map { 16 * $0 }) ?? 0
-        return (backbone.map { $0.leastParameterCount + Double($0.width) * Double(outputs) } ?? 0)
-            + (tokenizer?.leastParameterCount ?? 0)
+        guard let backbone else { return tokenizer?.leastParameterCount ?? 0 }
+        let outputs = mim?.vocabulary ?? classifier?.classes ?? 0
+        return backbone.leastParameterCount + Double(backbone.width) * Double(outputs)
+            + (decoder?.weightCount(width: backbone.width) ?? 0)
     }
 }
 

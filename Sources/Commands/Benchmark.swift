@@ -10,14 +10,16 @@ struct Benchmark: Command {
         commandName: "benchmark", abstract: "Measure images/s of a segmentation model beside the machine's own peak.",
         discussion: HelpText.discussion(
             """
-            Times a BEiT segmentation model (deconvolution decoder 256, 128, 64, 32) with random weights (pretraining-step: a
-            masked image model of 8192 tokens from a cache), and a loop of fused multiply-adds on registers, which is the
+            Times a BEiT segmentation model with random weights (pretraining-step: a masked image model of 8192 tokens from a
+            cache), and a loop of fused multiply-adds on registers, which is the
             most that this machine's cores can do.
             """,
             examples: "beit-seg benchmark --preset base --size 224 --size 512 --batch 1 --batch 8 --json"))
 
     @Option(help: "Size of the model: \(Preset.allCases.map(\.rawValue).joined(separator: ", ")).")
     var preset = Preset.base
+    @Option(help: "The decoder: \(DecoderConfiguration.Name.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var decoder = DecoderConfiguration.Name.deconvolution
     @Option(help: "Side of the image in pixels; repeatable (default: 224).")
     var size: [Int] = []
     @Option(help: "Images in a batch; repeatable (default: 1).")
@@ -55,8 +57,9 @@ struct Benchmark: Command {
         for pass in pass.isEmpty ? [.forward, .trainingStep] : pass {
             for size in size.isEmpty ? [224] : size {
                 for batch in batch.isEmpty ? [1] : batch {
-                    let measurement = SpeedMeasurement(
+                    var measurement = SpeedMeasurement(
                         preset: preset, size: size, batch: batch, classes: classes, seconds: seconds)
+                    measurement.decoder = decoder
                     results.append(measurement.run(pass, peakGflops: peak))
                     if !output.json, let result = results.last { Console.print(row(result)) }
                 }
@@ -82,3 +85,4 @@ struct Benchmark: Command {
 }
 
 extension SpeedResult.Pass: ExpressibleByArgument {}
+extension DecoderConfiguration.Name: ExpressibleByArgument {}

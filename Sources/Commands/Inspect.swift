@@ -146,7 +146,9 @@ private struct Inspection: Encodable {
             Parameter(
                 path: String($0.path.dropFirst("/model/".count)), shape: $0.shape, type: $0.elementType.description)
         }
-        parameterCount = parameters.reduce(0) { $0 + ($1.count ?? 0) }
+        // Running statistics are part of the model, but learned by no gradient.
+        let learned = parameters.filter { !$0.path.hasSuffix("/running_mean") && !$0.path.hasSuffix("/running_var") }
+        parameterCount = learned.reduce(0) { $0 + ($1.count ?? 0) }
         types = Set(self.parameters.map(\.type)).sorted()
         hasTrainingState = !training.isEmpty
     }
@@ -185,10 +187,7 @@ private struct Inspection: Encodable {
                         + "positions \(b.position.rawValue)"
                 ))
         }
-        if let d = config.decoder {
-            let stages = d.channels.isEmpty ? "" : " \(d.channels), norm groups \(d.normGroups)"
-            rows.append(("decoder", "\(d.kind.rawValue)\(stages), \(d.classes) classes"))
-        }
+        if let decoder = config.decoder { rows.append(("decoder", decoder.summary)) }
         if let c = config.classifier {
             rows.append(("classifier", "\(c.classes) classes, pooling \(c.pooling.rawValue)"))
         }

@@ -35,25 +35,35 @@ package final class Conv2d: Module {
     }
 }
 
-/// A transposed convolution without bias on channels-last maps `[B, H, W, C]`.
+/// A transposed convolution on channels-last maps `[B, H, W, C]`.
 package final class ConvTranspose2d: Module {
     /// `[in, out, k, k]`
     package let weight: Parameter
+    /// `[out]`
+    package let bias: Parameter?
     package let stride, padding: Int
 
     package init(
-        _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int, padding: Int, _ initializer: Initializer
+        _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int, padding: Int = 0, hasBias: Bool,
+        _ initializer: Initializer
     ) {
-        weight = Parameter(initializer.uniform([inputs, outputs, kernel, kernel], fanIn: outputs * kernel * kernel))
+        let fanIn = outputs * kernel * kernel  // as PyTorch counts
+        weight = Parameter(initializer.uniform([inputs, outputs, kernel, kernel], fanIn: fanIn))
+        bias = hasBias ? Parameter(initializer.uniform([outputs], fanIn: fanIn), decays: false) : nil
         (self.stride, self.padding) = (stride, padding)
     }
 
-    package var members: [Member] { [.parameter("weight", weight)] }
+    package var members: [Member] {
+        [.parameter("weight", weight)] + (bias.map { [.parameter("bias", $0)] } ?? [])
+    }
 
-    package func freeze() { weight.freezeTransposedConvolution(stride: stride) }
+    package func freeze() {
+        weight.freezeTransposedConvolution(stride: stride)
+        bias?.freeze()
+    }
 
     package func callAsFunction(_ x: Variable, _ tape: Tape) -> Variable {
-        tape.convTranspose2d(x, weight: weight, bias: nil, stride: stride, padding: padding)
+        tape.convTranspose2d(x, weight: weight, bias: bias, stride: stride, padding: padding)
     }
 }
 

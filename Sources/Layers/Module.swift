@@ -50,6 +50,15 @@ extension Module {
     /// Every buffer with its path, in file order.
     package var buffers: [(path: String, tensor: Tensor)] { collectBuffers("") }
 
+    /// The values of parameters and buffers with their paths: all that a file keeps.
+    /// - Precondition: the module is not frozen.
+    package var tensors: [(path: String, tensor: Tensor)] {
+        parameters.map { named in
+            precondition(named.parameter.packed == nil, "\(named.path): a frozen model has no plain weights")
+            return (named.path, named.parameter.value)
+        } + buffers
+    }
+
     package var parameterCount: Int { parameters.reduce(0) { $0 + $1.parameter.fullShape.elementCount } }
 
     private func collectParameters(_ prefix: String, _ layer: Int?) -> [NamedParameter] {

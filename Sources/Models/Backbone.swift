@@ -57,17 +57,49 @@ package final class Backbone: Module {
     package func callAsFunction(
         _ pixels: Variable, mask: [Bool]? = nil, _ tape: Tape, trace: ((Int, Variable) -> Void)? = nil
     ) -> Variable {
+        let x = blockOutput(pixels, mask: mask, through: blocks.count, tape, trace: trace)
+        return norm?(x, tape) ?? x
+    }
+
+    /// What single blocks put out, without the final norm, as maps `[B, Gh, Gw, D]` in the order of `wanted`.
+    /// - Parameters:
+    ///   - wanted: blocks counted from 0; −1 for the embedding. Blocks behind the last of them are not computed.
+    ///   - last: receives the patch features `[B, N, D]` of the last block, after the final norm where there is one; then
+    ///     all are computed.
+    package func features(
+        _ pixels: Variable, at wanted: [Int], _ tape: Tape, last: ((Variable) -> Void)? = nil
+    ) -> [Variable] {
+        precondition(wanted.allSatisfy { -1..<blocks.count ~= $0 }, "features \(wanted) of \(blocks.count) blocks")
+        let count = last == nil ? (wanted.max() ?? -1) + 1 : blocks.count
+        var found: [Int: Variable] = [:]
+        let x = blockOutput(pixels, mask: nil, through: count, tape) { [self] in
+            if wanted.contains($0 - 1) { found[$0 - 1] = grid(tape.patchTokens($1), tape) }
+        }
+        last?(tape.patchTokens(norm?(x, tape) ?? x))
+        return wanted.compactMap { found[$0] }
+    }
+
+    /// Patch features `[B, N, D]` as a map `[B, Gh, Gw, D]`.
+    func grid(_ patches: Variable, _ tape: Tape) -> Variable {
+        tape.reshape(
+            patches, [patches.shape[0], configuration.gridHeight, configuration.gridWidth, configuration.width])
+    }
+
+    /// Embedding and the first `count` blocks: `[B, N + 1, D]`.
+    private func blockOutput(
+        _ pixels: Variable, mask: [Bool]?, through count: Int, _ tape: Tape, trace: ((Int, Variable) -> Void)?
+    ) -> Variable {
         precondition(
             pixels.shape.count == 4 && Array(pixels.shape[1...]) == [3] + configuration.imageSize,
             "pixels \(pixels.shape), model \(configuration.imageSize)")
         let patches = projection(tape.patches(pixels, size: configuration.patchSize), tape)
         var x = tape.tokens(patches, cls: clsToken, maskToken: maskToken, mask: mask, positions: positions)
         trace?(0, x)
-        for (index, block) in blocks.enumerated() {
+        for (index, block) in blocks.prefix(count).enumerated() {
             x = run(block, x, tape)
             trace?(index + 1, x)
         }
-        return norm?(x, tape) ?? x
+        return x
     }
 
     private func run(_ block: Block, _ x: Variable, _ tape: Tape) -> Variable {

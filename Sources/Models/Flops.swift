@@ -1,5 +1,5 @@
 /// Arithmetic of matrix products and convolutions, two operations a multiply-add; norms, softmax and activations are
-/// not counted, as is usual.
+/// not counted, as is usual. What counts is the arithmetic that is done (see ``Tape/conv2d(joining:weight:bias:activation:)``).
 extension ModelConfiguration {
     /// Floating-point operations of one forward pass of one image; nil for a tokenizer, whose size is free.
     package var forwardFlops: Double? {
@@ -18,17 +18,9 @@ extension ModelConfiguration {
 
     private func headFlops(_ backbone: BackboneConfiguration) -> Double {
         let width = Double(backbone.width)
-        var pixels = Double(backbone.patchCount)
-        if let decoder {
-            var (channels, total) = (width, 0.0)
-            for next in decoder.channels.map(Double.init) {
-                total += 2 * 16 * pixels * channels * next
-                (channels, pixels) = (next, 4 * pixels)
-            }
-            return total + 2 * pixels * channels * Double(decoder.classes)
-        }
+        if let decoder { return decoder.forwardFlops(backbone) }
         if let classifier { return 2 * width * Double(classifier.classes) }
-        return mim.map { 2 * pixels * width * Double($0.vocabulary) } ?? 0
+        return mim.map { 2 * Double(backbone.patchCount) * width * Double($0.vocabulary) } ?? 0
     }
 }
 

@@ -5,47 +5,6 @@ package enum ModelTask: String, Codable, CaseIterable, Sendable {
     case segmentation, classification, mim, tokenizer
 }
 
-/// The head that turns patch features into class logits.
-package struct DecoderConfiguration: Codable, Equatable, Sendable {
-    package enum Kind: String, Codable, CaseIterable, Sendable {
-        /// Transposed convolutions 4×4 of stride 2, each with group norm and GELU; then a 1×1 convolution.
-        case deconvolution
-        /// A 1×1 convolution on the patch grid.
-        case linear
-    }
-    package var kind = Kind.deconvolution
-    /// Channels after each transposed convolution.
-    package var channels = [256, 128, 64, 32]
-    package var normGroups = 32
-    /// K, the number of classes.
-    package var classes = 150
-
-    package init() {}
-
-    enum CodingKeys: String, CodingKey {
-        case kind, channels, classes
-        case normGroups = "norm_groups"
-    }
-
-    package init(from decoder: any Decoder) throws {
-        let values = try decoder.container(keyedBy: CodingKeys.self)
-        kind = try values.decode(Kind.self, forKey: .kind)
-        channels = kind == .linear ? [] : try values.decode([Int].self, forKey: .channels)
-        normGroups = try values.decodeIfPresent(Int.self, forKey: .normGroups) ?? 32
-        classes = try values.decode(Int.self, forKey: .classes)
-    }
-
-    var problem: String? {
-        if classes < 1 || classes > 65_535 { return "decoder.classes is \(classes)" }
-        guard kind == .deconvolution else { return nil }
-        if channels.isEmpty || channels.count > 6 { return "decoder.channels \(channels) are not 1 to 6 stages" }
-        for count in channels where count < 1 || count > 1 << 14 || normGroups < 1 || count % normGroups != 0 {
-            return "decoder.channels \(channels) cannot be divided into \(normGroups) groups (decoder.norm_groups)"
-        }
-        return nil
-    }
-}
-
 /// The classification head: mean over the patch features, layer norm, linear; or the cls token after the final norm.
 package struct ClassifierConfiguration: Codable, Equatable, Sendable {
     package enum Pooling: String, Codable, CaseIterable, Sendable { case mean, cls }
@@ -121,9 +80,23 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
 
     package init() {}
 
+    /// What a decoder leaves to the backbone's shape follows from it.
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        backbone = try values.decodeIfPresent(BackboneConfiguration.self, forKey: .backbone)
+        self.decoder = try values.decodeIfPresent(DecoderConfiguration.self, forKey: .decoder)
+        classifier = try values.decodeIfPresent(ClassifierConfiguration.self, forKey: .classifier)
+        mim = try values.decodeIfPresent(MIMConfiguration.self, forKey: .mim)
+        tokenizer = try values.decodeIfPresent(TokenizerConfiguration.self, forKey: .tokenizer)
+        if let backbone { self.decoder?.complete(for: backbone) }
+    }
+
     package static func segmentation(_ backbone: BackboneConfiguration, _ decoder: DecoderConfiguration) -> Self {
         var result = Self()
         (result.backbone, result.decoder) = (backbone, decoder)
+        result.decoder?.complete(for: backbone)
+        // Features of single blocks are taken as they are.
+        if decoder.wantedFeatures != nil { result.backbone?.finalNorm = false }
         return result
     }
 
@@ -161,7 +134,8 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
     /// What makes the configuration impossible, in one sentence; nil if nothing does.
     package var problem: String? {
         guard task != nil else { return "it needs a backbone and one of decoder, classifier, mim; or a tokenizer" }
-        if let problem = backbone?.problem ?? decoder?.problem ?? tokenizer?.problem { return problem }
+        if let problem = backbone?.problem ?? tokenizer?.problem { return problem }
+        if let backbone, let problem = decoder?.problem(behind: backbone) { return problem }
         if let classes = classifier?.classes, classes < 1 || classes > 1 << 20 {
             return "classifier.classes is \(classes)"
         }

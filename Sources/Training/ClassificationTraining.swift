@@ -61,7 +61,7 @@ package struct ClassificationPlan: TrainingPlan {
     ) -> TransferRules {
         var rules = TransferRules()
         guard parent.description.task == .classification else { return rules }
-        rules.head = ClassHead("head/", old: parent.description.classes.map(\.name), new: source.classes)
+        rules.head = ClassHead(["head/"], old: parent.description.classes.map(\.name), new: source.classes)
         return rules
     }
 

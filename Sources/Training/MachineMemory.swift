@@ -70,13 +70,8 @@ extension ModelConfiguration {
             let block = tokens * (6 * width + 2 * hidden)
             features +=
                 checkpointsBlocks ? block + Double(backbone.depth) * tokens * width : Double(backbone.depth) * block
-            var (inputs, cells) = (width, tokens)
-            for outputs in (decoder?.kind == .deconvolution ? decoder?.channels ?? [] : []).map(Double.init) {
-                weights += 16 * inputs * outputs
-                (inputs, cells) = (outputs, 4 * cells)
-                features += cells * outputs
-            }
-            features += cells * Double(decoder?.classes ?? 0)
+            weights += decoder?.weightCount(width: backbone.width) ?? 0
+            features += decoder?.keptCount(width: backbone.width, patches: tokens) ?? 0
             weights += width * Double((mim?.vocabulary ?? 0) + (classifier?.classes ?? 0))
         }
         return Int(min(1e18, 4 * (4 * weights + features * Double(batch))))

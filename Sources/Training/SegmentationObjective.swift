@@ -114,14 +114,8 @@ package final class SegmentationObjective: PlannedObjective {
     package func images(of batch: SegmentationBatch) -> [String] { batch.images }
 
     package func loss(_ batch: SegmentationBatch, _ tape: Tape) -> Variable {
-        let logits = segmenter(Variable(batch.pixels), tape)
-        let void = Int32(LabelMap.void)
-        guard Array(logits.shape[1...2]) != size else {
-            return tape.softmaxCrossEntropy(
-                logits, labels: batch.labels, ignoreIndex: void, classWeights: settings.classWeights)
-        }
-        return tape.resizedCrossEntropy(
-            logits, labels: batch.labels, height: size[0], width: size[1], ignoreIndex: void,
-            classWeights: settings.classWeights)
+        segmenter.loss(
+            Variable(batch.pixels), labels: batch.labels, size: size, ignoreIndex: Int32(LabelMap.void),
+            classWeights: settings.classWeights, tape)
     }
 }

@@ -64,19 +64,22 @@ package struct SegmentationPlan: TrainingPlan {
         var rules = TransferRules()
         guard parent.description.task == .segmentation else { return rules }
         rules.head = ClassHead(
-            "decoder/head/", old: parent.description.classes.map(\.name), new: source.dataset.classes.map(\.name))
+            settings.configuration.decoder?.classHeads ?? [], old: parent.description.classes.map(\.name),
+            new: source.dataset.classes.map(\.name))
         return rules
     }
 
     /// The whole architecture; later sources win: backbone, decoder, `--size`, `--drop-path`, `--set`.
     private func configuration(_ start: StartingPoint, classes: Int) throws -> ModelConfiguration {
-        var backbone = start.backbone
+        var (whole, backbone) = (ModelConfiguration(), start.backbone)
         var decoder = decoder ?? start.parent?.description.configuration.decoder ?? DecoderConfiguration()
         backbone.finalNorm = true
         if let size { backbone.imageSize = size }
         if let dropPath { backbone.dropPath = dropPath }
         decoder.classes = classes
-        let result = try changes.applied(to: .segmentation(backbone, decoder))
+        (whole.backbone, whole.decoder) = (backbone, decoder)
+        whole = try changes.applied(to: whole)
+        let result = ModelConfiguration.segmentation(whole.backbone ?? backbone, whole.decoder ?? decoder)
         if let problem = result.problem { throw PlanError(problem) }
         guard result.decoder?.classes == classes else {
             throw PlanError("decoder.classes is \(result.decoder?.classes ?? 0), but the data has \(classes) classes")

@@ -39,6 +39,7 @@ package struct SpeedResult: Codable, Sendable {
 /// Times a model with random weights on random pixels: one for segmentation, or for masked image modeling with 8192 tokens.
 package struct SpeedMeasurement {
     package var preset: Preset
+    package var decoder = DecoderConfiguration.Name.deconvolution
     package var size: Int
     package var batch: Int
     package var classes: Int
@@ -69,10 +70,10 @@ package struct SpeedMeasurement {
 
     /// Seconds of a pass, and the arithmetic for an image.
     private func segmentation(_ pass: SpeedResult.Pass) -> (seconds: Double, flops: Double) {
-        var decoder = DecoderConfiguration()
-        decoder.classes = classes
-        let configuration = ModelConfiguration.segmentation(backbone, decoder)
-        let model = Segmenter(backbone, decoder, Initializer(seed: 0, style: .finetuning))
+        let configuration = ModelConfiguration.segmentation(backbone, DecoderConfiguration(decoder, classes: classes))
+        guard case .segmentation(let model) = Model(configuration, Initializer(seed: 0, style: .finetuning)) else {
+            preconditionFailure("a model of another task")
+        }
         let pixels = Variable(randomPixels())
         guard pass == .forward else {
             return (median(trainingStep(model, pixels)), configuration.trainingFlops ?? 0)
@@ -118,7 +119,8 @@ package struct SpeedMeasurement {
         let optimizer = AdamW([AdamW.Group(model.parameters.map(\.parameter))])
         return {
             let tape = Tape(.training)
-            tape.backward(from: tape.softmaxCrossEntropy(model(pixels, tape), labels: labels))
+            tape.backward(
+                from: model.loss(pixels, labels: labels, size: [size, size], ignoreIndex: nil, tape))
             optimizer.step(rate: 1e-4, weightDecay: 0.05)
             optimizer.clearGradients()
         }

@@ -58,8 +58,8 @@ package struct TransferRules {
 
 /// A head with a row for each class: rows go by the classes' names.
 package struct ClassHead {
-    /// The beginning of the paths of its parameters.
-    let prefix: String
+    /// Beginnings of the paths of its parameters: a model may have several heads of the same classes.
+    let prefixes: [String]
     let old, new: [String]
     /// Of the new classes in the old ones.
     let matching: ClassMatching
@@ -67,10 +67,12 @@ package struct ClassHead {
     /// - Parameters:
     ///   - old: the classes of the checkpoint.
     ///   - new: those of the run.
-    init(_ prefix: String, old: [String], new: [String]) {
-        (self.prefix, self.old, self.new) = (prefix, old, new)
+    init(_ prefixes: [String], old: [String], new: [String]) {
+        (self.prefixes, self.old, self.new) = (prefixes, old, new)
         matching = ClassMatching(new, in: old)
     }
+
+    func contains(_ path: String) -> Bool { prefixes.contains { path.hasPrefix($0) } }
 
     /// For people; empty where every class has its own row, in its old place.
     var lines: [String] {
@@ -105,8 +107,8 @@ package struct WeightTransfer {
     package var leftOut: [String] = [], fresh: [String] = []
     private let rules: TransferRules
 
-    /// Copies every parameter of `old` whose path and shape `new` has; a shared table of position biases goes to every
-    /// block, and rows of a head go by the names of the classes.
+    /// Copies every parameter and buffer of `old` whose path and shape `new` has; a shared table of position biases goes to
+    /// every block, and rows of a head go by the names of the classes.
     /// - Parameter positions: from the grid of patches of `old` to that of `new`.
     init(
         from old: any Module, to new: any Module, positions: PositionResizing? = nil,
@@ -131,12 +133,22 @@ package struct WeightTransfer {
             used += 1
         }
         leftOut = stored.keys.filter { !taken.contains($0) }.sorted()
+        copyBuffers(from: old, to: new)
+    }
+
+    /// Running statistics belong to the weights whose results they describe: they go where these go.
+    private func copyBuffers(from old: any Module, to new: any Module) {
+        let stored = Dictionary(uniqueKeysWithValues: old.buffers.map { ($0.path, $0.tensor) })
+        for (path, tensor) in new.buffers where !rules.leavingOut.contains(where: { path.hasPrefix($0.prefix) }) {
+            guard let source = stored[path], source.shape == tensor.shape else { continue }
+            tensor.pointer.update(from: source.pointer, count: source.count)
+        }
     }
 
     /// Whether the parameter has a place in the new model.
     private mutating func copy(_ old: Parameter, _ new: NamedParameter, _ positions: PositionResizing?) -> Bool {
         let shape = new.parameter.fullShape
-        if let head = rules.head, new.path.hasPrefix(head.prefix) { return copyRows(old, new.parameter, head) }
+        if let head = rules.head, head.contains(new.path) { return copyRows(old, new.parameter, head) }
         guard let oldShape = positions?.oldShape(new.path, shape) else {
             guard old.fullShape == shape else { return false }
             new.parameter.assign(old.value)
@@ -173,6 +185,6 @@ package struct WeightTransfer {
             + (leftOut.isEmpty ? [] : ["left out of the checkpoint: \(list(leftOut))"])
             + (fresh.isEmpty ? [] : ["starting at random: \(list(fresh))"])
             + rules.leavingOut.filter { rule in fresh.contains { $0.hasPrefix(rule.prefix) } }.map(\.reason)
-            + (rules.head.map { head in leftOut.contains { $0.hasPrefix(head.prefix) } ? [] : head.lines } ?? [])
+            + (rules.head.map { head in leftOut.contains(where: head.contains) ? [] : head.lines } ?? [])
     }
 }

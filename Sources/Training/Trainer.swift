@@ -66,7 +66,7 @@ package final class Trainer<Task: Objective> {
                 return AdamW.Group([named.parameter], rateScale: Float(scale))
             })
         gradients = GradientBuffer(parameters.map(\.parameter), communicator)
-        average = recipe.averageDecay.map { MovingAverage(parameters, decay: $0) }
+        average = recipe.averageDecay.map { MovingAverage(objective.model, decay: $0) }
     }
 
     /// Trains until the last step, from the first or from where the state stood.
@@ -164,7 +164,7 @@ extension Trainer {
     private func update(_ batches: Prefetcher<Task.Batch>) throws -> Update {
         let (rate, passes) = (schedule.value(at: progress.step), recipe.accumulate)
         let share = Tensor([1 / Float(passes * communicator.size)], [1])
-        var losses = 0.0
+        var (losses, statistics) = (0.0, [StatisticsUpdate]())
         latest = (rate, [])
         gradients.begin()
         objective.begin(step: progress.step)
@@ -179,11 +179,13 @@ extension Trainer {
                 throw diverged("loss", step: progress.step + 1)
             }
             losses += communicator.sum(Double(loss.value.scalar))
+            statistics += tape.statistics
             gradients.pass(pass) { tape.backward(from: loss, gradient: share) }
         }
         gradients.end()
         let norm = optimizer.step(rate: rate, weightDecay: recipe.weightDecay, clipNorm: recipe.clipGradient)
         guard norm.isFinite else { throw diverged("gradient", step: progress.step + 1) }
+        statistics.forEach { $0.apply() }  // pass by pass
         average?.update(steps: progress.step)
         return Update(loss: losses / Double(passes * communicator.size), learningRate: rate, gradientNorm: norm)
     }
@@ -242,7 +244,7 @@ extension Trainer {
     private func validate(_ report: (TrainingEvent) -> Void) throws {
         average?.exchange()
         defer { average?.exchange() }
-        try requireFinite(objective.model.parameters.map(\.parameter.value), "weights")
+        try requireFinite(objective.model.tensors.map(\.tensor), "weights")
         let validation: Validation?
         do { (validation, pictures) = (try objective.validate(), try objective.pictures()) } catch is NotFinite {
             throw diverged("model's output in the validation", step: progress.step)
@@ -268,7 +270,7 @@ extension Trainer {
     /// Writes `last.h5`: the model and all that is needed to go on bit for bit. Throws ``TrainingError`` where that are no
     /// numbers any more, so that the file stays what it was.
     func save() throws {
-        try requireFinite(objective.model.parameters.map(\.parameter.value), "weights")
+        try requireFinite(objective.model.tensors.map(\.tensor), "weights")
         try requireFinite(stateTensors.map(\.tensor), "optimizer's moments or averages")
         (progress.meter, progress.counts) = (meter.sums, objective.counts)
         let saved = SavedRun(

@@ -21,9 +21,9 @@ enum Sample: String, CaseIterable, CustomTestStringConvertible {
     }
 
     var configuration: ModelConfiguration {
-        var decoder = DecoderConfiguration(), classifier = ClassifierConfiguration()
+        var decoder = DecoderConfiguration(.deconvolution(.init(channels: [6, 4], normGroups: 2)), classes: 5)
+        var classifier = ClassifierConfiguration()
         var mim = MIMConfiguration(), tokenizer = TokenizerConfiguration()
-        (decoder.channels, decoder.normGroups, decoder.classes) = ([6, 4], 2, 5)
         classifier.classes = 7
         mim.vocabulary = 11
         (tokenizer.hidden, tokenizer.blocks, tokenizer.groups) = (4, 1, 2)
@@ -31,7 +31,7 @@ enum Sample: String, CaseIterable, CustomTestStringConvertible {
         switch self {
         case .segmenter: return .segmentation(backbone(.relative), decoder)
         case .linearSegmenter:
-            (decoder.kind, decoder.channels) = (.linear, [])
+            decoder.kind = .linear(.init())
             var plain = backbone(.absolute)
             (plain.layerScale, plain.finalNorm) = (0, false)
             return .segmentation(plain, decoder)

@@ -98,8 +98,8 @@ enum SmallModel {
     ) throws {
         var backbone = BackboneConfiguration()
         (backbone.width, backbone.depth, backbone.heads, backbone.imageSize) = (12, 2, 3, [32, 48])
-        var decoder = DecoderConfiguration()
-        (decoder.channels, decoder.normGroups, decoder.classes) = ([8, 4], 2, names.count)
+        let decoder = DecoderConfiguration(
+            .deconvolution(.init(channels: [8, 4], normGroups: 2)), classes: names.count)
         let configuration = ModelConfiguration.segmentation(backbone, decoder)
         let model = Model(configuration, Initializer(seed: seed, style: .pretraining))
         if isHuge {

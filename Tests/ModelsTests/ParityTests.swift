@@ -90,16 +90,4 @@ import Testing
         let same = try [2, 5].allSatisfy { try bits(threads: $0) == one }
         #expect(same)
     }
-
-    /// Relative L2 below 1e-3, or every entry within 1e-5, as the oracle's notes say.
-    private func expectGradient(_ x: [Float], _ want: [Float], _ path: String) {
-        guard x.count == want.count else {
-            Issue.record("\(path): \(x.count) values instead of \(want.count)")
-            return
-        }
-        let difference = zip(x, want).map { Double($0 - $1) }
-        let relative = (difference.reduce(0) { $0 + $1 * $1 } / want.reduce(0) { $0 + Double($1) * Double($1) })
-            .squareRoot()
-        #expect(relative <= 1e-3 || difference.allSatisfy { abs($0) <= 1e-5 }, "\(path): relative error \(relative)")
-    }
 }

@@ -177,8 +177,7 @@ private func bits(_ path: String) throws -> [String: [UInt32]] {
     /// Segmentation → classification → segmentation: the backbone stays, heads are replaced.
     @Test func tasksFollowOneAnother() throws {
         let set = try ColorSet()
-        var decoder = DecoderConfiguration()
-        (decoder.channels, decoder.normGroups, decoder.classes) = ([8, 4], 2, 3)
+        let decoder = DecoderConfiguration(.deconvolution(.init(channels: [8, 4], normGroups: 2)), classes: 3)
         try save(.segmentation(ColorSet.backbone, decoder), ["a", "b", "c"], to: set.path + "/seg.h5")
         let (file, notes) = try start(set, set.path + "/seg.h5", in: "run")
         #expect(

@@ -448,9 +448,7 @@ private func lines(_ folder: RunFolder) throws -> [[String: Any]] {
         }
         var plan = SegmentationPlan(
             data: DatasetOptions([studio.path + "/set"]), initial: .checkpoint(checkpoint), command: "test")
-        var decoder = DecoderConfiguration()
-        (decoder.channels, decoder.normGroups) = ([8, 4], 2)
-        plan.decoder = decoder
+        plan.decoder = DecoderConfiguration(.deconvolution(.init(channels: [8, 4], normGroups: 2)))
         plan.changes = try ConfigurationPatch(settings: changes)
         // Written at once, before any weight has moved.
         (plan.recipe.steps, plan.recipe.batch, plan.recipe.learningRate, plan.recipe.weightDecay) = (1, 1, 0, 0)

@@ -46,9 +46,7 @@ final class StripeSet {
         (backbone.width, backbone.depth, backbone.heads, backbone.patchSize) = (8, 2, 2, 4)
         (backbone.imageSize, backbone.dropPath) = ([16, 16], 0.1)
         var plan = SegmentationPlan(data: DatasetOptions([path]), initial: .random(backbone), command: "test")
-        var decoder = DecoderConfiguration()
-        (decoder.channels, decoder.normGroups) = ([8, 4], 2)
-        plan.decoder = decoder
+        plan.decoder = DecoderConfiguration(.deconvolution(.init(channels: [8, 4], normGroups: 2)))
         (plan.recipe.batch, plan.recipe.steps, plan.recipe.learningRate) = (3, 6, 5e-3)
         (plan.recipe.warmupEpochs, plan.recipe.seed) = (1, 7)
         return plan

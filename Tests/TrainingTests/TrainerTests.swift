@@ -42,9 +42,7 @@ private final class DiscSet {
         (backbone.imageSize, backbone.dropPath) = ([16, 12], 0.2)
         var plan = SegmentationPlan(
             data: DatasetOptions([path]), initial: .random(backbone), command: "beit-seg finetune")
-        var decoder = DecoderConfiguration()
-        (decoder.channels, decoder.normGroups) = ([8, 4], 2)
-        plan.decoder = decoder
+        plan.decoder = DecoderConfiguration(.deconvolution(.init(channels: [8, 4], normGroups: 2)))
         (plan.recipe.batch, plan.recipe.accumulate, plan.recipe.steps) = (3, 2, 6)
         (plan.recipe.learningRate, plan.recipe.warmupEpochs, plan.recipe.seed) = (5e-3, 2, 7)
         (plan.recipe.averageDecay, plan.recipe.clipGradient, plan.recipe.layerDecay) = (0.9, 1, 0.8)

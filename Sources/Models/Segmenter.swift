@@ -1,0 +1,72 @@
+import BEiTLayers
+import BEiTOps
+import BEiTTensorCore
+
+/// A head that turns maps of patch features into class logits. Its members' names are those of the whole model.
+package protocol SegmentationDecoder: Module {
+    /// features `[B, Gh, Gw, D]`, those that its configuration wants → logits `[B, h, w, K]` at its own resolution.
+    func callAsFunction(_ features: [Variable], _ tape: Tape) -> Variable
+    /// What learning adds to the loss: logits of further heads `[B, h, w, K]` with their weights.
+    func auxiliaryLogits(_ features: [Variable], _ tape: Tape) -> [(logits: Variable, weight: Float)]
+}
+
+extension SegmentationDecoder {
+    package func auxiliaryLogits(_ features: [Variable], _ tape: Tape) -> [(logits: Variable, weight: Float)] { [] }
+}
+
+/// Backbone and decoder: pixels to class logits.
+package final class Segmenter: Module {
+    package let backbone: Backbone
+    package let decoder: any SegmentationDecoder
+    private let wantedFeatures: [Int]?
+
+    package init(_ configuration: BackboneConfiguration, _ head: DecoderConfiguration, _ initializer: Initializer) {
+        backbone = Backbone(configuration, masked: false, initializer)
+        decoder = head.makeDecoder(width: configuration.width, initializer)
+        wantedFeatures = head.wantedFeatures
+    }
+
+    package var members: [Member] { [.module("backbone", backbone), .module("", decoder)] }
+
+    /// pixels `[B, 3, H, W]`, normalised → logits `[B, h, w, K]`; `last` receives the backbone's last patch features
+    /// `[B, N, D]`.
+    package func callAsFunction(
+        _ pixels: Variable, _ tape: Tape, features last: ((Variable) -> Void)? = nil
+    ) -> Variable {
+        decoder(features(pixels, tape, last: last), tape)
+    }
+
+    /// Cross-entropy of the labelled pixels, the mean over them, of the logits resized to the labels' size; and those of
+    /// the decoder's further heads, each with its weight: `[1]`.
+    /// - Parameters:
+    ///   - pixels: `[B, 3, H, W]`, normalised.
+    ///   - labels: B·size[0]·size[1] classes, row-major; `ignoreIndex` for none.
+    ///   - classWeights: a factor for each class; nil for all alike.
+    package func loss(
+        _ pixels: Variable, labels: [Int32], size: [Int], ignoreIndex: Int32?, classWeights: [Float]? = nil,
+        _ tape: Tape
+    ) -> Variable {
+        func entropy(_ logits: Variable) -> Variable {
+            guard Array(logits.shape[1...2]) != size else {
+                return tape.softmaxCrossEntropy(
+                    logits, labels: labels, ignoreIndex: ignoreIndex, classWeights: classWeights)
+            }
+            return tape.resizedCrossEntropy(
+                logits, labels: labels, height: size[0], width: size[1], ignoreIndex: ignoreIndex,
+                classWeights: classWeights)
+        }
+        let features = features(pixels, tape)
+        let main = entropy(decoder(features, tape))
+        return decoder.auxiliaryLogits(features, tape).reduce(main) {
+            tape.add($0, tape.scale(entropy($1.logits), $1.weight))
+        }
+    }
+
+    /// What the decoder takes.
+    private func features(_ pixels: Variable, _ tape: Tape, last: ((Variable) -> Void)? = nil) -> [Variable] {
+        if let wantedFeatures { return backbone.features(pixels, at: wantedFeatures, tape, last: last) }
+        let patches = tape.patchTokens(backbone(pixels, tape))
+        last?(patches)
+        return [backbone.grid(patches, tape)]
+    }
+}
