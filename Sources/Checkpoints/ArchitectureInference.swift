@@ -75,24 +75,14 @@ struct ArchitectureInference {
     private mutating func inferUperNet() {
         var decoder = ConfigurationPatch.Decoder()
         decoder.kind = "upernet"
-        decoder.channels = size("decode_head/bottleneck/conv/weight", 0).map(Counts.init(single:))
+        decoder.channels = size("decode_head/bottleneck/conv/weight", 0).map { Counts([$0]) }
         decoder.classes = size("decode_head/conv_seg/weight", 0)
-        decoder.features = Self.releasedFeatures(depth: count("backbone/blocks/")).map { Counts($0) }
+        decoder.features = UperNetConfiguration.releasedFeatures(depth: count("backbone/blocks/")).map { Counts($0) }
         let auxiliary = count("auxiliary_head/convs/")
         (decoder.auxiliaryConvolutions, decoder.auxiliaryChannels) = (auxiliary, 0)
         if auxiliary > 0 { decoder.auxiliaryChannels = size("auxiliary_head/convs/0/conv/weight", 0) }
         decoder.auxiliaryConcat = has("auxiliary_head/conv_cat/conv/weight") ? true : nil
         patch.decoder = decoder
-    }
-
-    /// The blocks whose outputs the official release takes; nil for a depth that it does not have. Source: microsoft/unilm
-    /// `beit/semantic_segmentation/configs`.
-    private static func releasedFeatures(depth: Int) -> [Int]? {
-        switch depth {
-        case 12: [3, 5, 7, 11]
-        case 24: [7, 11, 15, 23]
-        default: nil
-        }
     }
 
     private mutating func inferTokenizer() {

@@ -217,29 +217,20 @@ package struct Sides: Codable, Equatable, Sendable, SettingValue {
     var setting: String { values.map(String.init).joined(separator: "x") }
 }
 
-/// Whole numbers; a single one stands for a list of one, and is written as such where a list is not meant.
+/// Whole numbers; a single one stands for a list of one.
 package struct Counts: Codable, Equatable, Sendable, SettingValue {
     package var values: [Int]
-    /// Whether it is a plain number in JSON (`channels` of `upernet`).
-    private var isSingle = false
 
     package init(_ values: [Int]) { self.values = values }
 
-    /// A plain number.
-    package init(single value: Int) { (values, isSingle) = ([value], true) }
-
     package init(from decoder: any Decoder) throws {
         let value = try decoder.singleValueContainer()
-        if let number = try? value.decode(Int.self) {
-            (values, isSingle) = ([number], true)
-        } else {
-            values = try value.decode([Int].self)
-        }
+        values = try (try? value.decode(Int.self)).map { [$0] } ?? value.decode([Int].self)
     }
 
     package func encode(to encoder: any Encoder) throws {
         var value = encoder.singleValueContainer()
-        if isSingle { try value.encode(values[0]) } else { try value.encode(values) }
+        try value.encode(values)
     }
 
     static var form: String { "whole numbers with commas between" }

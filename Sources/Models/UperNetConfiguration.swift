@@ -82,13 +82,18 @@ package struct UperNetConfiguration: DecoderArchitecture {
         }
     }
 
-    /// The release's blocks for its depths, 12 and 24, and as evenly spread ones for others.
-    package static func usualFeatures(depth: Int) -> [Int] {
+    /// The blocks of the official release; nil for a depth that it does not have.
+    package static func releasedFeatures(depth: Int) -> [Int]? {
         switch depth {
         case 12: [3, 5, 7, 11]
         case 24: [7, 11, 15, 23]
-        default: (1...4).map { max(0, $0 * depth / 4 - 1) }
+        default: nil
         }
+    }
+
+    /// The release's, and evenly spread ones for other depths.
+    package static func usualFeatures(depth: Int) -> [Int] {
+        releasedFeatures(depth: depth) ?? (1...4).map { max(0, $0 * depth / 4 - 1) }
     }
 
     func completed(for backbone: BackboneConfiguration) -> UperNetConfiguration {

@@ -58,7 +58,9 @@ package struct Scoring {
         let indices = try indices(models)
         gallery?.begin(palettes(models, indices))
         let side = gallery == nil ? nil : ScoreGallery.side
-        let samples = Prefetcher(0..<set.pairs.count, ahead: 3, threads: 1) {
+        // A photo, and for each model what it sees and a label, which weigh no more than a photo together.
+        let cost = { @Sendable [set, count = 1 + models.count] in decodedBytes(set.pairs[$0].image) * count }
+        let samples = Prefetcher(0..<set.pairs.count, ahead: 3, cost: cost, threads: 1) {
             [set, plans = models.map { PhotoPlan($0.network, options) }] in
             let pair = set.pairs[$0]
             let label = try set.label(pair)
@@ -117,7 +119,8 @@ package struct Scoring {
         try set.checkVoid()
         let classes = set.classes
         gallery?.begin([classes?.map(\.color) ?? []])
-        let images = Prefetcher(0..<set.pairs.count, ahead: 3, threads: 2) { [set] number in
+        let cost = { @Sendable [set] in 2 * decodedBytes(set.pairs[$0].mask) }
+        let images = Prefetcher(0..<set.pairs.count, ahead: 3, cost: cost, threads: 2) { [set] number in
             let pair = set.pairs[number]
             let label = try set.label(pair)
             let prediction = try set.prediction(pair)

@@ -42,7 +42,8 @@ extension SegmentationObjective {
     private func segmentValidation(_ take: (LabelledImage, IndexMask, Segmentation, PixelLoss) -> Void) throws {
         let network = inferenceNetwork()
         let segmenter = PhotoSegmenter(network)
-        let samples = Prefetcher(0..<validationCount, ahead: 3, threads: 1) {
+        let cost = { @Sendable [source] in 2 * decodedBytes(source.validation[$0].image) }
+        let samples = Prefetcher(0..<validationCount, ahead: 3, cost: cost, threads: 1) {
             [source, plan = PhotoPlan(network, InferenceOptions())] number -> Result<Sample, LeftOut> in
             let pair = source.validation[number]
             do {

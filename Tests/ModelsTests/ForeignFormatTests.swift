@@ -99,7 +99,7 @@ import Testing
         if let backbone = description.configuration.backbone {
             settings += ["backbone.norm_eps=\(backbone.normEps)", "backbone.heads=\(backbone.heads)"]
         }
-        if layout != .huggingface, case .upernet(let upernet)? = description.configuration.decoder?.kind {
+        if layout != .huggingface, let upernet = description.configuration.decoder?.upernet {
             settings.append("decoder.features=" + upernet.features.map(String.init).joined(separator: ","))
         }
         let again = try ForeignModel([files[0]]).load(ImportOptions(settings: settings)).model
@@ -117,7 +117,7 @@ import Testing
     @Test func blocksOfUperNetAreSaid() throws {
         let (_, description, report) = try Self.load(
             Self.published.first { $0.folder == "hf-seg" } ?? Self.published[0])
-        guard case .upernet(let upernet)? = description.configuration.decoder?.kind else {
+        guard let upernet = description.configuration.decoder?.upernet else {
             Issue.record("no UperNet")
             return
         }
