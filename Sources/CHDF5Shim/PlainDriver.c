@@ -80,16 +80,44 @@ static herr_t plain_get_handle(H5FD_t *file, hid_t access, void **handle) {
     return 0;
 }
 
+static uint64_t number(const unsigned char *bytes, int count) {
+    uint64_t value = 0;
+    while (count-- > 0) value = value << 8 | bytes[count];
+    return value;
+}
+
 // The header of a local heap declares how many bytes of names belong to it. libhdf5 reserves them, and more for itself,
 // without asking whether the sum overflows, and so writes past the end (1.10.8: `H5HL__cache_prefix_deserialize`). Sizes
 // are taken to have 8 bytes, as every writer makes them.
 // Source: HDF5 File Format Specification 3.0, III.D "Local Heaps".
+static int is_sound_heap(const unsigned char *bytes, size_t size, haddr_t file_size) {
+    if (size < 4 || memcmp(bytes, "HEAP", 4) != 0) return 1;
+    return size >= 32 && number(bytes + 8, 8) <= file_size;
+}
+
+// An object header of version 1 has its messages at multiples of 8 bytes: type, size, flags and, behind 8 bytes, the data.
+// libhdf5 divides by the sides of chunks that a layout message declares, also by 0 (1.10.8: `H5D__chunk_set_info`).
+// Headers of version 2 have a checksum.
+// Source: the same, IV.A.1.a and IV.A.2.i "The Data Layout Message", versions 1 to 3.
+static int is_sound_header(const unsigned char *bytes, size_t size) {
+    enum { layout = 8, head = 8, chunked = 2 };
+    for (size_t i = 0; i + head + 16 <= size; i += 8) {
+        const unsigned char *data = bytes + i + head;
+        if (number(bytes + i, 2) != layout || data[0] < 1 || data[0] > 3) continue;
+        int is_third = data[0] == 3;
+        if (data[is_third ? 1 : 2] != chunked) continue;
+        // One side more than the dataset has, which has one: the size of an element.
+        size_t rank = data[is_third ? 2 : 1], sides = is_third ? 11 : 16;
+        if (rank < 2) return 0;
+        for (size_t axis = 0; axis < rank && i + head + sides + 4 * (axis + 1) <= size; axis++)
+            if (number(data + sides + 4 * axis, 4) == 0) return 0;
+    }
+    return 1;
+}
+
 static int is_sound(H5FD_mem_t type, const unsigned char *bytes, size_t size, haddr_t file_size) {
-    if (type != H5FD_MEM_LHEAP || size < 4 || memcmp(bytes, "HEAP", 4) != 0) return 1;
-    if (size < 32) return 0;
-    uint64_t declared = 0;
-    for (int i = 15; i >= 8; i--) declared = declared << 8 | bytes[i];
-    return declared <= file_size;
+    if (type == H5FD_MEM_LHEAP) return is_sound_heap(bytes, size, file_size);
+    return type != H5FD_MEM_OHDR || is_sound_header(bytes, size);
 }
 
 static herr_t plain_read(H5FD_t *common, H5FD_mem_t type, hid_t plan, haddr_t address, size_t size, void *buffer) {
