@@ -41,7 +41,8 @@ struct ArchitectureInference {
         backbone.layerScale = has("backbone/blocks/0/gamma_1") ? 0.1 : 0
         // Behind mean pooling stands `fc_norm`, and UperNet takes blocks as they are: a final norm in such a file is a
         // remnant of pre-training.
-        backbone.finalNorm = has("backbone/norm/weight") && !has("fc_norm/weight") && !has("decode_head/conv_seg/weight")
+        backbone.finalNorm =
+            has("backbone/norm/weight") && !has("fc_norm/weight") && !has("decode_head/conv_seg/weight")
         inferPositions(&backbone)
         patch.backbone = backbone
     }

@@ -114,7 +114,9 @@ package struct Export {
 
     /// What ``write(to:as:compress:)`` writes, the weights first.
     package func files(for path: String) -> [String] {
-        guard layout == .huggingface || layout == .timm, !path.lowercased().hasSuffix(".safetensors") else { return [path] }
+        guard layout == .huggingface || layout == .timm, !path.lowercased().hasSuffix(".safetensors") else {
+            return [path]
+        }
         let names = layout == .timm ? ["config.json"] : ["config.json", "preprocessor_config.json"]
         return (["model.safetensors"] + (description.configuration.backbone == nil ? [] : names)).map(path.joined)
     }
@@ -163,7 +165,8 @@ package struct Export {
             let tensor = piece.make()
             var target = "/" + piece.name
             if layout == .keras {
-                let layer = String(piece.name.prefix { $0 != "." }), weight = piece.name.replacing(".", with: "/") + ":0"
+                let layer = String(piece.name.prefix { $0 != "." }),
+                    weight = piece.name.replacing(".", with: "/") + ":0"
                 target = "/\(layer)/\(weight)"
                 if layers.last?.name != layer { layers.append((layer, [])) }
                 layers[layers.count - 1].weights.append(weight)

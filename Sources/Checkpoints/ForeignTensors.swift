@@ -70,7 +70,8 @@ struct ForeignTensors {
             let tensors = rule.names.indices.compactMap { found[$0] }
             names[path] = tensors.map(\.name)
             guard tensors.count == rule.names.count else {
-                let missing = layout.names(of: path)?.names.enumerated().filter { found[$0.offset] == nil }.map(\.element)
+                let missing = layout.names(of: path)?.names.enumerated().filter { found[$0.offset] == nil }.map(
+                    \.element)
                 refusals[path] = "\((missing ?? []).joined(separator: ", ")) is missing"
                 continue
             }

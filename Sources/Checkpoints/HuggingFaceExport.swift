@@ -19,7 +19,10 @@ enum HuggingFaceExport {
     /// The texts of both files.
     static func files(_ description: ModelDescription) throws -> [String] {
         guard let config = Config(description) else { return [] }
-        return [try JSONText.pretty(config), try JSONText.pretty(Pixels(description.preprocessing))]
+        // Their configuration is checked by type, and 0 is no float.
+        let floats = /("(?:layer_scale_init_value|auxiliary_loss_weight|layer_norm_eps)" : -?\d+)(?=,?\n)/
+        let text = try JSONText.pretty(config).replacing(floats) { "\($0.1).0" }
+        return [text, try JSONText.pretty(Pixels(description.preprocessing))]
     }
 
     private struct Config: Encodable {

@@ -163,7 +163,8 @@ extension ParameterIssue {
 
 extension ForeignModel {
     private func describe(_ options: ImportOptions, _ report: inout ImportReport) throws -> ModelDescription {
-        if let stray = options.settings.sections.first(where: { !(inference.sections + ["preprocessing"]).contains($0) }) {
+        if let stray = options.settings.sections.first(where: { !(inference.sections + ["preprocessing"]).contains($0) }
+        ) {
             throw ImportError.badSetting("\(stray).…", reason: "the weights are those of a model without \(stray)")
         }
         let all = try merged(options.settings)

@@ -75,7 +75,9 @@ struct Setting: Sendable {
         _ name: String, _ value: WritableKeyPath<ConfigurationPatch.Decoder, (some SettingValue)?> & Sendable
     ) -> Setting { Setting("decoder." + name, \.decoder, .init(), value) }
 
-    private static func tokenizer(_ name: String, _ value: WritableKeyPath<ConfigurationPatch.Tokenizer, Int?> & Sendable)
+    private static func tokenizer(
+        _ name: String, _ value: WritableKeyPath<ConfigurationPatch.Tokenizer, Int?> & Sendable
+    )
         -> Setting
     { Setting("tokenizer." + name, \.tokenizer, .init(), value) }
 

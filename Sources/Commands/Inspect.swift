@@ -45,8 +45,7 @@ struct Inspect: Command {
             }
             let weights = try ForeignModel([path])
             // Where `import` must be told more of the architecture, what is missing shows there.
-            do { _ = try weights.load() } catch ImportError.undetermined
-            {}
+            do { _ = try weights.load() } catch ImportError.undetermined {}
             if output.json {
                 try Console.print(json: ForeignInspection(file: path, looksLike: weights.summary))
             } else {

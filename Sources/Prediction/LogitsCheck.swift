@@ -21,7 +21,8 @@ package struct LogitsCheck: Sendable {
         func tensor(_ name: String) throws -> Tensor {
             guard let stored = source.tensors.first(where: { $0.name == name }) else {
                 let names = source.tensors.map(\.name).prefix(5).joined(separator: ", ")
-                throw LogitsError(file, "there is no \(name) in it (there are \(names)); a check needs pixel_values and logits")
+                throw LogitsError(
+                    file, "there is no \(name) in it (there are \(names)); a check needs pixel_values and logits")
             }
             guard let count = stored.shape.boundedCount(1 << 31), stored.elementType.isFloat else {
                 throw LogitsError(file, "\(name) has the shape \(stored.shape) and the type \(stored.elementType)")
@@ -49,7 +50,9 @@ package struct LogitsCheck: Sendable {
             let found = ModelAnswer(of: model, to: pixels.rows(image..<image + 1), mask: part).logits
             guard [pixels.shape[0]] + found.shape.dropFirst() == wanted.shape else {
                 throw LogitsError(
-                    file, "logits have the shape \(wanted.shape), the model's are \([pixels.shape[0]] + found.shape.dropFirst())")
+                    file,
+                    "logits have the shape \(wanted.shape), the model's are \([pixels.shape[0]] + found.shape.dropFirst())"
+                )
             }
             let target = wanted.rows(image..<image + 1)
             for (a, b) in zip(found.buffer, target.buffer) {
@@ -66,7 +69,9 @@ package struct LogitsCheck: Sendable {
         let size = Array(shape.dropFirst(2))
         var fits = shape.count == 4 && shape[0] > 0 && shape[1] == 3
         if let backbone = configuration.backbone { fits = fits && size == backbone.imageSize }
-        if let step = configuration.tokenizer?.downsampling { fits = fits && size.allSatisfy { $0 > 0 && $0 % step == 0 } }
+        if let step = configuration.tokenizer?.downsampling {
+            fits = fits && size.allSatisfy { $0 > 0 && $0 % step == 0 }
+        }
         guard fits else {
             let wanted = configuration.backbone.map { "3, \($0.imageSize[0]), \($0.imageSize[1])" } ?? "3, H, W"
             throw LogitsError(file, "pixel_values has the shape \(shape), the model takes [N, \(wanted)]")

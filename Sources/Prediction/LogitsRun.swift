@@ -39,7 +39,8 @@ package struct LogitsRun {
     private func evaluate(_ rows: Range<Int>) throws -> [(String, Values)] {
         let answer = ModelAnswer(of: model, to: try images.pixels(rows), mask: try images.mask(rows))
         let tokens = answer.tokens.map { [("tokens", Values.integers($0.values, $0.shape))] } ?? []
-        return tokens + [("logits", .floats(answer.logits))] + (answer.features.map { [("features", .floats($0))] } ?? [])
+        return tokens + [("logits", .floats(answer.logits))]
+            + (answer.features.map { [("features", .floats($0))] } ?? [])
     }
 }
 

@@ -86,7 +86,9 @@ package struct TokenizerPlan: TrainingPlan {
         guard let tokenizer = result.tokenizer, result.task == .tokenizer else {
             throw PlanError("a tokenizer has no other parts than tokenizer.*")
         }
-        guard tokenizer.hasDecoder else { throw PlanError("tokenizer.code_width is 0: nothing is learned without a decoder") }
+        guard tokenizer.hasDecoder else {
+            throw PlanError("tokenizer.code_width is 0: nothing is learned without a decoder")
+        }
         let step = tokenizer.downsampling
         guard size.count == 2, size.allSatisfy({ $0 >= step && $0 <= 1 << 14 && $0 % step == 0 }) else {
             let text = size.map(String.init).joined(separator: "×")

@@ -61,10 +61,23 @@ import Testing
                 file: path, ["--set backbone.image_size=HxW", "--set decoder.norm_groups=N"])
         ) { try ForeignModel([path]).load() }
 
-        try writeFlat(path, .tokenizer, rename: { $0.hasPrefix("encoder.") ? $0 : nil })
-        #expect(throws: ImportError.undetermined(file: path, ["the file of the decoder"])) {
+        try writeFlat(path, .tokenizer, rename: { $0.hasPrefix("decoder.") ? $0 : nil })
+        #expect(throws: ImportError.undetermined(file: path, ["the file of the encoder"])) {
             try ForeignModel([path]).load()
         }
+    }
+
+    /// Makes tokens, and says so where pictures are asked for.
+    @Test func anEncoderByItselfIsATokenizer() throws {
+        let folder = try Scratch()
+        try writeFlat(folder["flat.h5"], .tokenizer, rename: { $0.hasPrefix("encoder.") ? $0 : nil })
+        let (model, description, _) = try ForeignModel([folder["flat.h5"]]).load()
+        #expect(description.configuration.tokenizer?.hasDecoder == false)
+        #expect(model.module.parameters.allSatisfy { $0.path.hasPrefix("encoder/") })
+        try Checkpoint.save(model.module, description, to: folder["encoder.h5"])
+        #expect(
+            try Checkpoint.load(folder["encoder.h5"], task: .tokenizer).description.configuration
+                == description.configuration)
     }
 
     @Test(arguments: [
@@ -104,7 +117,11 @@ import Testing
     }
 
     @Test func filesOfOthers() throws {
-        let path = try fixture("keras.h5")
+        let folder = try Scratch(), path = folder["other.h5"], writer = try HDF5Writer(path)
+        for name in ["conv1.weight", "bn1.weight", "fc.weight", "fc.bias"] {
+            try writer.write("/" + name, shape: [1], floats: [1])
+        }
+        try writer.commit()
         do {
             _ = try ForeignModel([path])
             Issue.record("it was taken for BEiT's")

@@ -43,8 +43,7 @@ import Testing
             ("predict a.jpg --format tiff", "--format tiff"), ("predict a.jpg --format coco", "--format coco"),
             ("predict a.jpg --only cat", "--only"), ("predict a.jpg --merge a=b", "--merge"),
             ("predict a.jpg --min-area 9", "--min-area"), ("predict a.jpg --min-confidence 0.5", "--min-confidence"),
-            ("predict a.jpg --contours", "--contours"), ("export m.h5 -o x --layout keras", "--layout keras"),
-            ("export m.h5 -o x --as int8", "--as int8"), ("import m.h5 -o x --check y.h5", "--check"),
+            ("predict a.jpg --contours", "--contours"), ("export m.h5 -o x --as int8", "--as int8"),
         ])
     func whatIsToCome(_ line: String, _ words: String) throws {
         let run = try Program(arguments: line.split(separator: " ").map(String.init))
@@ -59,9 +58,6 @@ import Testing
         let folder = try Scratch()
         let start = try Program("finetune", "--data", folder["data"], "--init", "shipped", "-o", folder["run"])
         #expect(start.status == 64 && start.errors.first?.contains("--init shipped is not there yet") == true)
-        try FileManager.default.createDirectory(atPath: folder["hub"], withIntermediateDirectories: true)
-        let folders = try Program("import", folder["hub"], "-o", folder["model.h5"])
-        #expect(folders.status == 64 && folders.errors.first?.contains("importing a folder is not there yet") == true)
     }
 
     @Test(arguments: ["predict", "eval --miou", "classify -m nowhere.h5", "logits -i x.h5 -o y.h5"])

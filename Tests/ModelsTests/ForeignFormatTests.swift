@@ -132,6 +132,7 @@ import Testing
             Self.published.first { $0.sources[0].hasSuffix("official.pth") } ?? Self.published[0])
         #expect(description.classes.map(\.name) == (0..<6).map { "thing \($0)" })
         #expect(description.classes[1].color.red == 37 && description.classes[1].color.blue == 171)
-        #expect(report.leftOut.allSatisfy { $0.reason == "nothing depends on it" || $0.reason == "it is computed anew" })
+        #expect(
+            report.leftOut.allSatisfy { $0.reason == "nothing depends on it" || $0.reason == "it is computed anew" })
     }
 }

@@ -204,7 +204,9 @@ private func bits(_ path: String) throws -> [String: [UInt32]] {
         #expect(try message { $0.temperatures = [1, 0] }.contains("--temperature"))
         #expect(try message { $0.klWeight = -1 }.contains("--kl-weight"))
         #expect(try message { $0.data.validationShare = 1 }.contains("--validation"))
-        #expect(try message { $0.changes = try ConfigurationPatch(settings: ["tokenizer.hidden=6"]) }.contains("multiple of 4"))
+        #expect(
+            try message { $0.changes = try ConfigurationPatch(settings: ["tokenizer.hidden=6"]) }.contains(
+                "multiple of 4"))
         #expect(!FileManager.default.fileExists(atPath: set.path + "/never"))
     }
 
