@@ -120,17 +120,23 @@ static int is_sound(H5FD_mem_t type, const unsigned char *bytes, size_t size, ha
     return type != H5FD_MEM_OHDR || is_sound_header(bytes, size);
 }
 
+// Leaves the reason for libhdf5's caller to find, and fails.
+static herr_t refuse(const char *reason) {
+    H5Epush2(H5E_DEFAULT, __FILE__, __func__, __LINE__, H5E_ERR_CLS, H5E_VFL, H5E_READERROR, "%s", reason);
+    return -1;
+}
+
 static herr_t plain_read(H5FD_t *common, H5FD_mem_t type, hid_t plan, haddr_t address, size_t size, void *buffer) {
     (void)plan;
     const struct plain_file *file = (const struct plain_file *)common;
-    if (address > file->size || size > file->size - address) return -1;
+    if (address > file->size || size > file->size - address) return refuse("it ends before what it refers to");
     for (size_t done = 0; done < size;) {
         ssize_t got = pread(file->descriptor, (char *)buffer + done, size - done, (off_t)(address + done));
         if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return -1;
+        if (got <= 0) return refuse(got < 0 ? strerror(errno) : "it has become shorter");
         done += (size_t)got;
     }
-    return is_sound(type, buffer, size, file->size) ? 0 : -1;
+    return is_sound(type, buffer, size, file->size) ? 0 : refuse("a header in it makes no sense");
 }
 
 // libhdf5 takes no driver without it.
