@@ -186,7 +186,7 @@ class Trips:
         before = time.monotonic()
         done = subprocess.run(["/usr/bin/time", "-f", "%M", self.program, *map(str, arguments)], capture_output=True,
                               text=True)
-        lines = done.stderr.strip().splitlines()
+        lines = [line for line in done.stderr.strip().splitlines() if not line.startswith("Command exited")]
         peak = int(lines[-1]) / 1024 if lines and lines[-1].isdigit() else 0
         return done.returncode, done.stdout + "\n".join(lines[:-1]), time.monotonic() - before, peak
 

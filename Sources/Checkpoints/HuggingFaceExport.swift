@@ -113,7 +113,7 @@ struct TimmExport: Encodable {
         let img_size: [Int]
         let patch_size, embed_dim, depth, num_heads: Int
         let mlp_ratio: Double
-        let init_values: Float?
+        let init_values: Float
         let use_abs_pos_emb, use_rel_pos_bias, use_shared_rel_pos_bias: Bool
         let global_pool: String
     }
@@ -143,7 +143,7 @@ struct TimmExport: Encodable {
         model_args = Arguments(
             img_size: backbone.imageSize, patch_size: backbone.patchSize, embed_dim: backbone.width,
             depth: backbone.depth, num_heads: backbone.heads, mlp_ratio: backbone.mlpRatio,
-            init_values: backbone.layerScale > 0 ? backbone.layerScale : nil,
+            init_values: backbone.layerScale,
             use_abs_pos_emb: backbone.position == .absolute, use_rel_pos_bias: backbone.position == .relative,
             use_shared_rel_pos_bias: backbone.position == .relativeShared, global_pool: pool)
         let form = description.preprocessing

@@ -163,9 +163,10 @@ extension ParameterIssue {
 
 extension ForeignModel {
     private func describe(_ options: ImportOptions, _ report: inout ImportReport) throws -> ModelDescription {
-        if let stray = options.settings.sections.first(where: { !(inference.sections + ["preprocessing"]).contains($0) }
-        ) {
-            throw ImportError.badSetting("\(stray).…", reason: "the weights are those of a model without \(stray)")
+        let known = inference.sections + ["preprocessing"]
+        if let stray = options.settings.sections.first(where: { !known.contains($0) }) {
+            let argument = options.settings.arguments.first { $0.hasPrefix(stray + ".") } ?? stray
+            throw ImportError.badSetting(argument, reason: "the weights are those of a model without \(stray)")
         }
         let all = try merged(options.settings)
         let missing = inference.missing(from: all)

@@ -15,7 +15,8 @@ struct Inspect: Command {
             examples: "beit-seg inspect RUN/best.h5 --verbose"))
 
     @Argument(
-        help: "A model of beit-seg, or weights of another program in HDF5.", completion: .file(extensions: ["h5"]))
+        help: "A model of beit-seg, or weights of another program: a file or a folder.",
+        completion: .file(extensions: ["h5", "pth", "safetensors"]))
     var file: String?
 
     @Flag(help: "Inspect the model that ships.")
@@ -30,6 +31,7 @@ struct Inspect: Command {
 
     func execute() throws {
         let path = try file ?? DefaultModel.path()
+        if FileSystem.isFolder(path) { return try inspectForeign(path) }
         do {
             let inspection = try Inspection(path)
             // A file that says what it is may still be damaged: read every weight before vouching for it.
@@ -43,17 +45,23 @@ struct Inspect: Command {
             if let cache = try CacheInspection(path) {
                 return output.json ? try Console.print(json: cache) : Console.print(lines: cache.text)
             }
-            let weights = try ForeignModel([path])
-            // Where `import` must be told more of the architecture, what is missing shows there.
-            do { _ = try weights.load() } catch ImportError.undetermined {}
-            if output.json {
-                try Console.print(json: ForeignInspection(file: path, looksLike: weights.summary))
-            } else {
-                Console.print(
-                    lines:
-                        "\(path.shown): \(weights.summary)\n`beit-seg import \(path.shown) -o MODEL.h5` makes a model of it."
-                )
-            }
+            try inspectForeign(path)
+        } catch HDF5Error.otherFormat {
+            try inspectForeign(path)
+        }
+    }
+
+    private func inspectForeign(_ path: String) throws {
+        let weights = try ForeignModel([path])
+        // Where `import` must be told more of the architecture, what is missing shows there.
+        do { _ = try weights.load() } catch ImportError.undetermined {}
+        if output.json {
+            try Console.print(json: ForeignInspection(file: path, looksLike: weights.summary))
+        } else {
+            Console.print(
+                lines:
+                    "\(path.shown): \(weights.summary)\n`beit-seg import \(path.shown) -o MODEL.h5` makes a model of it."
+            )
         }
     }
 }

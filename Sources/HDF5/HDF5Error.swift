@@ -29,7 +29,7 @@ package enum HDF5Error: Error, Equatable, CustomStringConvertible {
         case .notHDF5(let file, let reason):
             "\(file): not an HDF5 file, or a damaged one (\(reason)); fetch or export it again"
         case .otherFormat(let file, let format):
-            "\(file): \(format.description), not HDF5; save its tensors as datasets of an HDF5 file and `beit-seg import` that"
+            "\(file): \(format.description), not a model of beit-seg; `beit-seg import` makes one of it"
         case .noDataset(let file, let path):
             "\(file): there is no \(path) in it; `h5ls -r` lists what there is"
         case .wrongType(let file, let path, let expected, let found):
