@@ -158,19 +158,20 @@ private func someStatistics(_ weight: Parameter) -> RunningStatistics {
         let x = Tensor(repeating: 3, [4, 2, 3, 500])
         let found = try resultAndGradients([x]) { $0.channelDropout($1[0], rate: 0.25) }
         let upstream = randomTensor([4, 2, 3, 500], seed: 99)
-        var kept = 0
+        var (kept, wrong) = (0, 0)
         for image in 0..<4 {
             for channel in 0..<500 {
                 let places = (0..<6).map { (image * 6 + $0) * 500 + channel }
                 let isKept = found[0].pointer[places[0]] != 0
                 kept += isKept ? 1 : 0
-                for place in places {
-                    #expect(abs(found[0].pointer[place] - (isKept ? 4 : 0)) < 1e-5)
-                    let slope: Float = isKept ? 4 / 3 : 0
-                    #expect(abs(found[1].pointer[place] - slope * upstream.pointer[place]) < 1e-5)
+                let slope: Float = isKept ? 4 / 3 : 0
+                wrong += places.count {
+                    !(abs(found[0].pointer[$0] - 3 * slope) < 1e-5
+                        && abs(found[1].pointer[$0] - slope * upstream.pointer[$0]) < 1e-5)
                 }
             }
         }
+        #expect(wrong == 0)
         #expect(abs(Double(kept) / 2000 - 0.75) < 0.04)
         #expect(Tape(.inference).channelDropout(Variable(x), rate: 0.25).value.values == x.values)
         let other = Tape(.training, generator: Philox(seed: 1)).channelDropout(Variable(x), rate: 0.25)
