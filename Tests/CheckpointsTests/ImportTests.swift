@@ -67,6 +67,26 @@ import Testing
         }
     }
 
+    /// FLAVA's codebook is DALL-E's encoder under other names.
+    @Test func theCodebookOfFLAVA() throws {
+        let folder = try Scratch()
+        try writeFlat(
+            folder["flava.h5"], .tokenizer,
+            rename: { name in
+                guard name.hasPrefix("encoder.") else { return nil }
+                let parts = name.dropFirst("encoder.".count).replacing("res_path.", with: "res_path.path.")
+                    .replacing(/(group_\d+)\./) { "\($0.1).group." }
+                return "image_codebook." + parts.dropLast() + (parts.hasSuffix("w") ? "weight" : "bias")
+            })
+        let (model, _, report) = try ForeignModel([folder["flava.h5"]]).load()
+        #expect(report.layout == "FLAVA image codebook" && report.leftOut.isEmpty)
+        let original = Sample.tokenizer.model().module.parameters.filter { $0.path.hasPrefix("encoder/") }
+        #expect(model.module.parameters.map(\.path) == original.map(\.path))
+        for (one, other) in zip(model.module.parameters, original) {
+            #expect(one.parameter.value.values == other.parameter.value.values, "\(one.path)")
+        }
+    }
+
     /// Makes tokens, and says so where pictures are asked for.
     @Test func anEncoderByItselfIsATokenizer() throws {
         let folder = try Scratch()

@@ -4,6 +4,7 @@ import BEiTLayers
 import BEiTModels
 import BEiTOps
 import BEiTTensorCore
+import BEiTWeightFiles
 import Foundation
 import Testing
 
@@ -110,6 +111,28 @@ import Testing
         }
         for (one, other) in zip(old.buffers, new.buffers) {
             #expect(one.tensor.values == other.tensor.values, "\(one.path)")
+        }
+    }
+
+    /// Hugging Face's models without mean pooling have a norm behind the blocks and one before the head.
+    @Test func twoFinalNormsKeepTheirPlaces() throws {
+        var backbone = BackboneConfiguration(), head = MIMConfiguration()
+        (backbone.width, backbone.depth, backbone.heads, backbone.imageSize) = (12, 1, 3, [32, 32])
+        (backbone.position, head.vocabulary, head.norm) = (.relativeShared, 7, true)
+        let configuration = ModelConfiguration.mim(backbone, head)
+        let model = Model(configuration, Initializer(seed: 5, style: .pretraining))
+        for (index, named) in model.module.parameters.enumerated() { named.parameter.value.pointer[0] = Float(index) }
+        let description = ModelDescription(
+            task: .mim, configuration: configuration, classes: [], preprocessing: Preprocessing(size: [32, 32]),
+            provenance: Provenance(command: ""))
+        let folder = NSTemporaryDirectory() + "beit-seg-norms-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let file = try Export(model, description, for: .huggingface).write(to: folder)[0]
+        let names = try TensorFile.open(file).tensors.map(\.name)
+        #expect(names.contains("beit.layernorm.weight") && names.contains("layernorm.weight"))
+        let again = try ForeignModel([folder]).load().model
+        for (one, other) in zip(model.module.parameters, again.module.parameters) {
+            #expect(one.path == other.path && one.parameter.value.values == other.parameter.value.values, "\(one.path)")
         }
     }
 
