@@ -129,7 +129,8 @@ let package = Package(
         tests("Files", []),
         tests("TensorCore", ["CKernels"]),
         tests("Ops", ["TensorCore", "CKernels", "HDF5"], fixtures: true),
-        tests("Models", ["Files", "TensorCore", "Ops", "Layers", "HDF5", "WeightFiles", "Checkpoints"], fixtures: true),
+        tests(
+            "Models", ["Files", "TensorCore", "Ops", "Layers", "HDF5", "WeightFiles", "Checkpoints"], fixtures: true),
         tests("HDF5", ["Files", "TensorCore"], fixtures: true),
         tests("WeightFiles", ["Files", "TensorCore", "HDF5"], fixtures: true),
         tests("ImageIO", ["Files"], fixtures: true),
