@@ -105,14 +105,14 @@ struct ArchitectureInference {
     func missing(from all: ConfigurationPatch) -> [String] {
         var missing: [String] = []
         if sections.contains("backbone") {
-            if all.backbone?.heads == nil { missing.append("--set backbone.heads=N") }
-            if all.backbone?.imageSize == nil { missing.append("--set backbone.image_size=HxW") }
+            if all.backbone?.heads == nil { missing.append("`set` backbone.heads=N") }
+            if all.backbone?.imageSize == nil { missing.append("`set` backbone.image_size=HxW") }
         }
         if all.decoder?.kind == "deconvolution", all.decoder?.normGroups == nil {
-            missing.append("--set decoder.norm_groups=N")
+            missing.append("`set` decoder.norm_groups=N")
         }
         if all.decoder?.kind == "upernet", all.decoder?.features == nil {
-            missing.append("--set decoder.features=A,B,C,D (the blocks, counted from 0, whose outputs it takes)")
+            missing.append("`set` decoder.features=A,B,C,D (the blocks, counted from 0, whose outputs it takes)")
         }
         if sections == ["tokenizer"], all.tokenizer?.hidden == nil { missing.append("the file of the encoder") }
         return missing

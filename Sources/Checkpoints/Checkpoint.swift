@@ -1,10 +1,10 @@
 import BEiTFiles
-import Foundation
 import BEiTHDF5
 import BEiTLayers
 import BEiTModels
 import BEiTTensorCore
 import BEiTWeightFiles
+import Foundation
 
 /// Everything that a training run needs to go on bit for bit: moments, step, generator, data position.
 package struct TrainingState: Sendable {

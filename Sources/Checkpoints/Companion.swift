@@ -81,7 +81,7 @@ struct Companion {
         decoder.features = Counts(taken.map { $0 - 2 })
         notes.append(
             "decoder.features = \(taken.map { $0 - 2 }), the blocks that transformers takes for out_indices \(taken) "
-                + "(the official release counts them otherwise: --set decoder.features="
+                + "(the official release counts them otherwise: `set` decoder.features="
                 + "\(taken.map(String.init).joined(separator: ",")))")
         decoder.poolScales = config.pool_scales.map { Counts($0) }
         decoder.auxiliaryWeight = config.auxiliary_loss_weight

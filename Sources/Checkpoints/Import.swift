@@ -241,8 +241,8 @@ extension ForeignModel {
         }
         guard count > 0 else { return [] }
         let lists = KnownClasses.names.filter { KnownClasses.list($0)?.count == count }
-        let usual = lists.map { "; --classes \($0) takes that list" }.joined()
-        report.assumed.append("class names \"class 0\" to \"class \(count - 1)\" (--classes FILE gives them\(usual))")
+        let usual = lists.map { "; `classes` \($0) takes that list" }.joined()
+        report.assumed.append("class names \"class 0\" to \"class \(count - 1)\" (`classes` FILE gives them\(usual))")
         return LabelClass.unnamed(count)
     }
 

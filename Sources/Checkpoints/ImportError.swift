@@ -29,7 +29,7 @@ package enum ImportError: Error, Equatable, ExitStatus {
 
     package var description: String {
         switch self {
-        case .badSetting(let text, let reason): "--set \(text): \(reason)"
+        case .badSetting(let text, let reason): "`set` \(text): \(reason)"
         case .unknownNames(let file, let examples):
             "\(file): no parameter has a name of BEiT or of its tokenizer "
                 + "(there are \(examples.prefix(3).joined(separator: ", "))); take the weights of a BEiT"
@@ -40,11 +40,11 @@ package enum ImportError: Error, Equatable, ExitStatus {
                 + "take the weights of a model that has one"
         case .undetermined(let file, let hints):
             "\(file): the weights do not say all of the architecture; add \(hints.joined(separator: " and "))"
-        case .impossible(let file, let reason): "\(file): \(reason); correct it with --set"
+        case .impossible(let file, let reason): "\(file): \(reason); correct it with `set`"
         case .parameters(let file, let issues):
             "\(file): the weights do not fit the architecture: \(CheckpointError.list(issues)); "
-                + "fetch or export them again, or correct the architecture with --set"
-        case .badConfig(let file, let reason): "\(file): \(reason); correct it, or move it away and use --set"
+                + "fetch or export them again, or correct the architecture with `set`"
+        case .badConfig(let file, let reason): "\(file): \(reason); correct it, or move it away and use `set`"
         case .noWeights(let folder, let names):
             "\(folder): there are no weights in this folder (\(names.isEmpty ? "it is empty" : "there are " + names.prefix(5).joined(separator: ", "))); "
                 + "fetch model.safetensors or pytorch_model.bin as well"

@@ -1,7 +1,7 @@
 import BEiTFiles
-import Foundation
 import BEiTModels
 import BEiTWeightFiles
+import Foundation
 
 extension ModelConfiguration {
     /// Throws ``CheckpointError/impossibleSize(file:reason:)`` if a model of this configuration has far more

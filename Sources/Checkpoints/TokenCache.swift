@@ -1,8 +1,8 @@
 import BEiTFiles
-import Foundation
 import BEiTHDF5
 import BEiTImageIO
 import BEiTModels
+import Foundation
 
 /// How the photos of a token cache became tokens; two caches with the same one agree.
 package struct TokenCacheDescription: Equatable, Sendable {

@@ -1,9 +1,9 @@
 import ArgumentParser
 import BEiTFiles
-import Foundation
 import BEiTModels
 import BEiTOps
 import BEiTTraining
+import Foundation
 
 struct Benchmark: Command {
     static let configuration = CommandConfiguration(

@@ -2,10 +2,10 @@ import ArgumentParser
 import BEiTCheckpoints
 import BEiTDatasets
 import BEiTMetrics
+import BEiTModels
 import BEiTPrediction
 import BEiTReports
 import BEiTScoring
-import BEiTModels
 import BEiTTraining
 
 extension ClassifierConfiguration.Pooling: ExpressibleByArgument {}

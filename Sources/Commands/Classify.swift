@@ -1,9 +1,9 @@
 import ArgumentParser
+import BEiTFiles
 import BEiTMetrics
 import BEiTPrediction
 import BEiTReports
 import BEiTScoring
-import BEiTFiles
 import Foundation
 
 struct Classify: ImageCommand {

@@ -74,6 +74,6 @@ struct ConsoleLogHandler: LogHandler {
 
     func log(event: LogEvent) {
         let kind = event.level >= .warning ? "\(event.level): " : ""
-        Console.write("beit-seg: \(kind)\(event.message)")
+        Console.write("beit-seg: \(kind)\(OptionNames.spelled(event.message.description))")
     }
 }

@@ -1,10 +1,10 @@
 import ArgumentParser
 import BEiTDatasets
+import BEiTFiles
 import BEiTMetrics
 import BEiTPrediction
 import BEiTReports
 import BEiTScoring
-import BEiTFiles
 
 struct Elbo: ImageCommand {
     static let configuration = CommandConfiguration(

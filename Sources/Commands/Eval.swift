@@ -1,13 +1,13 @@
-import BEiTImageIO
 import ArgumentParser
-import BEiTSeg
 import BEiTCheckpoints
 import BEiTDatasets
+import BEiTFiles
+import BEiTImageIO
 import BEiTMetrics
 import BEiTPrediction
 import BEiTReports
 import BEiTScoring
-import BEiTFiles
+import BEiTSeg
 import Foundation
 
 /// Which labelled images are scored.

@@ -1,6 +1,6 @@
 import ArgumentParser
-import BEiTFiles
 import BEiTDatasets
+import BEiTFiles
 import BEiTMetrics
 import BEiTPrediction
 import BEiTReports

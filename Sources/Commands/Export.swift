@@ -1,8 +1,8 @@
 import ArgumentParser
 import BEiTCheckpoints
 import BEiTFiles
-import Foundation
 import BEiTLayers
+import Foundation
 
 struct Export: Command {
     static let configuration = CommandConfiguration(

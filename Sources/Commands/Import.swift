@@ -67,6 +67,7 @@ struct Import: Command {
         let weights = try ForeignModel(sources)
         try OutputCheck.check(write: output, reads: sources + weights.files + [self.classes, check].compactMap { $0 })
         var (model, description, result) = try weights.load(options)
+        result.assumed = result.assumed.map(OptionNames.spelled)
         result.check = try check.map { try LogitsCheck(model, description.configuration, against: $0).text }
         try Checkpoint.save(model.module, description, as: type, to: output)
         if report.json {

@@ -1,11 +1,11 @@
-import BEiTImageIO
 import ArgumentParser
-import BEiTSeg
 import BEiTCheckpoints
 import BEiTFiles
-import Foundation
 import BEiTHDF5
+import BEiTImageIO
 import BEiTModels
+import BEiTSeg
+import Foundation
 
 struct Inspect: Command {
     static let configuration = CommandConfiguration(

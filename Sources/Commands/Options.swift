@@ -1,8 +1,8 @@
 import ArgumentParser
-import Foundation
-import Logging
 import BEiTSeg
 import BEiTTensorCore
+import Foundation
+import Logging
 
 /// A command of beit-seg: `execute` does its work once the options that all commands share have taken effect.
 protocol Command: ParsableCommand {

@@ -1,13 +1,13 @@
 import ArgumentParser
 import BEiTCheckpoints
+import BEiTFiles
+import BEiTImageIO
 import BEiTMetrics
+import BEiTModels
 import BEiTPrediction
 import BEiTReports
 import BEiTScoring
-import BEiTFiles
 import Foundation
-import BEiTImageIO
-import BEiTModels
 
 /// How photos are shown to a segmentation model; `predict` and `eval` share it.
 struct InferenceArguments: ParsableArguments {

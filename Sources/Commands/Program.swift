@@ -69,7 +69,7 @@ package struct Program: ParsableCommand {
             return 0
         } catch let error as any ExitStatus {
             let hint = (error as? any Hinted)?.hint
-            Console.error([error.description, hint].compactMap { $0 }.joined(separator: "; "))
+            Console.error([OptionNames.spelled(error.description), hint].compactMap { $0 }.joined(separator: "; "))
             return error.exitStatus
         } catch {
             return status(of: error, arguments)

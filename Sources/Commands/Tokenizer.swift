@@ -1,10 +1,10 @@
 import ArgumentParser
 import BEiTCheckpoints
+import BEiTFiles
 import BEiTMetrics
 import BEiTPrediction
 import BEiTReports
 import BEiTScoring
-import BEiTFiles
 
 struct Tokenizer: ParsableCommand {
     static let configuration = CommandConfiguration(

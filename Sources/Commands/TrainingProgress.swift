@@ -1,5 +1,5 @@
-import Foundation
 import BEiTTraining
+import Foundation
 
 /// Shows a run on standard error.
 final class TrainingProgress {
@@ -24,7 +24,7 @@ final class TrainingProgress {
                 String(format: "epoch %.1f: %@", report.epoch, metrics.joined(separator: ", "))
                     + (report.best ? ", the best so far" : ""))
         case .validating, .saved: break
-        case .note(let text): line.say(text)
+        case .note(let text): line.say(OptionNames.spelled(text))
         case .ended(let report): show(report)
         }
     }

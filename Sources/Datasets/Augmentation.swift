@@ -1,6 +1,6 @@
-import Foundation
 import BEiTImageIO
 import BEiTTensorCore
+import Foundation
 
 /// Random changes that leave the labels true: a crop of random place, size and shape, a mirror image, other colours.
 package struct Augmentation: Codable, Equatable, Sendable {
@@ -32,14 +32,14 @@ package struct Augmentation: Codable, Equatable, Sendable {
     package var problem: String? {
         func isRange(_ x: [Float]) -> Bool { x.count == 2 && x[0] > 0 && x[0] <= x[1] && x[1].isFinite }
         if !isRange(area) || area[1] > 1 || area[0] < 1e-6 {
-            return "--crop-area is \(area.first ?? .nan), and must be above 0 and at most \(area.last ?? .nan)"
+            return "`crop-area` is \(area.first ?? .nan), and must be above 0 and at most \(area.last ?? .nan)"
         }
         if !isRange(aspect) || aspect[1] > 1e3 || aspect[0] < 1e-3 {
             return "the crop's aspect \(aspect) is not a range above 0"
         }
         if let problem = scaleCrop?.problem ?? photometric?.problem { return problem }
         if !(0...1 ~= flip) { return "the probability \(flip) of a flip is not within 0 and 1" }
-        return 0...1 ~= colorJitter ? nil : "--color-jitter is \(colorJitter), and must be from 0 to 1"
+        return 0...1 ~= colorJitter ? nil : "`color-jitter` is \(colorJitter), and must be from 0 to 1"
     }
 
     /// Photo and mask, changed together, of `height` × `width` pixels (with ``Crop/scale`` at most): the photo resized

@@ -1,5 +1,5 @@
-import Foundation
 import BEiTTensorCore
+import Foundation
 
 /// Mixup (Zhang et al., arXiv:1710.09412) and CutMix (Yun et al., arXiv:1905.04899): each image of a batch with the one
 /// that stands opposite, and their targets in the same proportion. As timm's `Mixup` in mode `batch`.

@@ -1,8 +1,8 @@
 import BEiTFiles
-import Foundation
 import BEiTImageIO
-import Synchronization
 import BEiTTensorCore
+import Foundation
+import Synchronization
 
 /// A photo and its class.
 package struct ClassifiedImage: Equatable, Sendable {

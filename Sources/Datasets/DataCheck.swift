@@ -1,8 +1,8 @@
 import BEiTFiles
-import Foundation
 import BEiTImageIO
-import Synchronization
 import BEiTTensorCore
+import Foundation
+import Synchronization
 
 /// What a look at every photo and mask finds, before hours of training rest on them.
 package struct DataCheck: Sendable {

@@ -1,5 +1,5 @@
-import Foundation
 import BEiTTensorCore
+import Foundation
 
 /// Draws which patches of an image are hidden (BEiT, arXiv:2106.08254, Algorithm 1; in detail the authors'
 /// `masking_generator.py`, which draws the log of the aspect and never exceeds the count).
@@ -37,7 +37,7 @@ package struct MaskGenerator: Codable, Equatable, Sendable {
             return "blocks of a mask have at least \(minimum) patches and the aspect \(aspect)"
         }
         guard (1...rows * columns).contains(count) else {
-            return "--mask-patches is \(count), and must be 1 to \(rows * columns), the patches of an image"
+            return "`mask-patches` is \(count), and must be 1 to \(rows * columns), the patches of an image"
         }
         return nil
     }

@@ -216,14 +216,7 @@ struct FileName: Equatable {
         guard FileSystem.isFolder(folder) else {
             throw DatasetError(.missing, path: folder, reason: "there is no such folder, or it cannot be read")
         }
-        let names: [String]
-        do {
-            names = try PhotoFiles.below(folder)
-        } catch {
-            guard error.reason.hasPrefix("there is no") else { throw error }
-            names = []
-        }
-        return names.map(FileName.init).sorted { ($0.stem, $0.path) < ($1.stem, $1.path) }
+        return try PhotoListing(folder).names.map(FileName.init).sorted { ($0.stem, $0.path) < ($1.stem, $1.path) }
     }
 }
 

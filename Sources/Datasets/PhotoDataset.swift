@@ -1,8 +1,8 @@
 import BEiTFiles
-import Foundation
 import BEiTImageIO
-import Synchronization
 import BEiTTensorCore
+import Foundation
+import Synchronization
 
 /// Photos without labels to learn from: where they are, and how many are held out.
 package struct PhotoOptions: Codable, Equatable, Sendable {
@@ -14,7 +14,7 @@ package struct PhotoOptions: Codable, Equatable, Sendable {
 
     /// What makes them impossible, in one sentence; nil if nothing does.
     package var problem: String? {
-        0..<1 ~= validationShare ? nil : "--validation is \(validationShare), and must be from 0 to below 1"
+        0..<1 ~= validationShare ? nil : "`validation` is \(validationShare), and must be from 0 to below 1"
     }
 }
 

@@ -154,11 +154,3 @@ package struct LeftOut: Equatable, Sendable {
         return parts.isEmpty ? nil : "left out: " + parts.joined(separator: ", ")
     }
 }
-
-/// The photos below a folder, where nothing else is of interest.
-package enum PhotoFiles {
-    /// Paths relative to `folder`, sorted by their bytes. Throws ``FileError``, also where there is none.
-    package static func below(_ folder: String, excluding output: String? = nil) throws(FileError) -> [String] {
-        try PhotoListing(folder, excluding: output).requireNames()
-    }
-}

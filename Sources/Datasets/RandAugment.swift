@@ -1,6 +1,6 @@
-import Foundation
 import BEiTImageIO
 import BEiTTensorCore
+import Foundation
 
 /// RandAugment (Cubuk et al., arXiv:1909.13719): a few operations drawn at random, all of about one strength.
 ///

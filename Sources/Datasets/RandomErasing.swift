@@ -1,5 +1,5 @@
-import Foundation
 import BEiTTensorCore
+import Foundation
 
 /// Random erasing (Zhong et al., arXiv:1708.04896): a rectangle of an image becomes noise.
 ///

@@ -1,6 +1,6 @@
-import Foundation
 import BEiTImageIO
 import BEiTTensorCore
+import Foundation
 
 /// A photo at a random size and a random part of it, as mmsegmentation trains: `RandomResize` with `keep_ratio`, then
 /// `RandomCrop` with `cat_max_ratio` (BEiT's `semantic_segmentation/configs`).

@@ -1,6 +1,6 @@
+import BEiTFiles
 import CBEiTHDF5
 import CBEiTHDF5Shim
-import BEiTFiles
 import Foundation
 
 /// An HDF5 file open for reading, of any origin: nothing in it is trusted. Values come out in row-major order.

@@ -1,6 +1,6 @@
+import BEiTFiles
 import CBEiTHDF5
 import CBEiTHDF5Shim
-import BEiTFiles
 import Foundation
 
 /// The types that beit-seg stores; little-endian on disk.

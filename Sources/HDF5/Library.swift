@@ -1,6 +1,6 @@
+import BEiTFiles
 import CBEiTHDF5
 import CBEiTHDF5Shim
-import BEiTFiles
 import Foundation
 
 /// libhdf5 itself: one caller at a time (not every build of it locks), errors thrown instead of printed.

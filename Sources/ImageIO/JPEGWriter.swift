@@ -1,5 +1,5 @@
-import CBEiTImageShim
 import BEiTFiles
+import CBEiTImageShim
 
 /// `image` as the bytes of a JPEG file. Colours are not subsampled, so that the edges of masks stay sharp.
 ///

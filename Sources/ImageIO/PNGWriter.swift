@@ -1,5 +1,5 @@
-import CBEiTImageShim
 import BEiTFiles
+import CBEiTImageShim
 import Foundation
 
 /// What a PNG's pixels are.

@@ -1,7 +1,7 @@
-import BEiTImageIO
 import BEiTDatasets
-import Foundation
+import BEiTImageIO
 import BEiTTensorCore
+import Foundation
 
 /// The score of masks against labels, over a set of images.
 package struct SegmentationScore: Sendable {

@@ -1,6 +1,6 @@
-import Foundation
 import BEiTOps
 import BEiTTensorCore
+import Foundation
 
 extension DiscreteVAE {
     /// The most likely visual token of each cell, row-major over `[B, h, w]`.

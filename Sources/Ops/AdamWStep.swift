@@ -1,5 +1,5 @@
-import CBEiTKernels
 import BEiTTensorCore
+import CBEiTKernels
 
 /// One step of AdamW with decoupled decay (Loshchilov and Hutter, arXiv:1711.05101), as PyTorch computes it.
 package struct AdamWStep: Sendable {

@@ -1,5 +1,5 @@
-import CBEiTKernels
 import BEiTTensorCore
+import CBEiTKernels
 
 /// What is added to the scaled scores of attention before the softmax.
 package enum AttentionBias {

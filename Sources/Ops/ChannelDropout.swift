@@ -1,5 +1,5 @@
-import CBEiTKernels
 import BEiTTensorCore
+import CBEiTKernels
 
 extension Tape {
     /// Drops whole channels of an image with probability `rate` and divides the others by 1 − rate, in training; x

@@ -1,5 +1,5 @@
-import CBEiTKernels
 import BEiTTensorCore
+import CBEiTKernels
 
 /// The weight of a convolution, `[a, b, kH, kW]`, as a linear map between channels-last maps, and that map's adjoint.
 ///

@@ -1,5 +1,5 @@
-import CBEiTKernels
 import BEiTTensorCore
+import CBEiTKernels
 
 extension Tape {
     /// Softmax and cross-entropy, the mean over rows: `[1]`.

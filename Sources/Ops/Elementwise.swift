@@ -1,5 +1,5 @@
-import CBEiTKernels
 import BEiTTensorCore
+import CBEiTKernels
 import Synchronization
 
 /// Elementwise arithmetic on whole tensors.

@@ -1,5 +1,5 @@
-import CBEiTKernels
 import BEiTTensorCore
+import CBEiTKernels
 
 /// The terms of the discrete VAE's evidence lower bound (Ramesh et al., arXiv:2102.12092, appendix A).
 extension Tape {

@@ -1,5 +1,5 @@
-import CBEiTKernels
 import BEiTTensorCore
+import CBEiTKernels
 
 extension Tape {
     /// The convolution with zero padding, stride 1, of maps that are resized to the first one's size (bilinear, half-pixel

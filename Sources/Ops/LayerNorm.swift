@@ -1,5 +1,5 @@
-import CBEiTKernels
 import BEiTTensorCore
+import CBEiTKernels
 
 extension Tape {
     /// Layer norm over the last axis, biased variance; x `[..., D]`, weight and bias `[D]`.

@@ -1,5 +1,5 @@
-import CBEiTKernels
 import BEiTTensorCore
+import CBEiTKernels
 
 /// What a linear layer does to its product before it leaves the cache.
 package struct LinearEpilogue {

@@ -1,6 +1,6 @@
+import BEiTTensorCore
 import CBEiTKernels
 import Foundation
-import BEiTTensorCore
 
 /// What the processor offers and what of it is used.
 package enum Machine {

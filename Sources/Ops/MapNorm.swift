@@ -1,5 +1,5 @@
-import CBEiTKernels
 import BEiTTensorCore
+import CBEiTKernels
 
 extension Tape {
     /// Group norm over the pixels and the channels of a group of each image, biased variance; x `[B, H, W, C]`, weight

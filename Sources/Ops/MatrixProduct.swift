@@ -1,6 +1,6 @@
+import BEiTTensorCore
 import CBEiTOneDNNShim
 import CBEiTOpenBLAS
-import BEiTTensorCore
 
 /// The library that multiplies matrices: the one place where it is chosen.
 package enum MatrixEngine: String, Sendable, CaseIterable {

@@ -1,6 +1,6 @@
+import BEiTTensorCore
 import CBEiTOneDNNShim
 import Synchronization
-import BEiTTensorCore
 
 /// Products `[m, k]`·`[k, n]` of one size whose right-hand side is packed: one primitive of oneDNN. Immutable, so any
 /// thread may run it. All matrices are dense; with strides oneDNN falls back on a plain loop.

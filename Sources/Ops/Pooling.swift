@@ -1,5 +1,5 @@
-import CBEiTKernels
 import BEiTTensorCore
+import CBEiTKernels
 
 extension Tape {
     /// The largest value below each position of a window without padding: `[B, H, W, C]` to

@@ -1,5 +1,5 @@
-import CBEiTKernels
 import BEiTTensorCore
+import CBEiTKernels
 
 extension Tape {
     /// The mean of (x − target)² over the rows of x `[..., D]` whose `mask` is true (all rows if nil): `[1]`.

@@ -1,6 +1,6 @@
+import BEiTTensorCore
 import CBEiTKernels
 import Foundation
-import BEiTTensorCore
 
 /// How pixels between pixels come about.
 package enum Interpolation: Sendable {

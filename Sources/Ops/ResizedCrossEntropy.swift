@@ -1,5 +1,5 @@
-import CBEiTKernels
 import BEiTTensorCore
+import CBEiTKernels
 
 extension Tape {
     /// The cross-entropy of logits that are resized to the labels' size (bilinear, half-pixel centres, no

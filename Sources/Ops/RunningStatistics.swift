@@ -1,5 +1,5 @@
-import CBEiTKernels
 import BEiTTensorCore
+import CBEiTKernels
 
 /// What follows an affine map in the same pass.
 package enum Activation: Sendable {

@@ -1,5 +1,5 @@
-import CBEiTKernels
 import BEiTTensorCore
+import CBEiTKernels
 
 /// Where the pixels of one axis lie on a coarser or finer one: pixel i at `fraction[i]` of the way from `left[i]` to the
 /// next. Its centre is (i + ½)·inputs/outputs − ½, held inside the axis (PyTorch's bilinear, `align_corners=False`).

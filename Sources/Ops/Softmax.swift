@@ -1,5 +1,5 @@
-import CBEiTKernels
 import BEiTTensorCore
+import CBEiTKernels
 
 extension Tape {
     /// Softmax over the last axis.

@@ -1,5 +1,5 @@
-import CBEiTKernels
 import BEiTTensorCore
+import CBEiTKernels
 
 /// A window that slides over channels-last maps `[images, height, width, channels]`, read as a matrix: one row for each
 /// position of the window, `kernelHeight·kernelWidth·channels` columns in the order (row, column, channel) of the

@@ -1,5 +1,5 @@
-import CBEiTKernels
 import BEiTTensorCore
+import CBEiTKernels
 
 /// The weights of a convolution as a matrix `[outputs, inputs]`.
 enum KernelMatrix {

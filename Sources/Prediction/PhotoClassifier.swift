@@ -1,11 +1,11 @@
 import BEiTCheckpoints
 import BEiTDatasets
 import BEiTFiles
-import Foundation
 import BEiTImageIO
 import BEiTModels
 import BEiTOps
 import BEiTTensorCore
+import Foundation
 
 /// A classifier of a file, and how it sees photos: the middle of each, resized.
 package struct PhotoClassifier {

@@ -1,10 +1,10 @@
 import BEiTCheckpoints
 import BEiTDatasets
 import BEiTFiles
-import Foundation
 import BEiTImageIO
 import BEiTModels
 import BEiTTensorCore
+import Foundation
 
 /// A tokenizer of a file, and how it sees photos: the largest central part of the size's shape, resized to it.
 package struct PhotoTokenizer {
@@ -120,7 +120,7 @@ package enum TokenizerError: ExitStatus, Equatable {
     package var description: String {
         switch self {
         case .grid(let file, let size, let step):
-            "--size \(size.map(String.init).joined(separator: "×")): a token of \(file) stands for \(step)×\(step) "
+            "`size` \(size.map(String.init).joined(separator: "×")): a token of \(file) stands for \(step)×\(step) "
                 + "pixels; both sides must be multiples"
         case .interrupted(_, let done, let all): "interrupted after \(done) of \(all) photos"
         }

@@ -26,7 +26,7 @@ package enum PredictionError: ExitStatus, Equatable {
 
     package var description: String {
         switch self {
-        case .interrupted(_, let done, let all): "interrupted after \(done) of \(all) images; resuming goes on"
+        case .interrupted(_, let done, let all): "interrupted after \(done) of \(all) images; `resume` goes on"
         case .otherResults(let folder, let model, let options):
             "\(folder.shown): its results were made by \(model.shown) as it was then, with "
                 + "\(options.isEmpty ? "no options" : options); "
@@ -35,7 +35,7 @@ package enum PredictionError: ExitStatus, Equatable {
             "\(manifest.shown): is no list of predictions, or a damaged one (\(reason)); remove it, or choose another folder"
         case .busy(let folder):
             "\(folder.shown): another process is writing its results there; wait until it ends, choose another folder, or "
-                + "share the images among the processes"
+                + "share the images among the processes (`shard` I/N)"
         case .neverFinite(let model):
             "\(model.shown): its output is not finite (NaN or infinite) for any image; take another checkpoint"
         }

@@ -1,5 +1,5 @@
-import BEiTImageIO
 import BEiTFiles
+import BEiTImageIO
 
 /// What became of an image.
 package struct PredictionRecord: Codable, Equatable, Sendable {

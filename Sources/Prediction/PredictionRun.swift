@@ -1,6 +1,6 @@
-import BEiTImageIO
 import BEiTDatasets
 import BEiTFiles
+import BEiTImageIO
 import Foundation
 import Synchronization
 

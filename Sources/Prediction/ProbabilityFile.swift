@@ -1,6 +1,6 @@
-import BEiTImageIO
 import BEiTFiles
 import BEiTHDF5
+import BEiTImageIO
 import BEiTTensorCore
 
 /// The probabilities of a photo's classes: `probabilities`, float16 `[K, H, W]`, with the names of the classes as an

@@ -1,6 +1,6 @@
 import BEiTFiles
-import Foundation
 import BEiTImageIO
+import Foundation
 
 /// What became of a photo that went through a tokenizer.
 package struct TokenizerRecord: Codable, Equatable, Sendable {

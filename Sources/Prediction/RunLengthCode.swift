@@ -1,5 +1,5 @@
-import BEiTImageIO
 import BEiTFiles
+import BEiTImageIO
 
 /// COCO's compressed run-length code of binary masks (`rleToString` of the COCO API's `common/maskApi.c`).
 enum RunLengthCode {

@@ -1,7 +1,7 @@
-import BEiTScoring
-import BEiTMetrics
-import Foundation
 import BEiTImageIO
+import BEiTMetrics
+import BEiTScoring
+import Foundation
 
 /// The page `report.html` of a classifier. The same scores give the same bytes.
 struct ClassificationPage {

@@ -1,5 +1,5 @@
-import BEiTMetrics
 import BEiTCheckpoints
+import BEiTMetrics
 
 /// What the pages of reports have in common.
 extension HTML {

@@ -1,8 +1,8 @@
-import BEiTScoring
-import BEiTMetrics
 import BEiTFiles
-import Foundation
 import BEiTImageIO
+import BEiTMetrics
+import BEiTScoring
+import Foundation
 
 /// The folder of `eval --report`: `report.html`, `metrics.json`, `per-class.csv`, `per-image.csv` and `confusion.png`, each
 /// there whole or not at all.
@@ -23,7 +23,7 @@ package struct ReportFolder: Sendable {
             // A folder that cannot be made is no missing input, whatever the system calls it.
             throw FileError(
                 error.kind == .missing ? .inputOutput : error.kind, path: path,
-                reason: "\(error.reason); choose another folder for --report")
+                reason: "\(error.reason); choose another folder for `report`")
         }
         AtomicFile.removeAbandoned(in: path)
     }

@@ -1,7 +1,7 @@
-import BEiTImageIO
-import BEiTScoring
-import BEiTMetrics
 import BEiTDatasets
+import BEiTImageIO
+import BEiTMetrics
+import BEiTScoring
 import Foundation
 
 /// What was scored, as a report says it.

@@ -1,5 +1,5 @@
-import BEiTScoring
 import BEiTMetrics
+import BEiTScoring
 import Foundation
 
 extension ScorePage {

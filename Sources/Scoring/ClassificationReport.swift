@@ -1,9 +1,9 @@
-import BEiTPrediction
-import BEiTMetrics
 import BEiTDatasets
 import BEiTFiles
-import Foundation
 import BEiTImageIO
+import BEiTMetrics
+import BEiTPrediction
+import Foundation
 
 /// A score as `eval --top1 --json` prints it. Every share is in 0…1; what would be 0/0 is null.
 package struct ClassificationReport: Encodable, Sendable {

@@ -1,9 +1,9 @@
-import BEiTImageIO
-import BEiTPrediction
-import BEiTMetrics
 import BEiTDatasets
-import Foundation
+import BEiTImageIO
+import BEiTMetrics
+import BEiTPrediction
 import BEiTTensorCore
+import Foundation
 
 /// How well a classifier does on photos whose classes are known.
 package struct ClassificationScore: Sendable {

@@ -1,13 +1,13 @@
-import BEiTPrediction
-import BEiTMetrics
 import BEiTCheckpoints
 import BEiTDatasets
 import BEiTFiles
-import Foundation
 import BEiTImageIO
+import BEiTMetrics
 import BEiTModels
 import BEiTOps
+import BEiTPrediction
 import BEiTTensorCore
+import Foundation
 
 /// What is estimated, and how.
 package struct EvidenceSettings: Sendable {
@@ -215,9 +215,9 @@ package enum EvidenceError: ExitStatus, Equatable {
     package var description: String {
         switch self {
         case .predictsPixels(let model):
-            "\(model): predicts pixels, and the bound needs a model of visual tokens (pretrain --objective tokens)"
+            "\(model): predicts pixels, and the bound needs a model of visual tokens"
         case .otherTokenizer(let model, let tokenizer):
-            "\(tokenizer): \(model) has learned from another tokenizer; name that one with --tokenizer"
+            "\(tokenizer): \(model) has learned from another tokenizer; name that one with `tokenizer`"
         case .noPhotos: "no photo could be read, so there is nothing to estimate"
         case .interrupted(_, let done, let all): "interrupted after \(done) of \(all) photos"
         }

@@ -1,6 +1,6 @@
-import BEiTPrediction
-import BEiTMetrics
 import BEiTFiles
+import BEiTMetrics
+import BEiTPrediction
 import Foundation
 
 /// The bound's terms, averaged over photos. In nats for each photo unless said otherwise.

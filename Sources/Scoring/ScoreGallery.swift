@@ -1,8 +1,8 @@
-import BEiTPrediction
-import BEiTMetrics
 import BEiTDatasets
-import Foundation
 import BEiTImageIO
+import BEiTMetrics
+import BEiTPrediction
+import Foundation
 
 /// The images that a report shows, chosen while they are scored: whatever the number of images, only those that are among
 /// the best, the worst, or those on which two models differ most, are kept, and these small and encoded.

@@ -1,7 +1,7 @@
-import BEiTPrediction
-import BEiTMetrics
 import BEiTDatasets
 import BEiTFiles
+import BEiTMetrics
+import BEiTPrediction
 import Foundation
 
 /// A score as `eval --miou --json` prints it. Every share is in 0…1; what would be 0/0 is null.

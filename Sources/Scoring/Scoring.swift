@@ -1,8 +1,8 @@
-import BEiTPrediction
-import BEiTMetrics
 import BEiTDatasets
 import BEiTFiles
 import BEiTImageIO
+import BEiTMetrics
+import BEiTPrediction
 import BEiTTensorCore
 
 /// A model that is scored.

@@ -1,6 +1,6 @@
-import Foundation
 import BEiTOps
 import BEiTTensorCore
+import Foundation
 
 /// AdamW with decoupled weight decay (Loshchilov and Hutter, arXiv:1711.05101), a learning-rate factor for each group of
 /// parameters (layer decay), and clipping by the norm of all gradients together.

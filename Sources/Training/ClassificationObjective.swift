@@ -1,13 +1,13 @@
-import BEiTMetrics
 import BEiTCheckpoints
 import BEiTDatasets
 import BEiTFiles
 import BEiTImageIO
 import BEiTLayers
-import Logging
+import BEiTMetrics
 import BEiTModels
 import BEiTOps
 import BEiTTensorCore
+import Logging
 
 /// Everything that makes a classification run anew, beside the recipe.
 package struct ClassificationSettings: TrainingSettings {
@@ -29,13 +29,13 @@ package struct ClassificationSettings: TrainingSettings {
     package var problem: String? {
         if let problem = augmentation.problem { return problem }
         guard cropShare > 0, cropShare <= 1 else {
-            return "--crop-share is \(cropShare), and must be above 0 and at most 1"
+            return "`crop-share` is \(cropShare), and must be above 0 and at most 1"
         }
         // The photo is resized so that this share of its short side fills the network's input.
         let (size, most) = (Double(preprocessing.size.max() ?? 0), 8192.0)
         guard size / cropShare <= most else {
             return
-                "--crop-share \(cropShare) would enlarge each photo to \(Int(min(1e9, size / cropShare))) pixels a side; give at "
+                "`crop-share` \(cropShare) would enlarge each photo to \(Int(min(1e9, size / cropShare))) pixels a side; give at "
                 + "least \(Float(size / most))"
         }
         return nil

@@ -50,7 +50,7 @@ enum MachineMemory {
         let text = { (bytes: Int) in String(format: "%.1f GiB", Double(bytes) / 0x1p30) }
         throw PlanError(
             "the run would take \(isLeast ? "at least" : "about") \(text(bytes)) of memory, and there are \(text(limit)); "
-                + "--accumulate with a smaller --batch, --checkpoint-blocks, a smaller --size or a smaller model takes less"
+                + "`accumulate` with a smaller `batch`, `checkpoint-blocks`, a smaller `size` or a smaller model takes less"
         )
     }
 }

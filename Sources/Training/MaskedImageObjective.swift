@@ -1,14 +1,14 @@
-import BEiTReports
 import BEiTCheckpoints
 import BEiTDatasets
 import BEiTFiles
-import Foundation
 import BEiTImageIO
 import BEiTLayers
-import Logging
 import BEiTModels
 import BEiTOps
+import BEiTReports
 import BEiTTensorCore
+import Foundation
+import Logging
 
 /// Everything that makes a run of masked image modeling anew, beside the recipe.
 package struct MaskedImageSettings: TrainingSettings {

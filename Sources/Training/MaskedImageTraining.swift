@@ -137,7 +137,7 @@ extension MaskedImageSettings {
             ? [] : ["the cache fixes the crops: each photo shows its central part, colours and sides as they are"]
         let pictures =
             sources.cache != nil && sources.tokenizer == nil
-            ? ["--tokenizer beside --tokens would draw pictures of what is predicted"] : []
+            ? ["`tokenizer` beside `tokens` would draw pictures of what is predicted"] : []
         return [
             "hides \(masking.count) of \(patches) patches (\(masking.kind.rawValue)) and predicts \(target) of "
                 + (predictsAll ? "all patches" : "the hidden patches")
@@ -163,7 +163,7 @@ extension MaskedImagePlan {
             let tokenizer = try tokenizerPath.map { try VisualTokenizer($0, size: cache.description.size) }
             if let tokenizer, tokenizer.source.sha256 != cache.description.tokenizerSHA256 {
                 throw PlanError(
-                    "--tokens \(path) is of another tokenizer than \(tokenizer.source.path): SHA-256 "
+                    "`tokens` \(path) is of another tokenizer than \(tokenizer.source.path): SHA-256 "
                         + "\(cache.description.tokenizerSHA256.prefix(12))…, not \(tokenizer.source.sha256.prefix(12))…; "
                         + "encode the photos with this one, or name the other")
             }
@@ -180,7 +180,7 @@ extension MaskedImagePlan {
             let sides = grid.map { $0 * backbone.patchSize }.argument
             return PlanError(
                 "\(what) has \(grid.times) tokens of \(size.times) pixels, but the network \(patches.times) patches: "
-                    + "give \(remedy), or --size \(sides)")
+                    + "give \(remedy), or `size` \(sides)")
         }
         if let cache = sources.cache {
             let size = cache.description.size
@@ -188,15 +188,15 @@ extension MaskedImagePlan {
             guard cache.grid == patches, size[0] * patches[1] == size[1] * patches[0] else {
                 let remedy = patches.map { $0 * (size[0] / max(1, cache.grid[0])) }.argument
                 throw refuse(
-                    "--tokens \(cache.source.path)", cache.grid, size, "a cache of `tokenizer encode --size \(remedy)`")
+                    "`tokens` \(cache.source.path)", cache.grid, size, "a cache of tokens of the size \(remedy)")
             }
         } else if let tokenizer = sources.tokenizer {
             let side = tokenizer.downsampling
             guard tokenizer.size == patches.map({ $0 * side }) else {
                 let remedy = patches.map { $0 * side }.argument
                 throw refuse(
-                    "--tokenizer \(tokenizer.source.path)", tokenizer.size.map { $0 / side }, tokenizer.size,
-                    "--token-size \(remedy)")
+                    "`tokenizer` \(tokenizer.source.path)", tokenizer.size.map { $0 / side }, tokenizer.size,
+                    "`token-size` \(remedy)")
             }
         }
     }

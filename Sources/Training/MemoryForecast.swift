@@ -1,8 +1,8 @@
 import BEiTDatasets
-import Foundation
 import BEiTLayers
 import BEiTOps
 import BEiTTensorCore
+import Foundation
 
 /// How much memory a run will take, found by trying: one image through the network and back, and two. What two take more
 /// than one is the price of an image.

@@ -1,5 +1,5 @@
-import Foundation
 import BEiTOps
+import Foundation
 
 /// What one update came to.
 struct Update {

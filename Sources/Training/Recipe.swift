@@ -64,23 +64,23 @@ package struct Recipe: Codable, Equatable, Sendable {
             ("checkpoint-every", checkpointEvery, 1 << 30), ("steps", steps ?? 1, Recipe.mostSteps),
         ]
         for (name, value, most) in counts where !(1...most ~= value) {
-            return "--\(name) is \(value), and must be " + (value < 1 ? "at least 1" : "at most \(most)")
+            return "`\(name)` is \(value), and must be " + (value < 1 ? "at least 1" : "at most \(most)")
         }
-        if batch * accumulate > 1 << 30 { return "--batch times --accumulate is more than \(1 << 30)" }
-        if epochs == 0 { return "--epochs is 0, and must be above 0" }
+        if batch * accumulate > 1 << 30 { return "`batch` times `accumulate` is more than \(1 << 30)" }
+        if epochs == 0 { return "`epochs` is 0, and must be above 0" }
         for (name, value) in [("epochs", epochs), ("warmup-epochs", warmupEpochs)] where !(0...1e6 ~= value) {
-            return "--\(name) is \(value), and must be from 0 to 1000000"
+            return "`\(name)` is \(value), and must be from 0 to 1000000"
         }
         let rates = [
             ("lr", learningRate), ("min-lr", minimumLearningRate), ("weight-decay", weightDecay),
             ("clip-grad", clipGradient ?? 0), ("poly-power", schedule?.power ?? 1),
         ]
         for (name, value) in rates where !value.isFinite || value < 0 {
-            return "--\(name) is \(value), and must be a number from 0"
+            return "`\(name)` is \(value), and must be a number from 0"
         }
         for (name, value) in [("layer-decay", layerDecay), ("ema", averageDecay ?? 1)] where !(value > 0 && value <= 1)
         {
-            return "--\(name) is \(value), and must be above 0 and at most 1"
+            return "`\(name)` is \(value), and must be above 0 and at most 1"
         }
         return nil
     }
@@ -90,7 +90,7 @@ package struct Recipe: Codable, Equatable, Sendable {
         guard schedule != .constant, minimumLearningRate > learningRate else { return nil }
         return
             "the peak learning rate \(Float(learningRate)) is below \(Float(minimumLearningRate)), that at the end, so "
-            + "that it would rise; give a higher --lr or a lower --min-lr"
+            + "that it would rise; give a higher `lr` or a lower `min-lr`"
     }
 }
 

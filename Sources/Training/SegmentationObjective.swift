@@ -39,7 +39,7 @@ package struct SegmentationSettings: TrainingSettings {
             classWeights.contains(where: { $0 > 0 })
         else {
             let found = classWeights.map { "\($0)" }.joined(separator: ",")
-            return "--class-weights is \(found), and must have a number from 0 to 1000000 for each of the \(classes) "
+            return "`class-weights` is \(found), and must have a number from 0 to 1000000 for each of the \(classes) "
                 + "classes, not all 0"
         }
         return nil

@@ -93,7 +93,7 @@ package struct SegmentationPlan: TrainingPlan {
         let learned = zip(classWeights, pixels).count { $0 > 0 && $1 > 0 }
         guard learned < 2 else { return }
         throw PlanError(
-            "--class-weights leave \(learned == 0 ? "no class" : "one class") that occurs in the masks, which teaches "
+            "`class-weights` leave \(learned == 0 ? "no class" : "one class") that occurs in the masks, which teaches "
                 + "nothing; give two or more of them a number above 0")
     }
 }

@@ -1,9 +1,9 @@
 import BEiTDatasets
-import Foundation
 import BEiTLayers
 import BEiTModels
 import BEiTOps
 import BEiTTensorCore
+import Foundation
 
 /// One line of `beit-seg benchmark`.
 package struct SpeedResult: Codable, Sendable {

@@ -1,13 +1,13 @@
-import BEiTReports
 import BEiTCheckpoints
 import BEiTDatasets
 import BEiTFiles
 import BEiTImageIO
 import BEiTLayers
-import Logging
 import BEiTModels
 import BEiTOps
+import BEiTReports
 import BEiTTensorCore
+import Logging
 
 /// Everything that makes a tokenizer's run anew, beside the recipe.
 package struct TokenizerSettings: TrainingSettings {

@@ -1,7 +1,7 @@
-import Foundation
 import BEiTModels
 import BEiTOps
 import BEiTTensorCore
+import Foundation
 
 extension DiscreteVAE {
     /// The terms of the evidence lower bound of `pixels` `[B, H, W, 3]`, mapped to 0.1 … 0.9, in nats.

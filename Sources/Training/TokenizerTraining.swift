@@ -70,11 +70,11 @@ package struct TokenizerPlan: TrainingPlan {
     package var problem: String? {
         if let problem = data.problem ?? augmentation.problem { return problem }
         guard temperatures.count == 2, temperatures.allSatisfy({ $0.isFinite && $0 >= 0.001 && $0 <= 100 }) else {
-            return "--temperature is a first and a last one such as 1,0.0625, each from 0.001 to 100"
+            return "`temperature` is a first and a last one such as 1,0.0625, each from 0.001 to 100"
         }
-        if !klWeight.isFinite || klWeight < 0 { return "--kl-weight is \(klWeight), and must be a number from 0" }
+        if !klWeight.isFinite || klWeight < 0 { return "`kl-weight` is \(klWeight), and must be a number from 0" }
         for (name, steps) in [("temperature-steps", temperatureSteps), ("kl-steps", klSteps)] where steps ?? 0 < 0 {
-            return "--\(name) is \(steps ?? 0), and must be at least 0"
+            return "`\(name)` is \(steps ?? 0), and must be at least 0"
         }
         return nil
     }
@@ -92,7 +92,7 @@ package struct TokenizerPlan: TrainingPlan {
         let step = tokenizer.downsampling
         guard size.count == 2, size.allSatisfy({ $0 >= step && $0 <= 1 << 14 && $0 % step == 0 }) else {
             let text = size.map(String.init).joined(separator: "×")
-            throw PlanError("--size \(text): a token stands for \(step)×\(step) pixels; both sides must be multiples")
+            throw PlanError("`size` \(text): a token stands for \(step)×\(step) pixels; both sides must be multiples")
         }
         return result
     }

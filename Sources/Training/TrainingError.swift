@@ -37,11 +37,11 @@ package enum TrainingError: Error, Equatable, ExitStatus {
         case .diverged(let what, let step, let rate, let images, let folder):
             "step \(step): the \(what) is not finite at learning rate \(rate)"
                 + (images.isEmpty ? "; " : "; images \(images.joined(separator: ", ")); ")
-                + "\(folder)/last.h5 is the last good state: try a lower --lr or --clip-grad 1 in a new run"
+                + "\(folder)/last.h5 is the last good state: try a lower `lr` or `clip-grad` 1 in a new run"
         case .interrupted(_, let step, let folder):
-            "interrupted after step \(step); \(folder)/last.h5 is written, go on with --resume \(folder)"
+            "interrupted after step \(step); \(folder)/last.h5 is written, go on with `resume` \(folder)"
         case .occupied(let folder):
-            "\(folder): holds a training run; go on with --resume \(folder), or choose another folder"
+            "\(folder): holds a training run; go on with `resume` \(folder), or choose another folder"
         case .wouldOverwrite(let file):
             "\(file): is there already, and would be overwritten; move it away, or choose another folder"
         case .busy(let folder):

@@ -221,7 +221,7 @@ extension Recipe {
         let after = totalSteps(count: count)
         guard after >= done else {
             throw PlanError(
-                "the run has done \(done) steps, and cannot end after \(after); give more --steps or --epochs")
+                "the run has done \(done) steps, and cannot end after \(after); give more `steps` or `epochs`")
         }
         guard after != before else { return [] }
         let rates = rates(steps: after, warmupSteps: warmupSteps(count: count))

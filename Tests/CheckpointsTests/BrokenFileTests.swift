@@ -1,10 +1,10 @@
 import BEiTCheckpoints
-import Foundation
 import BEiTHDF5
 import BEiTLayers
 import BEiTModels
 import BEiTOps
 import BEiTTensorCore
+import Foundation
 import Testing
 
 /// Files that are damaged, or made to harm: each is refused with one line that says why.

@@ -1,8 +1,8 @@
 import BEiTCheckpoints
-import Foundation
 import BEiTHDF5
 import BEiTLayers
 import BEiTModels
+import Foundation
 import Testing
 
 @Suite struct ImportTests {
@@ -58,7 +58,7 @@ import Testing
         try writeFlat(path, .segmenter)
         #expect(
             throws: ImportError.undetermined(
-                file: path, ["--set backbone.image_size=HxW", "--set decoder.norm_groups=N"])
+                file: path, ["`set` backbone.image_size=HxW", "`set` decoder.norm_groups=N"])
         ) { try ForeignModel([path]).load() }
 
         try writeFlat(path, .tokenizer, rename: { $0.hasPrefix("decoder.") ? $0 : nil })

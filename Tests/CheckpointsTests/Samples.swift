@@ -1,10 +1,10 @@
-import BEiTImageIO
 import BEiTCheckpoints
-import Foundation
+import BEiTImageIO
 import BEiTLayers
 import BEiTModels
 import BEiTOps
 import BEiTTensorCore
+import Foundation
 import Testing
 
 /// Small models of every kind, of uneven sizes.

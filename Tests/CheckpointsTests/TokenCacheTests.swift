@@ -1,6 +1,6 @@
 import BEiTCheckpoints
-import Foundation
 import BEiTHDF5
+import Foundation
 import Testing
 
 @Suite struct TokenCacheTests {

@@ -1,8 +1,8 @@
 import BEiTCheckpoints
-import Foundation
 import BEiTHDF5
 import BEiTImageIO
 import BEiTTensorCore
+import Foundation
 import Testing
 
 /// `classify`, `eval --top1` and `finetune --task classification` as their users meet them.

@@ -1,6 +1,6 @@
+import BEiTImageIO
 import Foundation
 import FoundationXML
-import BEiTImageIO
 import Testing
 
 /// `eval --report` and `eval --compare` as a whole.

@@ -1,5 +1,5 @@
-import Foundation
 import BEiTImageIO
+import Foundation
 import Testing
 
 /// The whole command on PNG files, against scores that were computed elsewhere.

@@ -1,5 +1,5 @@
-import Foundation
 import BEiTHDF5
+import Foundation
 import Testing
 
 /// Foreign weights become a model, and the model computes what the other program computes.

@@ -1,13 +1,13 @@
 import BEiTCheckpoints
+import BEiTImageIO
+import BEiTLayers
 import BEiTMetrics
+import BEiTModels
 import BEiTPrediction
 import BEiTReports
 import BEiTScoring
-import Foundation
-import BEiTImageIO
-import BEiTLayers
-import BEiTModels
 import BEiTTensorCore
+import Foundation
 import Testing
 
 /// Commands that are interrupted, or killed at any moment, and go on.

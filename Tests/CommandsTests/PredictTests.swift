@@ -1,14 +1,14 @@
-import BEiTMetrics
-import BEiTPrediction
-import BEiTReports
-import BEiTScoring
 import BEiTFiles
-import Foundation
 import BEiTHDF5
 import BEiTImageIO
 import BEiTLayers
+import BEiTMetrics
 import BEiTModels
+import BEiTPrediction
+import BEiTReports
+import BEiTScoring
 import BEiTTensorCore
+import Foundation
 import Testing
 
 /// `predict` with a small network of random weights.

@@ -1,9 +1,9 @@
 import BEiTCheckpoints
-import Foundation
 import BEiTImageIO
 import BEiTLayers
 import BEiTModels
 import BEiTTensorCore
+import Foundation
 import Testing
 
 /// `beit-seg pretrain` as its users meet it.

@@ -1,11 +1,11 @@
 import BEiTCheckpoints
 import BEiTFiles
-import Foundation
 import BEiTHDF5
 import BEiTImageIO
 import BEiTLayers
 import BEiTModels
 import BEiTTensorCore
+import Foundation
 import Testing
 
 /// The program as its users meet it: a process, its output and its status.

@@ -1,5 +1,5 @@
-import Foundation
 import BEiTHDF5
+import Foundation
 import Testing
 
 /// Exit statuses, and errors of one line.

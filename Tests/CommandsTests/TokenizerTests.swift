@@ -1,10 +1,10 @@
 import BEiTCheckpoints
-import Foundation
 import BEiTHDF5
 import BEiTImageIO
 import BEiTLayers
 import BEiTModels
 import BEiTTensorCore
+import Foundation
 import Testing
 
 /// `beit-seg tokenizer` as its users meet it.

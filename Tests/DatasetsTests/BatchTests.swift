@@ -1,8 +1,8 @@
 import BEiTDatasets
-import Foundation
 import BEiTImageIO
-import Synchronization
 import BEiTTensorCore
+import Foundation
+import Synchronization
 import Testing
 
 @Suite struct AugmentationTests {

@@ -1,6 +1,6 @@
-import Foundation
 import BEiTImageIO
 import BEiTTensorCore
+import Foundation
 import Testing
 
 @testable import BEiTDatasets

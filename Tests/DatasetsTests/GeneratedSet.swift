@@ -1,5 +1,5 @@
-import Foundation
 import BEiTImageIO
+import Foundation
 
 /// A folder of generated photos and masks that goes away with the test.
 final class GeneratedSet {

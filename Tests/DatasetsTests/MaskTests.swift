@@ -1,5 +1,5 @@
-import Foundation
 import BEiTTensorCore
+import Foundation
 import Testing
 
 @testable import BEiTDatasets

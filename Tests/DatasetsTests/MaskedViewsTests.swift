@@ -1,8 +1,8 @@
 import BEiTFiles
-import Foundation
 import BEiTImageIO
-import Synchronization
 import BEiTTensorCore
+import Foundation
+import Synchronization
 import Testing
 
 @testable import BEiTDatasets

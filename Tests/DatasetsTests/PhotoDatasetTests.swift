@@ -1,7 +1,7 @@
-import Foundation
 import BEiTImageIO
-import Synchronization
 import BEiTTensorCore
+import Foundation
+import Synchronization
 import Testing
 
 @testable import BEiTDatasets

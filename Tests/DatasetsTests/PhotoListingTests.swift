@@ -88,9 +88,9 @@ import Testing
     @Test func nothingToReadIsSaidWithWhatIsThere() throws {
         defer { try? FileManager.default.removeItem(atPath: root) }
         try AtomicFile.write("", to: root + "/scans/a.tiff")
-        let error = #expect(throws: FileError.self) { try PhotoFiles.below(root + "/scans") }
+        let error = #expect(throws: FileError.self) { try PhotoListing(root + "/scans").requireNames() }
         #expect(error?.exitStatus == 66 && error?.reason.contains("1 .tiff (not read") == true)
-        #expect(throws: FileError.self) { try PhotoFiles.below(root + "/notes.md") }
-        #expect(throws: FileError.self) { try PhotoFiles.below(root + "/no") }
+        #expect(throws: FileError.self) { try PhotoListing(root + "/notes.md").requireNames() }
+        #expect(throws: FileError.self) { try PhotoListing(root + "/no").requireNames() }
     }
 }

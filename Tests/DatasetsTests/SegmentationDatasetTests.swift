@@ -1,6 +1,6 @@
 import BEiTDatasets
-import Foundation
 import BEiTImageIO
+import Foundation
 import Testing
 
 @Suite struct SegmentationDatasetTests {

@@ -1,6 +1,6 @@
 import BEiTFiles
-import Foundation
 import BEiTImageIO
+import Foundation
 import Testing
 
 /// What must happen to a file of the collection of unusual, broken and hostile pictures.

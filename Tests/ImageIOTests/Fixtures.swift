@@ -1,5 +1,5 @@
-import Foundation
 import BEiTImageIO
+import Foundation
 import Testing
 
 /// The path of a fixture.

@@ -1,6 +1,6 @@
 import BEiTFiles
-import Foundation
 import BEiTImageIO
+import Foundation
 import Testing
 
 @Suite struct JPEGWriterTests {

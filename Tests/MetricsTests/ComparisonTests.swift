@@ -1,7 +1,7 @@
-import BEiTImageIO
 import BEiTDatasets
-import Foundation
+import BEiTImageIO
 import BEiTTensorCore
+import Foundation
 import Testing
 
 @testable import BEiTMetrics

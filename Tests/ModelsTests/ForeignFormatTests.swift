@@ -145,7 +145,7 @@ import Testing
             return
         }
         #expect(upernet.features == [-1, 0, 1, 2])
-        #expect(report.assumed.contains { $0.contains("--set decoder.features=1,2,3,4") })
+        #expect(report.assumed.contains { $0.contains("`set` decoder.features=1,2,3,4") })
         #expect(throws: ImportError.self) { try ForeignModel([Self.path("torch/upernet/official.pth")]).load() }
     }
 

@@ -1,10 +1,10 @@
 import BEiTCheckpoints
-import Foundation
 import BEiTHDF5
 import BEiTLayers
 import BEiTModels
 import BEiTOps
 import BEiTTensorCore
+import Foundation
 import Testing
 
 /// A model of the fixtures: weights, inputs, outputs and gradients that PyTorch or Hugging Face computed in float64.

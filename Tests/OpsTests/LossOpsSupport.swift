@@ -1,5 +1,5 @@
-import Foundation
 import BEiTHDF5
+import Foundation
 import Testing
 
 @testable import BEiTOps

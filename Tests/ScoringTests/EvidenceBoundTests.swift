@@ -1,11 +1,11 @@
 import BEiTCheckpoints
 import BEiTFiles
-import Foundation
 import BEiTImageIO
 import BEiTLayers
 import BEiTModels
 import BEiTOps
 import BEiTTensorCore
+import Foundation
 import Testing
 
 import BEiTMetrics

@@ -1,6 +1,6 @@
-import BEiTImageIO
 import BEiTCheckpoints
 import BEiTDatasets
+import BEiTImageIO
 import Testing
 
 import BEiTMetrics

@@ -1,10 +1,10 @@
 import BEiTCheckpoints
 import BEiTDatasets
-import Foundation
 import BEiTImageIO
 import BEiTLayers
 import BEiTModels
 import BEiTTensorCore
+import Foundation
 import Testing
 
 @testable import BEiTTraining

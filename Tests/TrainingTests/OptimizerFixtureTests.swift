@@ -1,6 +1,6 @@
-import Foundation
 import BEiTHDF5
 import BEiTModels
+import Foundation
 import Testing
 
 @testable import BEiTOps

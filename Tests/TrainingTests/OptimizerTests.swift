@@ -116,7 +116,7 @@ import Testing
         #expect(recipe.rates(steps: 70, warmupSteps: 9).decay == .cosine)
         #expect(recipe.problem == nil)
         recipe.schedule = .polynomial(power: .nan)
-        #expect(recipe.problem?.contains("--poly-power") == true)
+        #expect(recipe.problem?.contains("`poly-power`") == true)
     }
 
     @Test func theScheduleIsKept() throws {

@@ -1,12 +1,12 @@
 import BEiTCheckpoints
 import BEiTDatasets
 import BEiTFiles
-import Foundation
 import BEiTImageIO
 import BEiTLayers
 import BEiTModels
 import BEiTOps
 import BEiTTensorCore
+import Foundation
 import Testing
 
 @testable import BEiTTraining
@@ -69,7 +69,7 @@ private final class Studio {
     /// The tokens of the photos' central parts, as `tokenizer encode` writes them.
     func saveCache(size: [Int] = [16, 24], leavingOut: Set<String> = []) throws {
         let tokenizer = try VisualTokenizer(tokenizer, size: size), grid = size.map { $0 / 4 }
-        let paths = try PhotoFiles.below(path + "/photos").filter { !leavingOut.contains($0) }.map {
+        let paths = try PhotoListing(path + "/photos").requireNames().filter { !leavingOut.contains($0) }.map {
             path + "/photos/" + $0
         }
         let writer = try TokenCache.Writer(
@@ -178,7 +178,7 @@ private func lines(_ folder: RunFolder) throws -> [[String: Any]] {
             try Checkpoint.describe(cached.last).provenance.tokenizerSHA256
                 == (try SHA256.hexDigest(ofFile: studio.tokenizer)))
         // The photos in the network's shape: the central part is all of them.
-        for name in try PhotoFiles.below(studio.path + "/photos") {
+        for name in try PhotoListing(studio.path + "/photos").requireNames() {
             let path = studio.path + "/photos/" + name, photo = try decodeImage(path)
             try writePNG(photo.central(height: 26, width: 39, filter: .bilinear), to: path)
         }
@@ -213,8 +213,8 @@ private func lines(_ folder: RunFolder) throws -> [[String: Any]] {
         #expect(grid.1 == 64)
         #expect(
             grid.0
-                == "--tokens \(studio.cache) has 8×12 tokens of 32×48 pixels, but the network 4×6 patches: give a cache "
-                + "of `tokenizer encode --size 16x24`, or --size 64x96")
+                == "`tokens` \(studio.cache) has 8×12 tokens of 32×48 pixels, but the network 4×6 patches: give a cache "
+                + "of tokens of the size 16x24, or `size` 64x96")
         try studio.saveCache(leavingOut: ["103.png", "104.png", "105.png", "106.png"])
         let lacking = try #require(try refused())
         #expect(lacking.1 == 65 && lacking.0.contains("4 of 60 photos have no tokens in \(studio.cache)"))
@@ -298,8 +298,8 @@ private func lines(_ folder: RunFolder) throws -> [[String: Any]] {
         let grid = #expect(throws: PlanError.self) { try studio.run(plan, in: "next") }
         #expect(
             grid?.description
-                == "--tokenizer \(studio.tokenizer) has 8×6 tokens of 32×24 pixels, but the network 4×6 patches: give "
-                + "--token-size 16x24, or --size 64x48")
+                == "`tokenizer` \(studio.tokenizer) has 8×6 tokens of 32×24 pixels, but the network 4×6 patches: give "
+                + "`token-size` 16x24, or `size` 64x48")
         plan.tokenSize = nil
         plan.changes = try ConfigurationPatch(settings: ["mim.vocabulary=17"])
         let words = #expect(throws: PlanError.self) { try studio.run(plan, in: "next") }

@@ -1,12 +1,12 @@
 import BEiTCheckpoints
 import BEiTDatasets
 import BEiTFiles
-import Foundation
 import BEiTHDF5
 import BEiTImageIO
 import BEiTLayers
 import BEiTModels
 import BEiTTensorCore
+import Foundation
 import Testing
 
 @testable import BEiTOps
@@ -200,10 +200,10 @@ private func bits(_ path: String) throws -> [String: [UInt32]] {
         }
         #expect(try message { $0.size = [16, 10] }.contains("4×4 pixels"))
         #expect(try message { $0.recipe.learningRate = 1e-9 }.contains("below"))
-        #expect(try message { $0.temperatures = [1] }.contains("--temperature"))
-        #expect(try message { $0.temperatures = [1, 0] }.contains("--temperature"))
-        #expect(try message { $0.klWeight = -1 }.contains("--kl-weight"))
-        #expect(try message { $0.data.validationShare = 1 }.contains("--validation"))
+        #expect(try message { $0.temperatures = [1] }.contains("`temperature`"))
+        #expect(try message { $0.temperatures = [1, 0] }.contains("`temperature`"))
+        #expect(try message { $0.klWeight = -1 }.contains("`kl-weight`"))
+        #expect(try message { $0.data.validationShare = 1 }.contains("`validation`"))
         #expect(
             try message { $0.changes = try ConfigurationPatch(settings: ["tokenizer.hidden=6"]) }.contains(
                 "multiple of 4"))

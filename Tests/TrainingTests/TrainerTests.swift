@@ -2,10 +2,10 @@ import BEiTCheckpoints
 import BEiTDatasets
 import BEiTFiles
 import BEiTHDF5
-import Foundation
 import BEiTImageIO
 import BEiTModels
 import BEiTTensorCore
+import Foundation
 import Testing
 
 @testable import BEiTTraining

@@ -1,10 +1,10 @@
 import BEiTCheckpoints
-import Foundation
 import BEiTHDF5
 import BEiTLayers
 import BEiTModels
 import BEiTOps
 import BEiTTensorCore
+import Foundation
 import Testing
 
 @testable import BEiTTraining
