@@ -65,13 +65,19 @@ package final class RunFolder: Sendable {
     }
 
     /// Forgets what was logged after `step`, because it will happen again, and a last line that a kill has torn.
+    /// - Parameter validating: whether the validation after that step will happen again as well.
     /// - Precondition: the folder is claimed.
-    func rewindLog(to step: Int) throws {
+    func rewindLog(to step: Int, validating: Bool) throws {
         AtomicFile.removeAbandoned(in: path, isOnlyUser: true)
-        struct Line: Decodable { var step: Int }
+        struct Line: Decodable {
+            var step: Int
+            /// Of a validation.
+            var best: Bool?
+        }
+        func isPast(_ line: Line) -> Bool { line.step < step || line.step == step && !(validating && line.best != nil) }
         let text = String(decoding: FileSystem.exists(log) ? try FileSystem.read(log) : [], as: UTF8.self)
         let kept = text.split(separator: "\n").filter { line in
-            (try? JSONText.decode(Line.self, from: line.utf8, of: log)).map { $0.step <= step } ?? false
+            (try? JSONText.decode(Line.self, from: line.utf8, of: log)).map(isPast) ?? false
         }
         try AtomicFile.write(kept.map { $0 + "\n" }.joined(), to: log)
     }

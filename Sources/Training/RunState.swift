@@ -93,6 +93,6 @@ extension Trainer {
         meter.sums = progress.meter ?? Meter.Sums()
         objective.counts = progress.counts ?? []
         isSaved = true
-        try folder.rewindLog(to: progress.step)
+        try folder.rewindLog(to: progress.step, validating: progress.owesValidation == true)
     }
 }

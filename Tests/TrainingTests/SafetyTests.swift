@@ -152,6 +152,35 @@ private func savedStep(_ folder: RunFolder) throws -> Int {
         }
     }
 
+    /// A kill between a validation's line in the log and the state that knows of it: the line is there once.
+    @Test func aValidationIsLoggedOnce() throws {
+        let set = try StripeSet(), folder = RunFolder(set.path + "/run")
+        var plan = set.plan
+        plan.recipe.steps = 2
+        let trainer = try Trainer(plan, folder: folder) { _ in }
+        let owing = set.path + "/owing.h5"
+        try trainer.run {
+            if case .validating = $0 { try? FileManager.default.copyItem(atPath: folder.last, toPath: owing) }
+        }
+        let lines = try validations(folder)
+        #expect(lines == [2])
+        try FileManager.default.removeItem(atPath: folder.last)
+        try FileManager.default.moveItem(atPath: owing, toPath: folder.last)
+        try Trainer<SegmentationObjective>(resuming: folder).run { _ in }
+        #expect(try validations(folder) == lines)
+    }
+
+    /// The steps of the validations in a log.
+    private func validations(_ folder: RunFolder) throws -> [Int] {
+        struct Line: Decodable {
+            var step: Int
+            var best: Bool?
+        }
+        let text = try String(contentsOfFile: folder.log, encoding: .utf8)
+        let lines = try text.split(separator: "\n").map { try JSONDecoder().decode(Line.self, from: Data($0.utf8)) }
+        return lines.filter { $0.best != nil }.map(\.step)
+    }
+
     /// Whatever the learning rate, what is written can be read.
     @Test(arguments: [1e3, 1e12, 1e25, 1e38, 1e39, 1e300])
     func checkpointsStaySoundAtAnyLearningRate(_ rate: Double) throws {
