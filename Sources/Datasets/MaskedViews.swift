@@ -27,8 +27,8 @@ package struct MaskedViews: Sendable {
         package init(size: [Int], filter: ResizeFilter) { (self.size, self.filter) = (size, filter) }
     }
 
-    package var paths: [String] { photos.paths }
-    private let photos: PhotoLoader
+    package var photos: any PhotoSource { loader.photos }
+    private let loader: PhotoLoader
     /// Height and width in pixels of the transformer's view.
     private let size: [Int]
     /// Nil if there is none.
@@ -42,10 +42,10 @@ package struct MaskedViews: Sendable {
     ///   - augmentation: of training photos; nil to show the central part of each, as it is.
     ///   - warn: hears of each damaged photo once, on any thread.
     package init(
-        _ paths: [String], size: [Int], tokenView: TokenView?, scaling: PixelScaling, masking: MaskGenerator,
+        _ photos: any PhotoSource, size: [Int], tokenView: TokenView?, scaling: PixelScaling, masking: MaskGenerator,
         augmentation: Augmentation?, seed: UInt64, warn: @escaping @Sendable (String) -> Void
     ) {
-        photos = PhotoLoader(paths, warn: warn)
+        loader = PhotoLoader(photos, warn: warn)
         (self.size, self.tokenView, self.scaling) = (size, tokenView, scaling)
         (self.masking, self.augmentation, self.seed) = (masking, augmentation, seed)
     }
@@ -71,7 +71,7 @@ package struct MaskedViews: Sendable {
     private func batch(_ members: [(image: Int, place: Int)], _ augmentation: Augmentation?) throws -> MaskedBatch {
         var result = MaskedBatch(pixels: Tensor(uninitialized: [members.count, 3] + size))
         for (index, member) in members.enumerated() {
-            var (photo, path) = try photos.load(member.image, shrinkingTo: sufficientSide(augmentation))
+            var (photo, path) = try loader.load(member.image, shrinkingTo: sufficientSide(augmentation))
             var generator = RandomStream.augmentation.generator(seed: seed, member.place)
             let view = MaskedViews.crop(&photo, augmentation, &generator)
             scaling.write(view(size, .bicubic), to: result.pixels.rows(index..<index + 1).pointer)

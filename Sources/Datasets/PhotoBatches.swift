@@ -11,8 +11,8 @@ package struct PhotoBatch: Sendable {
 
 /// Makes batches of photos without labels, at the size of the network.
 package struct PhotoBatches: Sendable {
-    package var paths: [String] { photos.paths }
-    private let photos: PhotoLoader
+    package var photos: any PhotoSource { loader.photos }
+    private let loader: PhotoLoader
     /// Height and width in pixels.
     private let size: [Int]
     private let scaling: PixelScaling
@@ -20,11 +20,11 @@ package struct PhotoBatches: Sendable {
 
     /// - Parameter warn: hears of each damaged photo once, on any thread.
     package init(
-        _ paths: [String], size: [Int], scaling: PixelScaling, filter: ResizeFilter,
+        _ photos: any PhotoSource, size: [Int], scaling: PixelScaling, filter: ResizeFilter,
         warn: @escaping @Sendable (String) -> Void
     ) {
         (self.size, self.scaling, self.filter) = (size, scaling, filter)
-        photos = PhotoLoader(paths, warn: warn)
+        loader = PhotoLoader(photos, warn: warn)
     }
 
     /// For learning: a random part of each photo, by the photo's place in the run.
@@ -52,7 +52,7 @@ package struct PhotoBatches: Sendable {
         let pixels = Tensor(uninitialized: [images.count] + size + [3])
         var names: [String] = []
         for (index, image) in images.enumerated() {
-            let (photo, name) = try photos.load(image, shrinkingTo: side)
+            let (photo, name) = try loader.load(image, shrinkingTo: side)
             scaling.write(change(index, photo), toPixels: pixels.rows(index..<index + 1).pointer)
             names.append(name)
         }

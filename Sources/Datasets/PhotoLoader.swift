@@ -2,25 +2,26 @@ import BEiTFiles
 import BEiTImageIO
 import Synchronization
 
-/// Decodes the photos of a list, on any thread.
+/// Decodes the photos that a run learns from, on any thread.
 ///
 /// A photo whose header was in order may turn out damaged in the middle of a run; the next one then takes its place.
 struct PhotoLoader: Sendable {
-    let paths: [String]
+    let photos: any PhotoSource
     private let damage: DamagedPhotos
 
     /// - Parameter warn: hears of each damaged photo once, on any thread.
-    init(_ paths: [String], warn: @escaping @Sendable (String) -> Void) {
-        self.paths = paths
-        damage = DamagedPhotos(of: paths.count, warn: warn)
+    init(_ photos: any PhotoSource, warn: @escaping @Sendable (String) -> Void) {
+        self.photos = photos
+        damage = DamagedPhotos(of: photos.count, warn: warn)
     }
 
     /// Photo number `image`, or the first behind it that can be decoded.
     ///
     /// - Parameter side: as of `decodeImage`.
+    /// - Returns: also what people call the photo that was taken.
     /// - Throws: ``DatasetError`` where too many photos are damaged, and what is no fault of a photo.
-    func load(_ image: Int, shrinkingTo side: Int?) throws -> (photo: RGBImage, path: String) {
-        try damage.firstSound(from: image) { (try decodeImage(paths[$0], shrinkingTo: side), paths[$0]) }
+    func load(_ image: Int, shrinkingTo side: Int?) throws -> (photo: RGBImage, name: String) {
+        try damage.firstSound(from: image) { (try photos.decode($0, shrinkingTo: side), photos.name($0)) }
     }
 }
 

@@ -16,6 +16,9 @@ package protocol PhotoSource: Sendable {
 extension PhotoSource {
     package func decode(_ index: Int) throws -> RGBImage { try decode(index, shrinkingTo: nil) }
 
+    /// What people and records call the photos.
+    package var names: [String] { (0..<count).map(name) }
+
     /// The bytes that decoding a photo will take; 0 where it cannot be read.
     package func decodedBytes(_ index: Int, shrinkingTo shortSide: Int? = nil) -> Int {
         (try? header(index))?.decodedBytes(shrinkingTo: shortSide) ?? 0

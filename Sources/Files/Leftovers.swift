@@ -15,18 +15,21 @@ enum Leftovers {
     /// Removes them and ends the process, while every other thread is kept from adding one.
     static func removeAndEnd(_ end: () -> Never) -> Never {
         paths.withLock { paths in
-            remove(paths)
-            // A thread that has noted its file, and was about to create it, has done so by now.
-            if !paths.isEmpty {
-                usleep(2000)
-                remove(paths)
-            }
+            removeTwice(paths)
             end()
         }
     }
 
     /// Removes them where that needs neither memory nor another thread: at the end of a process that has run out of memory.
-    static func removeAtOnce() { paths.withLockIfAvailable { remove($0) } }
+    static func removeAtOnce() { paths.withLockIfAvailable { removeTwice($0) } }
+
+    /// A thread that has noted its file, and was about to create it, has done so by the second time.
+    private static func removeTwice(_ paths: Set<[UInt8]>) {
+        guard !paths.isEmpty else { return }
+        remove(paths)
+        usleep(2000)
+        remove(paths)
+    }
 
     private static func remove(_ paths: Set<[UInt8]>) {
         for path in paths {

@@ -164,7 +164,7 @@ package final class MaskedImageObjective: PlannedObjective {
         }
         let views = { (paths: [String]) in
             MaskedViews(
-                paths, size: network.backbone.configuration.imageSize,
+                PhotoPaths(paths), size: network.backbone.configuration.imageSize,
                 tokenView: sources.cache == nil ? sources.tokenizer?.view : nil,
                 scaling: PixelScaling(mean: settings.preprocessing.mean, std: settings.preprocessing.std),
                 masking: settings.masking, augmentation: settings.augmentation, seed: seed
@@ -176,9 +176,9 @@ package final class MaskedImageObjective: PlannedObjective {
     }
 
     package var depth: Int { network.backbone.configuration.depth }
-    package var count: Int { training.paths.count }
-    package var validationCount: Int { validation.paths.count }
-    package var files: [String] { training.paths }
+    package var count: Int { training.photos.count }
+    package var validationCount: Int { validation.photos.count }
+    package var files: [String] { training.photos.names }
 
     package var loader: @Sendable ([(image: Int, place: Int)]) throws -> MaskedBatch {
         { [training, cache] in
@@ -225,7 +225,7 @@ package final class MaskedImageObjective: PlannedObjective {
 
     /// Loss and accuracy on hidden patches of photos that are not learned from, always the same ones.
     package func validate() throws -> Validation? {
-        let count = validation.paths.count, size = 8
+        let count = validation.photos.count, size = 8
         guard count > 0 else { return nil }
         var counts = PredictionCounts()
         let batches = Prefetcher(0..<(count + size - 1) / size, ahead: 2, threads: 2) { [validation, cache] in

@@ -83,7 +83,7 @@ package final class TokenizerObjective: PlannedObjective {
         let form = settings.preprocessing
         let batches = { (paths: [String]) in
             PhotoBatches(
-                paths, size: form.size, scaling: PixelScaling(mean: form.mean, std: form.std),
+                PhotoPaths(paths), size: form.size, scaling: PixelScaling(mean: form.mean, std: form.std),
                 filter: form.filter
             ) { Logger(label: "beit-seg").warning("\($0)") }
         }
@@ -94,9 +94,9 @@ package final class TokenizerObjective: PlannedObjective {
 
     /// There is nothing whose learning rate would depend on its depth.
     package var depth: Int { 0 }
-    package var count: Int { training.paths.count }
-    package var validationCount: Int { validation.paths.count }
-    package var files: [String] { training.paths }
+    package var count: Int { training.photos.count }
+    package var validationCount: Int { validation.photos.count }
+    package var files: [String] { training.photos.names }
 
     package var loader: @Sendable ([(image: Int, place: Int)]) throws -> PhotoBatch {
         { [training, seed, augmentation = settings.augmentation] in
@@ -117,7 +117,7 @@ package final class TokenizerObjective: PlannedObjective {
 
     /// The bound with hard codes, as the tokenizer is used; and a picture of what it keeps.
     package func validate() throws -> Validation? {
-        let count = validation.paths.count
+        let count = validation.photos.count
         guard count > 0 else { return nil }
         var scores = TokenizerScores(vocabulary: tokenizer.configuration.vocabulary)
         let batch = 8
@@ -140,7 +140,7 @@ package final class TokenizerObjective: PlannedObjective {
 
     /// Photos and their reconstructions from hard codes, side by side, four pairs a row.
     private func drawSheet() throws {
-        let chosen = Array(validation.paths.indices).sample(TokenizerObjective.mostDrawn)
+        let chosen = Array(0..<validation.photos.count).sample(TokenizerObjective.mostDrawn)
         let pixels = try validation.validation(chosen).pixels
         var scores = TokenizerScores(vocabulary: tokenizer.configuration.vocabulary)
         let pictures = scores.add(pixels, tokenizer, temperature: temperature, Philox(seed: seed))

@@ -32,7 +32,7 @@ private final class Album {
         var photos = PhotoOptions([path])
         photos.validationShare = 0
         return MaskedViews(
-            try PhotoDataset(photos).training, size: [48, 32],
+            PhotoPaths(try PhotoDataset(photos).training), size: [48, 32],
             tokenView: MaskedViews.TokenView(size: [24, 16], filter: .lanczos),
             scaling: PixelScaling(mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]),
             masking: MaskGenerator(rows: 6, columns: 4), augmentation: change == nil ? nil : augmentation, seed: 5,
@@ -72,7 +72,7 @@ private final class Album {
         let views = try album.views({
             ($0.area, $0.aspect, $0.flip, $0.colorJitter) = ([1, 1], [2.0 / 3, 2.0 / 3], 0, 0)
         })
-        let photo = try decodeImage(views.paths[0])
+        let photo = try decodeImage(views.photos.name(0))
         for batch in [try views.training([(0, 0)]), try views.validation(0..<1)] {
             #expect(batch.tokenViews == [photo.resized(width: 16, height: 24, filter: .lanczos)])
             let want = photo.resized(width: 32, height: 48, filter: .bicubic)
@@ -102,7 +102,7 @@ private final class Album {
     @Test func withoutAugmentationTheCentreIsShown() throws {
         let album = Album()
         try album.add("a.png", width: 90, height: 60)
-        let views = try album.views(nil), photo = try decodeImage(views.paths[0])
+        let views = try album.views(nil), photo = try decodeImage(views.photos.name(0))
         let batch = try views.training([(0, 3), (0, 4)])
         let centre = photo.resized(
             width: 16, height: 24, filter: .lanczos, box: Rectangle(x: 25, y: 0, width: 40, height: 60))
@@ -119,7 +119,7 @@ private final class Album {
         try AtomicFile.write([UInt8](whole.prefix(whole.count / 2)), to: album.path + "/1.png")
         let warnings = Mutex<[String]>([])
         let views = try album.views(warn: { text in warnings.withLock { $0.append(text) } })
-        #expect(views.paths.count == 3)
+        #expect(views.photos.count == 3)
         let batch = try views.training([(1, 4), (0, 5), (1, 6)])
         #expect(batch.images.map { ($0 as NSString).lastPathComponent } == ["2.png", "0.png", "2.png"])
         #expect(warnings.withLock { $0.count == 1 && $0[0].contains("1.png") })

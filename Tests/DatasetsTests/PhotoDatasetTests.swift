@@ -72,7 +72,7 @@ import Testing
 
     private func batches(_ paths: [String], warn: @escaping @Sendable (String) -> Void = { _ in }) -> PhotoBatches {
         let scaling = PixelScaling(mean: [-0.125, -0.125, -0.125], std: [1.25, 1.25, 1.25])
-        return PhotoBatches(paths, size: [6, 4], scaling: scaling, filter: .lanczos, warn: warn)
+        return PhotoBatches(PhotoPaths(paths), size: [6, 4], scaling: scaling, filter: .lanczos, warn: warn)
     }
 
     @Test func aPhotosCropDependsOnItsPlaceAlone() throws {
