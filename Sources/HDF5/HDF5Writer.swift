@@ -32,10 +32,27 @@ package final class HDF5Writer {
 
     package init(_ file: String) throws {
         self.file = file
+        // A file that was given up is open to libhdf5 until its writer goes, although the system may give its number to a
+        // new one, which libhdf5 then takes for the old one. While the new one stands, the next gets another number.
+        var taken: [AtomicFile] = []
+        while true {
+            do {
+                (output, root, descriptor) = try Self.create(file, &taken)
+                return
+            } catch HDF5Error.cannotWrite(_, "file exists") where taken.count < 4 {}
+        }
+    }
+
+    /// A new file under a temporary name, which is added to `taken`.
+    private static func create(
+        _ file: String, _ taken: inout [AtomicFile]
+    ) throws -> (output: AtomicFile, root: hid_t, descriptor: Int32) {
         let failure = { HDF5Error.cannotWrite(file: file, reason: $0) }
+        let output: AtomicFile
         do { output = try AtomicFile(file) } catch { throw failure(error.reason) }
+        taken.append(output)
         let path = output.temporaryPath
-        (root, descriptor) = try Library.locked {
+        return try Library.locked {
             let creation = try untimed(beitseg_h5p_file_create(), orThrow: failure)
             let access = try Handle(H5Pcreate(beitseg_h5p_file_access()), H5Pclose, orThrow: failure)
             H5Pset_file_locking(access.id, false, true)
@@ -46,7 +63,7 @@ package final class HDF5Writer {
                 H5Fcreate($0, beitseg_h5f_exclusive(), creation.id, access.id)
             }
             guard root >= 0 else { throw failure(Library.reason) }
-            return (root, beitseg_h5_descriptor(root))
+            return (output, root, beitseg_h5_descriptor(root))
         }
     }
 
