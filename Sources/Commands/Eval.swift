@@ -255,6 +255,10 @@ struct Eval: ImageCommand {
 
     private func load(_ options: ModelOptions) throws -> ScoredModel {
         let (network, description, path) = try options.segmentationNetwork(size: inference.modelSize)
+        if description.preprocessing.reduceZeroLabel == true, !set.values.reduceZeroLabel, set.values.layout != .ade20k
+        {
+            log.info("\(path) has learned from masks whose label 0 is void: --reduce-zero-label where these are so too")
+        }
         return ScoredModel(network, classes: description.classes, path: path)
     }
 
