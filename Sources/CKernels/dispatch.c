@@ -1,48 +1,70 @@
 #include "CBEiTKernels.h"
 #include <stdatomic.h>
 
-extern const beitseg_kernel_table beitseg_baseline_table;
+// The levels from the plainest to the best: name, table, and what the processor must have.
 #if defined(__x86_64__)
-extern const beitseg_kernel_table beitseg_avx2_table, beitseg_avx512_table;
-
-static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
-static int has_avx512(void) {
-  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-}
-
-const beitseg_kernel_table *beitseg_kernels_at(int level) {
-  if (level == beitseg_avx512) return has_avx512() ? &beitseg_avx512_table : NULL;
-  if (level == beitseg_avx2) return has_avx2() ? &beitseg_avx2_table : NULL;
-  return level == beitseg_baseline ? &beitseg_baseline_table : NULL;
-}
+#define AVX2 (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+#define AVX512 \
+  (AVX2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && \
+   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+#define AVX512_VNNI (AVX512 && __builtin_cpu_supports("avx512vnni"))
+#define LEVELS \
+  LEVEL("baseline", baseline, 1) \
+  LEVEL("AVX2+FMA", avx2, AVX2) \
+  LEVEL("AVX2 VNNI", avx_vnni, AVX2 && __builtin_cpu_supports("avxvnni")) \
+  LEVEL("AVX-512", avx512, AVX512) \
+  LEVEL("AVX-512 VNNI", avx512_vnni, AVX512_VNNI) \
+  LEVEL("AVX-512 VNNI BF16", avx512_bf16, AVX512_VNNI && __builtin_cpu_supports("avx512bf16"))
 #else
-const beitseg_kernel_table *beitseg_kernels_at(int level) {
-  return level == beitseg_baseline ? &beitseg_baseline_table : NULL;
-}
+#define LEVELS LEVEL("baseline", baseline, 1)
 #endif
 
+#define LEVEL(name, build, present) extern const beitseg_kernel_table beitseg_##build##_table;
+LEVELS
+#undef LEVEL
+
+#define LEVEL(name, build, present) level_##build,
+enum { LEVELS level_count };
+#undef LEVEL
+
+const beitseg_kernel_table *beitseg_kernels_at(int level) {
+  switch (level) {
+#define LEVEL(name, build, present) \
+  case level_##build: return present ? &beitseg_##build##_table : NULL;
+    LEVELS
+#undef LEVEL
+  }
+  return NULL;
+}
+
 int beitseg_kernel_level(void) {
-  for (int level = beitseg_avx512; level > beitseg_baseline; level--)
-    if (beitseg_kernels_at(level)) return level;
-  return beitseg_baseline;
+  int level = level_count - 1;
+  while (!beitseg_kernels_at(level)) level--;
+  return level;
 }
 
 const char *beitseg_kernel_level_name(int level) {
-  return level == beitseg_avx512 ? "AVX-512" : level == beitseg_avx2 ? "AVX2+FMA" : "baseline";
+#define LEVEL(name, build, present) name,
+  static const char *const names[] = {LEVELS};
+#undef LEVEL
+  return names[level];
+}
+
+static const beitseg_kernel_table *_Atomic chosen;
+
+static __attribute__((noinline)) const beitseg_kernel_table *choose(void) {
+  const beitseg_kernel_table *table = beitseg_kernels_at(beitseg_kernel_level());
+  atomic_store_explicit(&chosen, table, memory_order_relaxed);
+  return table;
 }
 
 static const beitseg_kernel_table *kernels(void) {
-  static const beitseg_kernel_table *_Atomic chosen;
   const beitseg_kernel_table *table = atomic_load_explicit(&chosen, memory_order_relaxed);
-  if (!table) {
-    table = beitseg_kernels_at(beitseg_kernel_level());
-    atomic_store_explicit(&chosen, table, memory_order_relaxed);
-  }
-  return table;
+  return table ? table : choose();
 }
 
 #define KERNEL(result, name, parameters, arguments) \
   result beitseg_##name parameters { return kernels()->name arguments; }
 #include "kernels.def"
+#include "products.def"
 #undef KERNEL

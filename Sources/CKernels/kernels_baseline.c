@@ -3,3 +3,9 @@
 #define LANES 4
 #define INLINE static inline
 #include "kernels.inc"
+#define PRODUCT LEVEL
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define DOT_SSE2
+#endif
+#include "products.inc"

@@ -114,8 +114,8 @@ import Testing
         let map = randomTensor([37, 21], seed: 10)
         let left: [Int32] = [0, 3, 35, 36, 36], fraction: [Float] = [0, 0.25, 0.75, 0.5, 0]
         var results: [(values: [Float], labels: [UInt16])] = []
-        for level in [beitseg_baseline, beitseg_avx2, beitseg_avx512] {
-            guard let kernels = beitseg_kernels_at(Int32(level)) else { continue }
+        for level in 0...beitseg_kernel_level() {
+            guard let kernels = beitseg_kernels_at(level) else { continue }
             var values = [Float](repeating: 0, count: 5 * 21)
             kernels.pointee.interpolate_columns(map.pointer, 36, left, fraction, 5, 21, &values)
             var labels = [UInt16](repeating: 0, count: 37)

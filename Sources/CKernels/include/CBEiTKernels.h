@@ -19,24 +19,35 @@ typedef struct {
   long height, width, channels, kernel_width, stride, top, left, grid_height, grid_width;
 } beitseg_window;
 
+/// Packed weights of int8_product and bf16_product lie in panels of so many outputs; see quantized.def.
+enum { beitseg_panel = 32 };
+/// The longest sum of products of bytes that fits in 32 bits: 255 · 128 · 65,536 < 2³¹.
+enum { beitseg_most_int8_terms = 65536 };
+
+/// The size of weights [outputs][k] of `element` bytes, 1 or 2, when packed. Reading is fastest from multiples of 64.
+static inline size_t beitseg_packed_bytes(size_t outputs, size_t k, size_t element) {
+  return (outputs + beitseg_panel - 1) / beitseg_panel * beitseg_panel * ((k * element + 3) / 4 * 4);
+}
+
 /// What follows an affine map in the same pass.
 enum { beitseg_activation_none = 0, beitseg_activation_gelu = 1, beitseg_activation_relu = 2 };
 
 typedef struct {
 #define KERNEL(result, name, parameters, arguments) result(*name) parameters;
 #include "kernels.def"
+#include "products.def"
 #undef KERNEL
 } beitseg_kernel_table;
 
-enum { beitseg_baseline = 0, beitseg_avx2 = 1, beitseg_avx512 = 2 };
-
-/// The best level that this processor and build have.
+/// The best level that this processor and build have. Level 0 runs on every processor of its kind; float32 kernels are
+/// shared by the levels that differ only in dot products of less precision.
 int beitseg_kernel_level(void);
 /// The kernels of one level, or NULL where the processor or the build lacks it. For tests; others call the functions.
 const beitseg_kernel_table *beitseg_kernels_at(int level);
-/// "AVX-512", "AVX2+FMA" or "baseline".
+/// Such as "AVX-512 VNNI" or "baseline".
 const char *beitseg_kernel_level_name(int level);
 
 #define KERNEL(result, name, parameters, arguments) result beitseg_##name parameters;
 #include "kernels.def"
+#include "products.def"
 #undef KERNEL

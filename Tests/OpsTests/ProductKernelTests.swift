@@ -1,0 +1,153 @@
+import CBEiTKernels
+import Foundation
+import Testing
+
+@testable import BEiTTensorCore
+
+/// The kernels of `products.def` at every instruction set of this machine against plain loops.
+@Suite struct ProductKernelTests {
+    static let levels = (0...beitseg_kernel_level()).filter { beitseg_kernels_at($0) != nil }
+
+    private func kernels(_ level: Int32) throws -> beitseg_kernel_table {
+        try #require(beitseg_kernels_at(level)).pointee
+    }
+
+    /// A product of bytes whose rows have gaps, with bytes in them that must not matter.
+    private struct Int8Product {
+        let rows, k, columns, lda, ldw, ldc: Int
+        var a: [UInt8]
+        var w: [Int8]
+        var aScales, wScales: [Float]
+        var aZeros: [Int32]
+
+        init(rows: Int, k: Int, columns: Int) {
+            (self.rows, self.k, self.columns) = (rows, k, columns)
+            (lda, ldw, ldc) = ((k + 3) / 4 * 4 + 3, k + 2, columns + 5)
+            var random = Philox(seed: UInt64(rows * 1_000_000 + k * 1000 + columns))
+            a = (0..<rows * lda).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+            w = (0..<columns * ldw).map { _ in Int8(truncatingIfNeeded: random.next()) }
+            aScales = (0..<rows).map { _ in abs(random.normal()) }
+            wScales = (0..<columns).map { _ in abs(random.normal()) }
+            aZeros = (0..<rows).map { _ in Int32(random.next() % 256) }
+        }
+
+        func plain() -> [Float] {
+            var c = [Float](repeating: -1, count: rows * ldc)
+            for i in 0..<rows {
+                for j in 0..<columns {
+                    let sum = (0..<k).reduce(0) { $0 + (Int(a[i * lda + $1]) - Int(aZeros[i])) * Int(w[j * ldw + $1]) }
+                    c[i * ldc + j] = aScales[i] * wScales[j] * Float(sum)
+                }
+            }
+            return c
+        }
+
+        func run(_ kernels: beitseg_kernel_table) -> [Float] {
+            var packed = [Int8](repeating: 77, count: beitseg_packed_bytes(columns, k, 1))
+            var sums = [Int32](repeating: -1, count: columns)
+            kernels.pack_int8(w, ldw, columns, k, &packed, &sums)
+            var c = [Float](repeating: -1, count: rows * ldc)
+            kernels.int8_product(a, lda, aScales, aZeros, rows, k, packed, wScales, sums, columns, &c, ldc)
+            return c
+        }
+    }
+
+    @Test(arguments: levels) func bytesOfAllSizes(_ level: Int32) throws {
+        let kernels = try kernels(level)
+        for rows in 1...13 {
+            for k in [1, 2, 3, 4, 5, 8, 31, 70] {
+                for columns in [1, 7, 31, 32, 33, 64, 130] {
+                    let product = Int8Product(rows: rows, k: k, columns: columns)
+                    #expect(product.run(kernels) == product.plain(), "\(rows) x \(k) x \(columns)")
+                }
+            }
+        }
+    }
+
+    @Test(arguments: levels, [(197, 771, 97), (25, 3074, 40)])
+    func largerProductsOfBytes(_ level: Int32, _ size: (rows: Int, k: Int, columns: Int)) throws {
+        let product = Int8Product(rows: size.rows, k: size.k, columns: size.columns)
+        #expect(product.run(try kernels(level)) == product.plain())
+    }
+
+    /// The largest sums of either sign: of 32 bits, all but one part in 250 is used, and the parts of the difference
+    /// with the zeros wrap.
+    @Test(arguments: levels, [(a: UInt8(255), zero: Int32(0)), (0, 255), (255, 255)])
+    func longestSums(_ level: Int32, _ extreme: (a: UInt8, zero: Int32)) throws {
+        for weight in [Int8(-128), 127] {
+            var product = Int8Product(rows: 3, k: Int(beitseg_most_int8_terms), columns: 2)
+            product.a = product.a.map { _ in extreme.a }
+            product.w = product.w.map { _ in weight }
+            product.aZeros = product.aZeros.map { _ in extreme.zero }
+            #expect(product.run(try kernels(level)) == product.plain())
+        }
+    }
+
+    /// A share of a product: the panels from the second on.
+    @Test(arguments: levels) func laterPanels(_ level: Int32) throws {
+        let product = Int8Product(rows: 5, k: 9, columns: 75), whole = product.run(try kernels(level))
+        let panel = Int(beitseg_panel)
+        var packed = [Int8](repeating: 0, count: beitseg_packed_bytes(75, 9, 1)),
+            sums = [Int32](repeating: 0, count: 75)
+        let kernels = try kernels(level)
+        kernels.pack_int8(product.w, product.ldw, 75, 9, &packed, &sums)
+        var c = [Float](repeating: 0, count: 5 * 43)
+        kernels.int8_product(
+            product.a, product.lda, product.aScales, product.aZeros, 5, 9,
+            Array(packed[beitseg_packed_bytes(panel, 9, 1)...]), Array(product.wScales[panel...]),
+            Array(sums[panel...]), 43,
+            &c, 43)
+        #expect(c.indices.allSatisfy { c[$0] == whole[$0 / 43 * product.ldc + panel + $0 % 43] })
+    }
+
+    private func bf16(_ x: Float) -> UInt16 { UInt16(truncatingIfNeeded: x.bitPattern >> 16) }
+    private func float(_ x: UInt16) -> Float { Float(bitPattern: UInt32(x) << 16) }
+
+    /// The worst error of a product of bfloat16 numbers, of the sum of the products' magnitudes. Rows have gaps of NaN.
+    private func bf16Error(_ kernels: beitseg_kernel_table, rows: Int, k: Int, columns: Int) -> Double {
+        let (lda, ldw, ldc) = (k + 3, k + 1, columns + 5)
+        var random = Philox(seed: UInt64(rows * 1_000_000 + k * 1000 + columns))
+        let a = (0..<rows * lda).map { $0 % lda < k ? bf16(random.normal()) : 0x7FC0 }
+        let w = (0..<columns * ldw).map { $0 % ldw < k ? bf16(random.normal()) : 0x7FC0 }
+        var packed = [UInt16](repeating: 0x7FC0, count: beitseg_packed_bytes(columns, k, 2) / 2)
+        kernels.pack_bf16(w, ldw, columns, k, &packed)
+        var c = [Float](repeating: -1, count: rows * ldc)
+        kernels.bf16_product(a, lda, rows, k, packed, columns, &c, ldc)
+        var worst = 0.0
+        for i in 0..<rows {
+            for j in 0..<ldc {
+                guard j < columns else {
+                    if c[i * ldc + j] != -1 { return .infinity }
+                    continue
+                }
+                let terms = (0..<k).map { Double(float(a[i * lda + $0])) * Double(float(w[j * ldw + $0])) }
+                let sum = terms.reduce(0, +), magnitude = terms.reduce(0) { $0 + abs($1) }
+                let error = abs(Double(c[i * ldc + j]) - sum) / magnitude
+                worst = error.isNaN ? .infinity : max(worst, error)
+            }
+        }
+        return worst
+    }
+
+    @Test(arguments: levels) func bfloats(_ level: Int32) throws {
+        let kernels = try kernels(level)
+        for rows in 1...13 {
+            for k in [1, 2, 3, 4, 5, 31, 70] {
+                for columns in [1, 7, 31, 32, 33, 130] {
+                    let error = bf16Error(kernels, rows: rows, k: k, columns: columns)
+                    #expect(error < 1e-6, "\(rows) x \(k) x \(columns)")
+                }
+            }
+        }
+        #expect(bf16Error(kernels, rows: 25, k: 771, columns: 70) < 1e-6)
+    }
+
+    @Test(arguments: levels) func peakLoopsCountTheirOperations(_ level: Int32) throws {
+        let kernels = try kernels(level), name = String(cString: beitseg_kernel_level_name(level))
+        var sink: Float = .nan
+        let bytes = kernels.int8_loop(3, &sink), bfloats = kernels.bf16_loop(3, &sink)
+        #expect((bytes > 0) == name.contains("VNNI") && bytes == 3 * kernels.int8_loop(1, &sink))
+        #expect((bfloats > 0) == name.contains("BF16") && bfloats == 3 * kernels.bf16_loop(1, &sink))
+        #expect(sink.isFinite)
+    }
+}
