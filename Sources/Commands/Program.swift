@@ -31,7 +31,7 @@ package struct Program: ParsableCommand {
 
     package init() {}
 
-    /// Removes what is not finished, for a process that ends for want of memory: takes none, and waits for nobody.
+    /// Removes what is not finished, for a process that ends for want of memory: takes none, and waits for nobody for long.
     package static func tidy() { removeUnfinishedFiles() }
 
     /// Runs the command of this process and ends it with the status that says how it went.
@@ -41,6 +41,7 @@ package struct Program: ParsableCommand {
         // A reader that goes away ends the printing, not a run of hours; a file that may not grow is an error to report.
         for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
         Console.keepStandardStreams()
+        prepareToRemoveUnfinishedFiles()
         Interruption.watch()
         // `CommandLine.arguments` puts U+FFFD where a name is not UTF-8.
         let arguments = (1..<max(1, Int(CommandLine.argc))).compactMap { CommandLine.unsafeArgv[$0] }

@@ -7,8 +7,7 @@ import Foundation
 /// A link is followed: the file that it leads to is replaced, and the link stays. A device, a pipe, a folder and a link
 /// that leads nowhere are refused.
 ///
-/// The one way in which beit-seg writes files; writers that open a path by themselves (HDF5) write to
-/// ``temporaryPath``.
+/// The one way in which beit-seg writes files; writers that open a path by themselves (HDF5) do so in ``making(_:)``.
 package final class AtomicFile {
     /// As the caller spelled it.
     package let path: String
@@ -83,6 +82,19 @@ package final class AtomicFile {
         return identifier == getpid() || (kill(identifier, 0) != 0 && errno == ESRCH)
     }
 
+    /// Has `body` make the temporary file, whose path it gets as the system takes it: the one way to do so, as the process
+    /// may be about to remove its files and to end (``Leftovers``).
+    package func making<Result>(_ body: (UnsafePointer<CChar>) throws -> Result) rethrows -> Result {
+        try temporaryPath.withFileSystemName { name in try Leftovers.making { try body(name) } }
+    }
+
+    /// Makes the temporary file and opens it for writing. Throws ``FileError``.
+    package func create() throws(FileError) -> Int32 {
+        let descriptor = making { open($0, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644) }
+        guard descriptor >= 0 else { throw FileError.writing(path, doing: "create") }
+        return descriptor
+    }
+
     /// Flushes the temporary file to disk and gives it its final name. Throws ``FileError``.
     /// - Parameter flushingFolder: whether the new name must outlive a power cut as well, as that of a checkpoint of hours.
     ///   It takes as long as flushing the file, and the file is whole under its old or its new name without it.
@@ -112,10 +124,7 @@ package final class AtomicFile {
     /// Writes `bytes` to `path`, whole or not at all.
     package static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws(FileError) {
         let file = try AtomicFile(path)
-        let descriptor = file.temporaryPath.withFileSystemName {
-            open($0, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-        }
-        guard descriptor >= 0 else { throw FileError.writing(path, doing: "create") }
+        let descriptor = try file.create()
         guard writeAll(bytes, to: descriptor) else {
             let code = errno
             close(descriptor)

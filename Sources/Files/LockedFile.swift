@@ -12,18 +12,41 @@ package final class LockedFile: Sendable {
     package init?(_ path: String) throws(FileError) {
         try makeFolder(path.parent)
         while true {
-            let descriptor = path.withFileSystemName { open($0, O_RDWR | O_CREAT | O_CLOEXEC, 0o644) }
-            guard descriptor >= 0 else { throw FileError.writing(path, doing: "create") }
-            if retrying({ Int(flock(descriptor, LOCK_EX | LOCK_NB)) }) != 0 && errno == EWOULDBLOCK {
-                close(descriptor)
-                return nil
-            }
-            // Who held it before may have removed it in the meantime.
-            var own = stat()
-            if fstat(descriptor, &own) == 0, FileStatus(own).identity == FileSystem.status(of: path)?.identity {
+            switch Leftovers.making({ Attempt(path) }) {
+            case .held(let descriptor):
                 (self.path, self.descriptor) = (path, descriptor)
-                Leftovers.add(path)
                 return
+            case .heldByAnother: return nil
+            case .removedMeanwhile: continue
+            case .failed(let error): throw error
+            }
+        }
+    }
+
+    private enum Attempt {
+        case held(Int32)
+        case heldByAnother
+        /// Who held it before did so.
+        case removedMeanwhile
+        case failed(FileError)
+
+        init(_ path: String) {
+            let descriptor = path.withFileSystemName { open($0, O_RDWR | O_CREAT | O_CLOEXEC, 0o644) }
+            guard descriptor >= 0 else {
+                self = .failed(FileError.writing(path, doing: "create"))
+                return
+            }
+            var own = stat()
+            if retrying({ Int(flock(descriptor, LOCK_EX | LOCK_NB)) }) != 0 && errno == EWOULDBLOCK {
+                self = .heldByAnother
+            } else if fstat(descriptor, &own) == 0,
+                FileStatus(own).identity == FileSystem.status(of: path)?.identity
+            {
+                Leftovers.add(path)
+                self = .held(descriptor)
+                return
+            } else {
+                self = .removedMeanwhile
             }
             close(descriptor)
         }

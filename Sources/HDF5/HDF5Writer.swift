@@ -51,7 +51,6 @@ package final class HDF5Writer {
         let output: AtomicFile
         do { output = try AtomicFile(file) } catch { throw failure(error.reason) }
         taken.append(output)
-        let path = output.temporaryPath
         return try Library.locked {
             let creation = try untimed(beitseg_h5p_file_create(), orThrow: failure)
             let access = try Handle(H5Pcreate(beitseg_h5p_file_access()), H5Pclose, orThrow: failure)
@@ -59,9 +58,7 @@ package final class HDF5Writer {
             // The format of 1.8: checksummed metadata, no limit of 64 KiB on a group's or dataset's description.
             H5Pset_libver_bounds(access.id, H5F_LIBVER_V18, H5F_LIBVER_V18)
             H5Pset_fclose_degree(access.id, H5F_CLOSE_STRONG)
-            let root = path.withFileSystemName {
-                H5Fcreate($0, beitseg_h5f_exclusive(), creation.id, access.id)
-            }
+            let root = output.making { H5Fcreate($0, beitseg_h5f_exclusive(), creation.id, access.id) }
             guard root >= 0 else { throw failure(Library.reason) }
             return (output, root, beitseg_h5_descriptor(root))
         }

@@ -30,7 +30,7 @@ package final class PNGWriter {
     /// - Throws: ``FileError``.
     package init(_ path: String, width: Int, height: Int, kind: PNGKind, compression: Int = 1) throws {
         file = try AtomicFile(path)
-        guard let stream = file.temporaryPath.withFileSystemName({ fopen($0, "wxb") }) else {
+        guard let stream = file.making({ fopen($0, "wxb") }) else {
             throw FileError.writing(path, doing: "create")
         }
         self.stream = stream

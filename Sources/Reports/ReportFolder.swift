@@ -16,7 +16,7 @@ package struct ReportFolder: Sendable {
         self.path = path
         do throws(FileError) {
             let probe = try AtomicFile(page)
-            let descriptor = probe.temporaryPath.withFileSystemName { open($0, O_WRONLY | O_CREAT | O_EXCL, 0o644) }
+            let descriptor = probe.making { open($0, O_WRONLY | O_CREAT | O_EXCL, 0o644) }
             guard descriptor >= 0 else { throw FileError.system(path, doing: "write to the folder") }
             close(descriptor)
         } catch {

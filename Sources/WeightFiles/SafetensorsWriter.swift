@@ -15,10 +15,7 @@ package enum Safetensors {
                 ? $0.format.rank < $1.format.rank : $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
         }
         let file = try AtomicFile(path)
-        let descriptor = file.temporaryPath.withFileSystemName {
-            open($0, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-        }
-        guard descriptor >= 0 else { throw FileError.writing(path, doing: "create") }
+        let descriptor = try file.create()
         do {
             defer { close(descriptor) }
             try header(tensors, metadata).withUnsafeBytes { try put($0, descriptor, path) }

@@ -4,6 +4,5 @@ import CBEiTAllocation
 /// Any thread may come to its end: no closure, which would belong to the main one.
 func tidy() { Program.tidy() }
 
-tidy()  // the first call asks for memory
 beitseg_tidy_before_end(tidy)
 Program.start(outOfMemory: beitseg_out_of_memory)

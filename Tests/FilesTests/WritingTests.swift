@@ -36,6 +36,30 @@ import Testing
     }
 }
 
+@Suite struct LeftoverTests {
+    /// A thread that is making its file when the end comes has it removed as well; one that comes later makes none.
+    @Test func noFileIsMadeWhileTheProcessEnds() async throws {
+        let folder = try Scratch()
+        await #expect(processExitsWith: .exitCode(7)) { [path = folder.path as String] in
+            nonisolated(unsafe) let early = try AtomicFile(path + "/early"), late = try AtomicFile(path + "/late")
+            let isMaking = DispatchSemaphore(value: 0)
+            Thread.detachNewThread {
+                early.making { name in
+                    isMaking.signal()
+                    usleep(30_000)
+                    close(open(name, O_WRONLY | O_CREAT, 0o644))
+                }
+            }
+            isMaking.wait()
+            removeUnfinishedFiles()
+            Thread.detachNewThread { _ = try? late.create() }
+            usleep(100_000)
+            _exit(7)
+        }
+        #expect(folder.names == [])
+    }
+}
+
 @Suite struct AppendingTests {
     @Test func appendsAllOrNothing() async throws {
         let folder = try Scratch(), path = folder["log"]

@@ -11,5 +11,5 @@
 /// Ends the process: the line that names what was asked for (bytes; 0 where that is not known), and status 74.
 _Noreturn void beitseg_out_of_memory(long bytes);
 
-/// Has `tidy` called before the end; it must need no memory and wait for nobody.
+/// Has `tidy` called before the end; it must need no memory and wait for nobody for long.
 void beitseg_tidy_before_end(void (*tidy)(void));
