@@ -61,24 +61,22 @@ struct Classify: ImageCommand {
         let classifier = try PhotoClassifier(model, cropShare: view.cropShare)
         var report = Report(model: model)
         // Lines of results on the same terminal are progress enough.
-        let progress = ImageProgress(
-            quiet: common.quiet || !json.json && isatty(STDOUT_FILENO) != 0, of: images.count)
-        defer { progress.end() }
-        try classifier.classify(images.photos, batch: batch) { index, error in
-            progress.note(error: "\(error)")
-            report.failed.append(.init(path: images[index].path, reason: "\(error)"))
-        } _: { index, result in
-            progress.note()
-            let classes = result.top(top).map {
-                Report.Class(index: $0.index, name: classifier.classes[$0.index].name, probability: $0.probability)
-            }
-            if json.json {
-                report.images.append(.init(path: images[index].path, classes: classes))
-            } else {
-                Console.print(line(images[index].path, classes))
+        let isQuiet = !json.json && isatty(STDOUT_FILENO) != 0
+        try working(on: images.count, quiet: isQuiet) { progress in
+            try classifier.classify(images.photos, batch: batch, progress: progress.note(done:)) { index, error in
+                progress.fail("\(error)")
+                report.failed.append(.init(path: images[index].path, reason: "\(error)"))
+            } _: { index, result in
+                let classes = result.top(top).map {
+                    Report.Class(index: $0.index, name: classifier.classes[$0.index].name, probability: $0.probability)
+                }
+                if json.json {
+                    report.images.append(.init(path: images[index].path, classes: classes))
+                } else {
+                    Console.print(line(images[index].path, classes))
+                }
             }
         }
-        progress.end()
         if json.json { try Console.print(json: report) }
         if !report.failed.isEmpty { throw ExitCode(1) }
     }

@@ -64,14 +64,9 @@ struct Elbo: ImageCommand {
         if let ratios { settings.ratios = ratios.values.map { (Double($0) * 1e6).rounded() / 1e6 } }
         (settings.masking, settings.samples, settings.seed) = (masking, samples, seed)
         let bound = try EvidenceBound(tokenizer: tokenizer, model: model, settings)
-        let progress = ImageProgress(quiet: common.quiet)
-        defer { progress.end() }
-        let result = try bound.estimate(images) {
-            progress.note(left: $1, error: $0)
-        } done: {
-            progress.note(left: $0)
+        let result = try working(on: images.count) { progress in
+            try bound.estimate(images, progress: progress.note(done:), failed: progress.fail)
         }
-        progress.end()
         if json.json { try Console.print(json: result) } else { Console.print(result.text) }
         if let report {
             try AtomicFile.write(result.page([("model", model), ("tokenizer", tokenizer)]), to: report)

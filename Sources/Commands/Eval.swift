@@ -200,18 +200,14 @@ struct Eval: ImageCommand {
     }
 
     private func scoring(_ set: LabelledSet, _ gallery: ScoreGallery?, _ progress: ImageProgress) -> Scoring {
-        Scoring(set, gallery: gallery) {
-            progress.fail($0.reason)
-        } progress: {
-            progress.note(done: $0)
-        }
+        Scoring(set, gallery: gallery, report: { progress.fail($0.reason) }, progress: progress.note(done:))
     }
 
     private func score(_ predictions: LabelledSet, _ gallery: ScoreGallery?) throws -> Result {
         try requireReportApart(from: predictions.pairs.flatMap { [$0.image, $0.mask] })
-        let progress = ImageProgress(quiet: common.quiet, of: predictions.pairs.count)
-        defer { progress.end() }
-        let score = try scoring(predictions, gallery, progress).scorePredictions()
+        let score = try working(on: predictions.pairs.count) {
+            try scoring(predictions, gallery, $0).scorePredictions()
+        }
         predictions.notes.forEach(say)
         if predictions.classes == nil {
             log.info("the classes are taken to be 0 to \(score.classes.count - 1); --classes names them")
@@ -235,14 +231,13 @@ struct Eval: ImageCommand {
             notes.append(note)
             say(note)
         }
-        let progress = ImageProgress(quiet: common.quiet, of: photos.pairs.count)
-        defer { progress.end() }
-        let scoring = scoring(photos, gallery, progress)
-        let scores = try scoring.score(models, try inference.options)
+        let scores = try working(on: photos.pairs.count) {
+            try scoring(photos, gallery, $0).score(models, try inference.options)
+        }
         photos.notes.forEach(say)
         var report = ScoreReport(scores[0], seed: seed)
         if models.count > 1 {
-            report.comparison = try scoring.compare((models[0], models[1]), (scores[0], scores[1]), seed: seed)
+            report.comparison = try Scoring(photos).compare((models[0], models[1]), (scores[0], scores[1]), seed: seed)
         }
         let names = zip(["model", "compared with"], models).map { (name: $0, value: $1.path) }
         let options = inference.given().isEmpty ? [] : [(name: "options", value: inference.given())]

@@ -40,16 +40,11 @@ extension Eval {
         let dataset = try ClassFolders([data], [set.split])
         try requireReportApart(from: dataset.images(set.split).map(\.path))
         if let note = ClassificationScore.positionNote(dataset, classifier) { say(note) }
-        let progress = ImageProgress(quiet: common.quiet, of: dataset.images(set.split).count)
-        defer { progress.end() }
-        let score = try ClassificationScore(
-            classifier, dataset, set.split, batch: inference.batch, gallery: gallery
-        ) {
-            progress.fail($0.reason)
-        } progress: {
-            progress.note(done: $0)
+        let score = try working(on: dataset.images(set.split).count) { progress in
+            try ClassificationScore(
+                classifier, dataset, set.split, batch: inference.batch, gallery: gallery,
+                report: { progress.fail($0.reason) }, progress: progress.note(done:))
         }
-        progress.end()
         let result = ClassificationReport(score, seed: seed)
         let metrics = try JSONText.pretty(result)
         Console.print(json.json ? metrics : result.table)

@@ -42,3 +42,15 @@ struct ReadingOptions: ParsableArguments {
 protocol ImageCommand: Command {
     var reading: ReadingOptions { get }
 }
+
+extension ImageCommand {
+    /// Does work on many images: its progress is shown, and a signal lets it bring its files in order.
+    /// - Parameter count: of the images, where they are known.
+    func working<Result>(
+        on count: Int? = nil, quiet: Bool = false, _ work: (ImageProgress) throws -> Result
+    ) throws -> Result {
+        let progress = ImageProgress(quiet: common.quiet || quiet, of: count)
+        defer { progress.end() }
+        return try Interruption.noting(patience: Interruption.short) { try work(progress) }
+    }
+}

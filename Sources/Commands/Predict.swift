@@ -184,13 +184,10 @@ struct Predict: ImageCommand {
         (settings.tiles, settings.resumes) = (tile, resume)
         settings.overlay = OverlayStyle(opacity: opacity, hasLegend: !hasNoLegend)
         settings.alsoRead = photos.paths
-        settings.signal = { Interruption.signal }
         settings.shard = try shard ?? Shard.ofLauncher(ProcessInfo.processInfo.environment)
         let heading = try PredictionManifest(model: path, options: given)
         let run = PredictionRun(network, classes: description.classes, heading: heading, settings)
-        let progress = ImageProgress(quiet: common.quiet)
-        defer { progress.end() }
-        let result = try Interruption.noting(patience: Interruption.short) {
+        let result = try working { progress in
             try run.run(images) { [log, common] event in
                 switch event {
                 case .progress(_, let share): progress.note(share: share)
@@ -203,7 +200,6 @@ struct Predict: ImageCommand {
                 }
             }
         }
-        progress.end()
         if json.json { try Console.print(json: result.manifest) }
         log.info("\(summary(result))")
         if result.failed > 0 { throw ExitCode(1) }

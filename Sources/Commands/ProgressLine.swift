@@ -88,9 +88,6 @@ final class ImageProgress: @unchecked Sendable {
         Console.error(error)
     }
 
-    /// Notes an image of a set whose size is known.
-    func note(error: String? = nil) { note(left: max(0, lock.withLock { (all ?? 0) - done } - 1), error: error) }
-
     /// Notes how far the image in work has come, 0…1.
     func note(share: Double) {
         lock.withLock {

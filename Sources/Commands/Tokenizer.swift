@@ -76,18 +76,16 @@ struct TokenizerEncode: ImageCommand {
             output, tokenizer.description, grid: tokenizer.grid, count: images.count)
         var report = Report(grid: tokenizer.grid, vocabulary: tokenizer.description.vocabulary)
         var seen: Set<Int32> = []
-        let progress = ImageProgress(quiet: common.quiet, of: images.count)
-        defer { progress.end() }
-        try tokenizer.encode(images) { _, error in
-            progress.note(error: "\(error)")
-            report.failed.append("\(error)")
-        } _: { batch in
-            for _ in batch.images { progress.note() }
-            try cache.append(batch.tokens, batch.images.map(\.path))
-            seen.formUnion(batch.tokens)
-            report.images += batch.images.count
+        try working(on: images.count) { progress in
+            try tokenizer.encode(images, progress: progress.note(done:)) { _, error in
+                progress.fail("\(error)")
+                report.failed.append("\(error)")
+            } _: { batch in
+                try cache.append(batch.tokens, batch.images.map(\.path))
+                seen.formUnion(batch.tokens)
+                report.images += batch.images.count
+            }
         }
-        progress.end()
         report.codes = seen.count
         if report.images > 0 { try cache.finish() }
         if json.json { try Console.print(json: report) }
@@ -137,13 +135,11 @@ struct TokenizerReconstruct: ImageCommand {
         for image in images { try check.check(write: Reconstruction.path(of: image, in: output)) }
         if let sheet { try check.check(write: sheet) }
         let run = Reconstruction(try input.tokenizer(decoding: true), output: output)
-        let progress = ImageProgress(quiet: common.quiet, of: images.count)
-        defer { progress.end() }
-        let records = try run.run(images, sheet: sheet) { record in
-            progress.note(error: record.error)
-            if record.error == nil { log.debug("\(record.path)") }
+        let records = try working(on: images.count) { progress in
+            try run.run(images, sheet: sheet, progress: progress.note(done:)) { record in
+                if let error = record.error { progress.fail(error) } else { log.debug("\(record.path)") }
+            }
         }
-        progress.end()
         let done = records.filter { $0.error == nil }
         let report = Report(images: records, mse: mean(done.compactMap(\.mse)), l1: mean(done.compactMap(\.l1)))
         if json.json { try Console.print(json: report) }

@@ -24,6 +24,11 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
 
     package var description: String { "\(path.shown): \(reason)" }
 
+    /// A full or failing disk, no memory, no more files that may be open: what other files would meet as well.
+    package static let codesOfTheSystem: Set<Int32> = [ENOSPC, EDQUOT, EIO, EROFS, ENOMEM, EMFILE, ENFILE, EFBIG]
+
+    package var isOfTheSystem: Bool { code.map(Self.codesOfTheSystem.contains) ?? false }
+
     /// The error for a failed system call on `path`, which is read, from `errno`.
     package static func system(_ path: String, doing action: String, code: Int32 = errno) -> FileError {
         FileError(

@@ -151,6 +151,9 @@ package enum Interruption {
     /// With the contract's status where the run has noted the signal, else as the signal does by itself.
     private static func end(_ number: Int32, isNoted: Bool) -> Never {
         Leftovers.removeAndEnd {
+            // Behind the terminal's own `^C`, or a bar.
+            let line = (isatty(STDERR_FILENO) != 0 ? "\n" : "") + "beit-seg: interrupted\n"
+            _ = Array(line.utf8).withUnsafeBytes { writeAll($0, to: STDERR_FILENO) }
             if !isNoted {
                 Foundation.signal(number, SIG_DFL)
                 raise(number)

@@ -64,38 +64,33 @@ package struct PhotoClassifier {
     ///
     /// - Parameters:
     ///   - side: pixels of the small pictures; nil for none.
-    ///   - failed: hears of each photo that cannot be read, or for which the model's output is not finite, by its place.
+    ///   - progress, failed: as of ``ImageLoop``; failed is also a photo for which the model's output is not finite.
     ///   - body: hears of each other photo.
-    /// - Throws: what `body` throws.
+    /// - Throws: ``PredictionError/neverFinite(model:)``, what the loop and `body` throw.
     package func classify(
-        _ photos: some PhotoSource, batch: Int, shrinkingTo side: Int? = nil, failed: (_ index: Int, any Error) -> Void,
-        _ body: (_ index: Int, Classification) throws -> Void
+        _ photos: some PhotoSource, batch: Int, shrinkingTo side: Int? = nil,
+        progress: (_ done: Int) -> Void = { _ in },
+        failed: (_ index: Int, any Error) -> Void, _ body: (_ index: Int, Classification) throws -> Void
     ) throws {
-        // What waits is small; what counts is a photo while it is decoded.
-        let samples = Prefetcher(
-            0..<photos.count, ahead: 2 * batch, cost: { photos.decodedBytes($0) }, size: { _ in 0 }, threads: 2
+        let loop = ImageLoop(
+            photos.count, batch: batch, threads: 2, cost: { photos.decodedBytes($0) },
+            size: { (sample: Sample) in sample.view.pixels.count + (sample.small?.pixels.count ?? 0) }
         ) { [view] in
             let photo = try photos.decode($0)
             return Sample(view: view(photo), small: side.map(photo.shrunk(to:)))
         }
-        for start in stride(from: 0, to: photos.count, by: batch) {
-            var ready: [(index: Int, sample: Sample)] = []
-            for index in start..<min(photos.count, start + batch) {
-                do {
-                    guard let sample = try samples.next() else { break }
-                    ready.append((index, sample))
-                } catch { failed(index, error) }
-            }
-            guard !ready.isEmpty else { continue }
-            let probabilities = probabilities(ready.map(\.sample.view))
-            for (row, (index, sample)) in ready.enumerated() {
+        try loop.run(of: path, photos, progress: progress, failed: failed) { batch in
+            let probabilities = probabilities(batch.map(\.item.view))
+            var notFinite: [Int] = []
+            for (row, (index, sample)) in batch.enumerated() {
                 let values = probabilities.rows(row..<row + 1).values
-                guard values.allSatisfy(\.isFinite) else {
-                    failed(index, NotFinite(path: photos.name(index)))
-                    continue
+                if values.allSatisfy(\.isFinite) {
+                    try body(index, Classification(probabilities: values, small: sample.small))
+                } else {
+                    notFinite.append(index)
                 }
-                try body(index, Classification(probabilities: values, small: sample.small))
             }
+            return notFinite
         }
     }
 }

@@ -3,6 +3,7 @@ import BEiTDatasets
 import BEiTFiles
 import BEiTImageIO
 import BEiTModels
+import BEiTOps
 import BEiTTensorCore
 import Foundation
 
@@ -10,6 +11,8 @@ import Foundation
 package struct PhotoTokenizer {
     package let model: DiscreteVAE
     package let description: TokenCacheDescription
+    /// The file.
+    package let path: String
     /// Rows and columns of tokens.
     package let grid: [Int]
     private let scaling: PixelScaling
@@ -29,7 +32,7 @@ package struct PhotoTokenizer {
         guard size.count == 2, size.allSatisfy({ $0 >= step && $0 <= 1 << 14 && $0 % step == 0 }) else {
             throw TokenizerError.grid(file: file, size: size, step: step)
         }
-        (self.model, filter, grid) = (tokenizer, form.filter, size.map { $0 / step })
+        (self.model, path, filter, grid) = (tokenizer, file, form.filter, size.map { $0 / step })
         scaling = PixelScaling(mean: form.mean, std: form.std)
         self.description = TokenCacheDescription(
             tokenizerSHA256: try SHA256.hexDigest(ofFile: file), vocabulary: tokenizer.configuration.vocabulary,
@@ -58,9 +61,6 @@ package struct PhotoTokenizer {
         return pixels
     }
 
-    /// Tokens of pictures of the tokenizer's size, picture by picture and row by row.
-    package func tokens(_ views: [RGBImage]) -> [Int32] { model.tokens(of: pixels(views)) }
-
     /// The pictures that tokens stand for.
     package func pictures(_ tokens: [Int32]) -> [RGBImage] {
         let count = tokens.count / (grid[0] * grid[1])
@@ -68,38 +68,36 @@ package struct PhotoTokenizer {
         return (0..<count).map { RGBImage(pictures, $0) }
     }
 
-    /// Encodes photos in order, some at a time. Photos that cannot be read are left out.
+    /// Encodes photos in order, some at a time.
     ///
-    /// - Parameter failed: hears of each of those.
-    /// - Throws: ``TokenizerError/interrupted(signal:done:of:)``, and what `body` throws.
+    /// - Parameters:
+    ///   - progress, failed: as of ``ImageLoop``; failed is also a photo for which the encoder's output is not finite.
+    ///   - body: takes the others.
+    /// - Throws: ``PredictionError/neverFinite(model:)``, what the loop and `body` throw.
     package func encode(
-        _ images: [InputImage], failed: (InputImage, any Error) -> Void, _ body: (Batch) throws -> Void
+        _ images: [InputImage], progress: (_ done: Int) -> Void, failed: (InputImage, any Error) -> Void,
+        _ body: (Batch) throws -> Void
     ) throws {
-        let atOnce = 8
-        try Interruption.noting(patience: Interruption.short) {
-            // What waits is small; what counts is a photo while it is decoded.
-            let photos = images.photos
-            let views = Prefetcher(
-                0..<images.count, ahead: 2 * atOnce, cost: { photos.decodedBytes($0) }, size: { _ in 0 }, threads: 2
-            ) {
-                [view] in view(try photos.decode($0))
-            }
-            for start in stride(from: 0, to: images.count, by: atOnce) {
-                if let signal = Interruption.signal {
-                    throw TokenizerError.interrupted(signal: signal, done: start, of: images.count)
+        let photos = images.photos
+        let loop = ImageLoop(
+            images.count, batch: 8, threads: 2, cost: { photos.decodedBytes($0) },
+            size: { (view: RGBImage) in view.pixels.count }
+        ) { [view] in view(try photos.decode($0)) }
+        try loop.run(of: path, photos, progress: progress, failed: { failed(images[$0], $1) }) { loaded in
+            let logits = model.encoder(Variable(pixels(loaded.map(\.item))), Tape(.inference)).value
+            var (batch, notFinite) = (Batch(images: [], views: [], tokens: []), [Int]())
+            for (row, (index, view)) in loaded.enumerated() {
+                let own = logits.rows(row..<row + 1)
+                guard own.isFinite else {
+                    notFinite.append(index)
+                    continue
                 }
-                var batch = Batch(images: [], views: [], tokens: [])
-                for image in images[start..<min(images.count, start + atOnce)] {
-                    do {
-                        guard let view = try views.next() else { break }
-                        batch.images.append(image)
-                        batch.views.append(view)
-                    } catch { failed(image, error) }
-                }
-                guard !batch.images.isEmpty else { continue }
-                batch.tokens = tokens(batch.views)
-                try body(batch)
+                batch.images.append(images[index])
+                batch.views.append(view)
+                batch.tokens += own.argmax()
             }
+            if !batch.images.isEmpty { try body(batch) }
+            return notFinite
         }
     }
 }
@@ -107,22 +105,14 @@ package struct PhotoTokenizer {
 /// Why photos do not become tokens.
 package enum TokenizerError: ExitStatus, Equatable {
     case grid(file: String, size: [Int], step: Int)
-    /// A signal.
-    case interrupted(signal: Int32, done: Int, of: Int)
 
-    package var exitStatus: Int32 {
-        switch self {
-        case .grid: 64
-        case .interrupted(let signal, _, _): 128 + signal
-        }
-    }
+    package var exitStatus: Int32 { 64 }
 
     package var description: String {
         switch self {
         case .grid(let file, let size, let step):
             "`size` \(size.map(String.init).joined(separator: "×")): a token of \(file) stands for \(step)×\(step) "
                 + "pixels; both sides must be multiples"
-        case .interrupted(_, let done, let all): "interrupted after \(done) of \(all) photos"
         }
     }
 }

@@ -44,16 +44,13 @@ package enum PredictionError: ExitStatus, Equatable {
 
 /// What an error means for a run over many images: whether it lies in the one image, or will meet all others as well.
 enum Obstacle {
-    /// A full or failing disk, no memory, no more files that may be open.
-    private static let ofTheSystem: Set<Int32> = [ENOSPC, EDQUOT, EIO, EROFS, ENOMEM, EMFILE, ENFILE, EFBIG]
-
     static func endsRun(_ error: any Error) -> Bool {
         switch error {
         case is ImageError, is NotFinite: false
-        case let error as FileError: error.code.map(ofTheSystem.contains) ?? false
+        case let error as FileError: error.isOfTheSystem
         // Of libhdf5 only the text is known.
         case HDF5Error.cannotWrite(_, let reason):
-            ofTheSystem.contains { reason.contains(String(cString: strerror($0))) }
+            FileError.codesOfTheSystem.contains { reason.contains(String(cString: strerror($0))) }
         default: true
         }
     }

@@ -21,55 +21,32 @@ struct PredictionJob: Sendable {
     }
 }
 
+/// A photo in memory, read ahead of the network.
+struct ReadPhoto: Sendable {
+    let prepared: PreparedPhoto
+    /// In its own size, where an overlay needs it.
+    let original: RGBImage?
+
+    init(_ path: String, _ plan: PhotoPlan, keepingPhoto keeps: Bool) throws {
+        (prepared, original) = try PreparedPhoto.read(path, plan, keepingPhoto: keeps)
+    }
+
+    var bytes: Int { prepared.bytes + (original?.pixels.count ?? 0) }
+}
+
 /// A photo that is ready for the network.
 struct LoadedPhoto {
     let input: PhotoInput
     /// In its own size, where an overlay needs it.
     let original: (any PictureRows)?
 
-    fileprivate init(_ prepared: PreparedPhoto, _ photo: RGBImage?) {
-        (input, original) = (prepared.input, photo.map(WholePicture.init))
-    }
+    init(_ photo: ReadPhoto) { (input, original) = (photo.prepared.input, photo.original.map(WholePicture.init)) }
 
     /// Read row by row; a second time for the overlay, in step with its classes.
-    fileprivate init(streaming path: String, _ plan: PhotoPlan, keepingPhoto keeps: Bool) throws {
+    init(streaming path: String, _ plan: PhotoPlan, keepingPhoto keeps: Bool) throws {
         input = try PhotoInput(streaming: path, plan)
         original = keeps ? StoredRows(try ImageRows(path, limits: plan.limits)) : nil
     }
-}
-
-/// The photos of a run, one after another.
-struct PhotoQueue {
-    private let take: () throws -> LoadedPhoto
-
-    /// - Parameter streams: photos are read row by row while they are segmented; else as a whole, some ahead.
-    init(_ jobs: [PredictionJob], _ plan: PhotoPlan, _ form: ResultForm, streams: Bool) {
-        let keeps = form.formats.contains(.overlay)
-        if streams {
-            var next = 0
-            take = {
-                defer { next += 1 }
-                return try LoadedPhoto(streaming: jobs[next].image.path, plan, keepingPhoto: keeps)
-            }
-        } else {
-            let photos = Prefetcher(
-                0..<jobs.count, ahead: 3,
-                cost: { decodedBytes(jobs[$0].image.path) * (keeps ? 2 : 1) },
-                size: { (loaded: (prepared: PreparedPhoto, photo: RGBImage?)) in
-                    loaded.prepared.bytes + (loaded.photo?.pixels.count ?? 0)
-                }, threads: 1
-            ) {
-                try PreparedPhoto.read(jobs[$0].image.path, plan, keepingPhoto: keeps)
-            }
-            take = {
-                guard let (prepared, photo) = try photos.next() else { preconditionFailure("no photo is left") }
-                return LoadedPhoto(prepared, photo)
-            }
-        }
-    }
-
-    /// Throws `FileError` and `ImageError` about the photo.
-    func next() throws -> LoadedPhoto { try take() }
 }
 
 /// The results of an image on their way to the disk; used on the writer's thread alone.

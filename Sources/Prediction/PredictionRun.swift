@@ -18,8 +18,6 @@ package struct PredictionSettings: Sendable {
     package var shard: Shard?
     /// Files that are read beside the images and the model, and must not be written to.
     package var alsoRead: [String] = []
-    /// The number of the signal that shall end the run, once there is one; asked between windows.
-    package var signal: @Sendable () -> Int32? = { nil }
 
     package init(output: String) { self.output = output }
 }
@@ -81,11 +79,12 @@ package struct PredictionRun {
         let complete = records.all.filter { $0.status == .done }
         let journal = try PredictionJournal(
             PredictionJournal.path(manifestPath), heading, records: complete + kept.filter { $0.status == .done })
-        try segment(open, records, journal)
+        let stop = try segment(open, records, journal)
         var manifest = heading
         manifest.images = records.all + kept
         try manifest.write(to: manifestPath)
         journal.remove()
+        if let stop { throw PredictionError.interrupted(signal: stop.signal, done: records.all.count, of: part.count) }
         return try result(records, manifest, skipped: complete.count)
     }
 
@@ -93,9 +92,6 @@ package struct PredictionRun {
         _ records: RecordList, _ manifest: PredictionManifest, skipped: Int
     ) throws(PredictionError) -> PredictionResult {
         let all = records.all
-        if let signal = settings.signal(), all.count < records.count {
-            throw .interrupted(signal: signal, done: all.count, of: records.count)
-        }
         let failed = all.count { $0.status == .failed }
         if records.neverFinite > 0, records.neverFinite == all.count { throw .neverFinite(model: heading.model) }
         return PredictionResult(
@@ -134,25 +130,37 @@ package struct PredictionRun {
         return jobs
     }
 
-    /// Segments images until a signal comes.
-    private func segment(_ jobs: [PredictionJob], _ records: RecordList, _ journal: PredictionJournal) throws {
+    /// Segments images until a signal comes, and gives it back.
+    private func segment(
+        _ jobs: [PredictionJob], _ records: RecordList, _ journal: PredictionJournal
+    ) throws -> Interruption.Stop? {
         let queue = BackgroundQueue(places: 16)
-        let photos = PhotoQueue(jobs, PhotoPlan(network, settings.inference), form, streams: settings.tiles)
-        for job in jobs where settings.signal() == nil {
-            do {
-                try segment(job, try photos.next(), queue, records, journal)
-            } catch is Stopped {
-                break
-            } catch let error as CannotWrite {
-                throw error.reason
-            } catch  where !Obstacle.endsRun(error) {
-                records.set(job.place, job.failure(error), isNotFinite: error is NotFinite)
-            }
+        var stop: Interruption.Stop?
+        func failed(_ index: Int, _ error: any Error) {
+            records.set(jobs[index].place, jobs[index].failure(error), isNotFinite: error is NotFinite)
         }
+        do {
+            try loop(jobs).run(failed: failed) { index, photo in
+                do { try segment(jobs[index], photo, queue, records, journal) } catch  where !Obstacle.endsRun(error) {
+                    failed(index, error)
+                }
+            }
+        } catch let error as Interruption.Stop { stop = error } catch let error as CannotWrite { throw error.reason }
         do { try queue.finish() } catch let error as CannotWrite { throw error.reason }
+        return stop
     }
 
-    private struct Stopped: Error {}
+    /// The photos in memory; nil for what is read row by row while it is segmented.
+    private func loop(_ jobs: [PredictionJob]) -> ImageLoop<ReadPhoto?> {
+        if settings.tiles { return ImageLoop(jobs.count, cost: { _ in 0 }, prepare: { _ in nil }) }
+        return ImageLoop(
+            jobs.count, cost: { [keepsPhoto] in decodedBytes(jobs[$0].image.path) * (keepsPhoto ? 2 : 1) },
+            size: { $0?.bytes ?? 0 }
+        ) { [plan, keepsPhoto] in try ReadPhoto(jobs[$0].image.path, plan, keepingPhoto: keepsPhoto) }
+    }
+
+    private var plan: PhotoPlan { PhotoPlan(network, settings.inference) }
+    private var keepsPhoto: Bool { form.formats.contains(.overlay) }
 
     /// On the writer's thread, what ends the run.
     private struct CannotWrite: Error {
@@ -164,13 +172,16 @@ package struct PredictionRun {
     }
 
     private func segment(
-        _ job: PredictionJob, _ photo: LoadedPhoto, _ queue: BackgroundQueue, _ records: RecordList,
+        _ job: PredictionJob, _ photo: ReadPhoto?, _ queue: BackgroundQueue, _ records: RecordList,
         _ journal: PredictionJournal
     ) throws {
         let start = ContinuousClock.now
+        let photo =
+            try photo.map(LoadedPhoto.init)
+            ?? LoadedPhoto(streaming: job.image.path, plan, keepingPhoto: keepsPhoto)
         let writing = ImageWriting(job, form, width: photo.input.width, height: photo.input.height)
         let progress = { (share: Double) in
-            if settings.signal() != nil { throw Stopped() }
+            try Interruption.check()
             records.progress(job.image.path, share)
         }
         try PhotoSegmenter(network, settings.inference).segment(photo.input, form.results, progress: progress) {

@@ -1,3 +1,4 @@
+import BEiTDatasets
 import BEiTImageIO
 
 /// A photo at the sizes in which the network will see it, in memory.
@@ -13,6 +14,14 @@ package struct PreparedPhoto: Sendable {
     /// Throws `FileError` or `ImageError`.
     package init(_ path: String, _ plan: PhotoPlan) throws {
         self = try Self.read(path, plan, keepingPhoto: false).prepared
+    }
+
+    /// As ``init(_:_:)``, a photo of a source.
+    package init(_ photos: some PhotoSource, _ index: Int, _ plan: PhotoPlan) throws {
+        let header = try photos.header(index)
+        let plans = plan.windows(width: header.width, height: header.height)
+        let photo = try photos.decode(index, shrinkingTo: PhotoPlan.sufficient(plans))
+        self.init(photo, width: header.width, height: header.height, plans, plan.filter)
     }
 
     /// As ``init(_:_:)``, with the photo in its own size where that is wanted.

@@ -34,10 +34,11 @@ package struct Reconstruction {
     ///
     /// - Parameters:
     ///   - sheet: a file for the first pairs together, four a row.
+    ///   - progress: hears how many images are done or have failed.
     ///   - report: hears of each record as it is made.
-    /// - Throws: `FileError` where pairs cannot be written, ``TokenizerError``.
+    /// - Throws: `FileError` where pairs cannot be written, and as ``PhotoTokenizer/encode(_:progress:failed:_:)``.
     package func run(
-        _ images: [InputImage], sheet: String?, report: (TokenizerRecord) -> Void
+        _ images: [InputImage], sheet: String?, progress: (_ done: Int) -> Void, report: (TokenizerRecord) -> Void
     ) throws -> [TokenizerRecord] {
         var (records, owners, drawn): ([TokenizerRecord], [String: String], [RGBImage]) = ([], [:], [])
         func add(_ record: TokenizerRecord) {
@@ -54,7 +55,8 @@ package struct Reconstruction {
             add(record)
             return false
         }
-        try tokenizer.encode(own) { image, error in
+        let before = records.count
+        try tokenizer.encode(own, progress: { progress(before + $0) }) { image, error in
             var record = TokenizerRecord(path: image.path)
             record.error = "\(error)"
             add(record)

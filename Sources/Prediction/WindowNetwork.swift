@@ -60,16 +60,3 @@ extension Preprocessing {
         return filter
     }
 }
-
-/// A model's output that is NaN or infinite, from which nothing can be said.
-package struct NotFinite: ExitStatus {
-    /// The photo, where it is known.
-    package var path: String?
-
-    package var exitStatus: Int32 { 65 }
-
-    package var description: String {
-        (path.map { "\($0.shown): " } ?? "")
-            + "the model's output is not finite (NaN or infinite); take another checkpoint, or leave the photo out"
-    }
-}

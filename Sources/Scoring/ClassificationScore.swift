@@ -83,13 +83,14 @@ package struct ClassificationScore: Sendable {
         failed.forEach(report)
         var images: [Image] = []
         let side = gallery == nil ? nil : ClassificationGallery.side
-        try classifier.classify(PhotoPaths(photos.map(\.path)), batch: batch, shrinkingTo: side) { index, error in
+        try classifier.classify(
+            PhotoPaths(photos.map(\.path)), batch: batch, shrinkingTo: side, progress: progress
+        ) { index, error in
             failed.append(.init(path: photos[index].path, reason: "\(error)"))
             report(failed[failed.count - 1])
         } _: { index, result in
             let image = Image(path: photos[index].path, truth: indices[photos[index].label], result)
             images.append(image)
-            progress(index + 1)
             if let small = result.small { try gallery?.offer(image, small) }
         }
         self.init(classes: classifier.classes, images: images, failed: failed)

@@ -36,6 +36,11 @@ struct PhotoEvidence: Sendable {
         /// predictions were right.
         var uniform = 0.0, prior = 0.0, surprise = 0.0, correct = 0.0
     }
+
+    /// Whether both models' outputs were.
+    var isFinite: Bool {
+        ([sampled, best, uniform, entropy] + masked.flatMap { [$0.prior, $0.surprise] }).allSatisfy(\.isFinite)
+    }
 }
 
 /// Estimates BEiT's evidence lower bound on photos (arXiv:2106.08254 §2.4):
@@ -46,6 +51,8 @@ struct PhotoEvidence: Sendable {
 package struct EvidenceBound {
     private let tokenizer: PhotoTokenizer
     private let model: MaskedImageModel
+    /// The model's file.
+    private let path: String
     private let scaling: PixelScaling
     private let settings: EvidenceSettings
     private let masks: [MaskGenerator]
@@ -65,7 +72,7 @@ package struct EvidenceBound {
         guard description.configuration.mim?.vocabulary == tokenizer.description.vocabulary else {
             throw EvidenceError.otherTokenizer(model: path, tokenizer: file)
         }
-        (self.model, self.settings) = (model, settings)
+        (self.model, self.path, self.settings) = (model, path, settings)
         scaling = PixelScaling(mean: description.preprocessing.mean, std: description.preprocessing.std)
         masks = settings.ratios.map {
             MaskGenerator(
@@ -79,40 +86,30 @@ package struct EvidenceBound {
         var patches, tokens: RGBImage
     }
 
-    /// - Parameters:
-    ///   - failed: hears of each photo that cannot be read; it is left out.
-    ///   - done: hears of each photo that counts, and of how many are left.
-    /// - Throws: ``EvidenceError/interrupted(signal:done:of:)``, ``EvidenceError/noPhotos``.
+    /// - Parameter progress, failed: as of `ImageLoop`; failed is also a photo for which an output is not finite.
+    /// - Throws: ``EvidenceError/noPhotos``, `PredictionError.neverFinite`, what the loop throws.
     package func estimate(
-        _ images: [InputImage], failed: (_ error: String, _ left: Int) -> Void, done: (_ left: Int) -> Void
+        _ images: [InputImage], progress: (_ done: Int) -> Void = { _ in }, failed: (_ error: String) -> Void
     ) throws -> EvidenceReport {
         var photos: [PhotoEvidence] = []
         var errors: [String] = []
-        let size = model.backbone.configuration.imageSize
-        try Interruption.noting(patience: Interruption.short) {
-            let source = images.photos
-            let loader = Prefetcher(
-                0..<images.count, ahead: 3, cost: { source.decodedBytes($0) }, size: { (_: Views) in 0 }, threads: 1
-            ) { [view = tokenizer.view] in
-                let photo = try source.decode($0)
-                return Views(
-                    patches: photo.central(height: size[0], width: size[1], filter: .bicubic),
-                    tokens: view(photo))
-            }
-            for place in images.indices {
-                if let signal = Interruption.signal {
-                    throw EvidenceError.interrupted(signal: signal, done: place, of: images.count)
-                }
-                let left = images.count - place - 1
-                do {
-                    guard let views = try loader.next() else { break }
-                    photos.append(evidence(views, place))
-                    done(left)
-                } catch {
-                    errors.append("\(error)")
-                    failed("\(error)", left)
-                }
-            }
+        let (source, size) = (images.photos, model.backbone.configuration.imageSize)
+        let loop = ImageLoop(
+            images.count, cost: { source.decodedBytes($0) },
+            size: { (views: Views) in views.patches.pixels.count + views.tokens.pixels.count }
+        ) { [view = tokenizer.view] in
+            let photo = try source.decode($0)
+            return Views(
+                patches: photo.central(height: size[0], width: size[1], filter: .bicubic), tokens: view(photo))
+        }
+        try loop.run(of: path, source, progress: progress) { _, error in
+            errors.append("\(error)")
+            failed("\(error)")
+        } _: { batch in
+            let (index, views) = batch[0]
+            let found = evidence(views, index)
+            if found.isFinite { photos.append(found) }
+            return found.isFinite ? [] : [index]
         }
         guard !photos.isEmpty else { throw EvidenceError.noPhotos }
         return EvidenceReport(
@@ -206,11 +203,8 @@ package enum EvidenceError: ExitStatus, Equatable {
     case predictsPixels(model: String)
     case otherTokenizer(model: String, tokenizer: String)
     case noPhotos
-    case interrupted(signal: Int32, done: Int, of: Int)
 
-    package var exitStatus: Int32 {
-        if case .interrupted(let signal, _, _) = self { 128 + signal } else { 65 }
-    }
+    package var exitStatus: Int32 { 65 }
 
     package var description: String {
         switch self {
@@ -219,7 +213,6 @@ package enum EvidenceError: ExitStatus, Equatable {
         case .otherTokenizer(let model, let tokenizer):
             "\(tokenizer): \(model) has learned from another tokenizer; name that one with `tokenizer`"
         case .noPhotos: "no photo could be read, so there is nothing to estimate"
-        case .interrupted(_, let done, let all): "interrupted after \(done) of \(all) photos"
         }
     }
 }

@@ -27,13 +27,13 @@ package struct Scoring {
     private let gallery: ScoreGallery?
     /// Hears of each image that failed.
     private let report: (SegmentationScore.Failure) -> Void
-    /// Called with the number of images that are done, from 0; what it throws ends the run.
-    private let progress: (Int) throws -> Void
+    /// Called with the number of images that are done, from 0.
+    private let progress: (Int) -> Void
 
     package init(
         _ set: LabelledSet, gallery: ScoreGallery? = nil,
         report: @escaping (SegmentationScore.Failure) -> Void = { _ in },
-        progress: @escaping (Int) throws -> Void = { _ in }
+        progress: @escaping (Int) -> Void = { _ in }
     ) {
         (self.set, self.gallery, self.progress, self.report) = (set, gallery, progress, report)
     }
@@ -50,7 +50,7 @@ package struct Scoring {
     ///
     /// - Returns: a score for each model, of the same images, with that model's classes; labels are brought to their
     ///   indices.
-    /// - Throws: ``OutsideClasses``, ``DatasetError``.
+    /// - Throws: ``OutsideClasses``, ``DatasetError``, `NotFinite`, what `ImageLoop` throws.
     package func score(
         _ models: [ScoredModel], _ options: InferenceOptions = InferenceOptions()
     ) throws -> [SegmentationScore] {
@@ -60,7 +60,7 @@ package struct Scoring {
         let side = gallery == nil ? nil : ScoreGallery.side
         // A photo, and for each model what it sees and a label, which weigh no more than a photo together.
         let cost = { @Sendable [set, count = 1 + models.count] in decodedBytes(set.pairs[$0].image) * count }
-        let samples = Prefetcher(0..<set.pairs.count, ahead: 3, cost: cost, threads: 1) {
+        let loop = ImageLoop(set.pairs.count, cost: cost) {
             [set, plans = models.map { PhotoPlan($0.network, options) }] in
             let pair = set.pairs[$0]
             let label = try set.label(pair)
@@ -77,8 +77,7 @@ package struct Scoring {
             return Sample(photos: photos, labels: indices.map(label.brought(to:)), small: small)
         }
         let segmenters = models.map { PhotoSegmenter($0.network, options) }
-        return try collect(models.map(\.classes), scored: indices) {
-            guard let sample = try samples.next() else { return nil }
+        return try collect(models.map(\.classes), scored: indices, loop) { sample in
             let masks = try zip(segmenters, sample.photos).map { segmenter, photo in
                 IndexMask(width: photo.width, height: photo.height, values: try segmenter.segment(photo).classes)
             }
@@ -120,7 +119,7 @@ package struct Scoring {
         let classes = set.classes
         gallery?.begin([classes?.map(\.color) ?? []])
         let cost = { @Sendable [set] in 2 * decodedBytes(set.pairs[$0].mask) }
-        let images = Prefetcher(0..<set.pairs.count, ahead: 3, cost: cost, threads: 2) { [set] number in
+        let loop = ImageLoop(set.pairs.count, threads: 2, cost: cost) { [set] number in
             let pair = set.pairs[number]
             let label = try set.label(pair)
             let prediction = try set.prediction(pair)
@@ -130,29 +129,24 @@ package struct Scoring {
             }
             return ScoredImage(photo: nil, labels: [label], predictions: [prediction])
         }
-        return try collect(classes.map { [$0] }) { try images.next() }[0]
+        return try collect(classes.map { [$0] }, loop) { $0 }[0]
     }
 
-    /// Takes the images one by one; a score for each of their predictions.
+    /// Scores the images one by one; a score for each of their predictions.
     /// - Parameter scored: for each prediction the indices that labels can have, where these are not all.
-    private func collect(
-        _ classes: [[LabelClass]]?, scored: [[UInt16]]? = nil, _ next: () throws -> ScoredImage?
+    private func collect<Item>(
+        _ classes: [[LabelClass]]?, scored: [[UInt16]]? = nil, _ loop: ImageLoop<Item>,
+        _ score: (Item) throws -> ScoredImage
     ) throws -> [SegmentationScore] {
         var images: [(pair: LabelledImage, confusions: [ImageConfusion])] = []
         var failed: [SegmentationScore.Failure] = []
-        for pair in set.pairs {
-            try progress(images.count + failed.count)
-            let image: ScoredImage
-            do {
-                guard let scored = try next() else { break }
-                image = scored
-            } catch  where Self.isOfThePair(error, pair) {
-                failed.append(.init(path: pair.image, reason: "\(error)"))
-                report(failed[failed.count - 1])
-                continue
-            }
-            images.append((pair, image.confusions))
-            try gallery?.offer(pair, image)
+        try loop.run(progress: progress) { index, error in
+            failed.append(.init(path: set.pairs[index].image, reason: "\(error)"))
+            report(failed[failed.count - 1])
+        } _: { index, item in
+            let image = try score(item)
+            images.append((set.pairs[index], image.confusions))
+            try gallery?.offer(set.pairs[index], image)
         }
         for path in set.incomplete {
             failed.append(
@@ -168,15 +162,6 @@ package struct Scoring {
                 failed: failed)
         }
         return try classes.map { try $0.enumerated().map { try total($0, $1) } } ?? [total(0, nil)]
-    }
-
-    /// Whether an error lies in the photo or its mask, and not in what all others meet as well.
-    private static func isOfThePair(_ error: any Error, _ pair: LabelledImage) -> Bool {
-        switch error {
-        case is ImageError, is DatasetError: true
-        case let error as FileError: error.path == pair.image || error.path == pair.mask
-        default: false
-        }
     }
 
     /// Classes 0, 1, … to the largest index that occurs.

@@ -46,6 +46,23 @@ import Testing
         #expect(report?["images"] as? Int == 2 && report?["vocabulary"] as? Int == 64)
     }
 
+    /// The tokenizer of the fixtures with weights as large as numbers can be at the end of its encoder.
+    @Test func outputThatIsNotFiniteIsNoToken() throws {
+        let folder = try workshop()
+        let (model, description) = try Checkpoint.load(folder["dvae.h5"], frozen: false)
+        for named in model.module.parameters where named.path.hasSuffix("encoder/blocks/output/conv/w") {
+            named.parameter.value.pointer.update(repeating: 3e38, count: named.parameter.value.count)
+        }
+        try Checkpoint.save(model.module, description, as: .float32, to: folder["huge.h5"])
+        for command in [["encode", "-o", folder["t.h5"]], ["reconstruct", "-o", folder["pairs"]]] {
+            let run = try Program(
+                arguments: ["tokenizer"] + command + ["-m", folder["huge.h5"], folder["photos"], "--size", "32"])
+            #expect(run.status == 65 && run.errors.count { $0.contains("not finite") } == 3, "\(run.errors)")
+            #expect(run.errors.last?.contains("huge.h5: its output is not finite") == true, "\(run.errors)")
+        }
+        #expect(!folder.names.contains("t.h5") && !folder.names.contains("pairs"))
+    }
+
     private func sha256(_ path: String) throws -> String {
         let process = Process(), output = Pipe()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")

@@ -58,7 +58,7 @@ import BEiTMetrics
 
         func estimate(_ settings: EvidenceSettings) throws -> EvidenceReport {
             try EvidenceBound(tokenizer: tokenizer, model: model, settings)
-                .estimate(try InputImages([photos]).images, failed: { _, _ in }, done: { _ in })
+                .estimate(try InputImages([photos]).images, failed: { _ in })
         }
     }
 
@@ -134,6 +134,30 @@ import BEiTMetrics
         let three = try folder.estimate(settings)
         #expect(one.masked.map(\.priorKL) == three.masked.map(\.priorKL))
         #expect(one.reconstruction != three.reconstruction)
+    }
+
+    /// Weights as large as numbers can be: of the model, of the tokenizer's decoder.
+    @Test(arguments: [true, false]) func outputThatIsNotFiniteIsNoEvidence(_ ofTheModel: Bool) throws {
+        let folder = try Folder()
+        let file = ofTheModel ? folder.model : folder.tokenizer
+        var (model, description) = try Checkpoint.load(file, frozen: false)
+        let path = ofTheModel ? "lm_head/weight" : "decoder/blocks/output/conv/w"
+        for named in model.module.parameters where named.path.hasSuffix(path) {
+            let value = named.parameter.value  // every other one: features behind a norm add up to nothing
+            for index in stride(from: 0, to: value.count, by: 2) { value.pointer[index] = 3e38 }
+        }
+        try Checkpoint.save(model.module, description, to: file)
+        if !ofTheModel {
+            (model, description) = try Checkpoint.load(folder.model, frozen: false)
+            description.provenance.tokenizerSHA256 = nil
+            try Checkpoint.save(model.module, description, to: folder.model)
+        }
+        var failed: [String] = []
+        #expect(throws: PredictionError.neverFinite(model: folder.model)) {
+            try EvidenceBound(tokenizer: folder.tokenizer, model: folder.model, EvidenceSettings())
+                .estimate(try InputImages([folder.photos]).images) { failed.append($0) }
+        }
+        #expect(failed.count == 3 && failed.allSatisfy { $0.contains("not finite") }, "\(failed)")
     }
 
     @Test func anotherTokenizerIsRefused() throws {
