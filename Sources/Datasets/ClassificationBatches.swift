@@ -9,7 +9,7 @@ package struct ClassificationBatch: Sendable {
     package var targets: Tensor
     /// The class of each photo before any mixing.
     package var labels: [Int]
-    /// The files, to name them in an error.
+    /// What people call the photos, to name them in an error.
     package var images: [String]
 }
 
@@ -52,11 +52,12 @@ package struct ClassificationAugmentation: Codable, Equatable, Sendable {
     }
 }
 
-/// Makes batches of class folders' photos, at the size of the network.
-///
-/// A photo whose header was in order may turn out damaged in the middle of a run; the next one then takes its place.
+/// Makes batches of photos that have a class each, at the size of the network.
 package struct ClassificationBatches: Sendable {
-    package let images: [ClassifiedImage]
+    package var photos: any PhotoSource { loader.photos }
+    private let loader: PhotoLoader
+    /// The class of each photo.
+    private let labels: [Int]
     /// K.
     private let classes: Int
     /// Height and width in pixels.
@@ -64,20 +65,21 @@ package struct ClassificationBatches: Sendable {
     private let scaling: PixelScaling
     /// The mean colour: what RandAugment fills with.
     private let fill: RGBColor
-    private let damage: DamagedPhotos
 
     /// - Parameters:
+    ///   - labels: the class of each photo, in `0..<classes`.
     ///   - mean: of the normalisation, for pixels in 0…1.
     ///   - warn: hears of each damaged photo once, on any thread.
     package init(
-        _ images: [ClassifiedImage], classes: Int, size: [Int], mean: [Float], std: [Float],
+        _ photos: any PhotoSource, labels: [Int], classes: Int, size: [Int], mean: [Float], std: [Float],
         warn: @escaping @Sendable (String) -> Void
     ) {
-        (self.images, self.classes, self.size) = (images, classes, size)
+        precondition(labels.count == photos.count, "\(labels.count) labels of \(photos.count) photos")
+        (self.labels, self.classes, self.size) = (labels, classes, size)
+        loader = PhotoLoader(photos, warn: warn)
         scaling = PixelScaling(mean: mean, std: std)
         let color = mean.map { UInt8(min(max((255 * $0).rounded(.toNearestOrEven), 0), 255)) }
         fill = RGBColor(color[0], color[1], color[2])
-        damage = DamagedPhotos(of: images.count, warn: warn)
     }
 
     /// For learning: augmented, each photo by its place in the run, and mixed, each batch by that of its first photo.
@@ -117,17 +119,13 @@ package struct ClassificationBatches: Sendable {
         let targets = Tensor(repeating: smoothing / Float(classes), [members.count, classes])
         var result = ClassificationBatch(pixels: pixels, targets: targets, labels: [], images: [])
         for (index, member) in members.enumerated() {
-            let (photo, image) = try load(member, shrinkingTo: side)
+            let (photo, taken) = try loader.load(member, shrinkingTo: side)
             scaling.write(change(index, photo), to: pixels.rows(index..<index + 1).pointer)
-            targets.pointer[index * classes + image.label] += 1 - smoothing
-            result.labels.append(image.label)
-            result.images.append(image.path)
+            targets.pointer[index * classes + labels[taken]] += 1 - smoothing
+            result.labels.append(labels[taken])
+            result.images.append(photos.name(taken))
         }
         return result
-    }
-
-    private func load(_ member: Int, shrinkingTo side: Int?) throws -> (photo: RGBImage, image: ClassifiedImage) {
-        try damage.firstSound(from: member) { (try decodeImage(images[$0].path, shrinkingTo: side), images[$0]) }
     }
 }
 

@@ -77,9 +77,14 @@ package final class LabelReader: Sendable {
 
     /// The photo as stored, where its Exif would turn it and ``MaskOrientation/bothStored`` says not to; nil for any other.
     package func storedPhoto(of pair: LabelledImage) throws -> RGBImage? {
+        try storedTurn(of: pair).map { try decodeImage(pair.image).turned($0.inverse) }
+    }
+
+    /// How the Exif of such a photo would turn it.
+    func storedTurn(of pair: LabelledImage) throws -> Orientation? {
         guard orientation == .bothStored else { return nil }
         let turn = try imageOrientation(pair.image)
-        return turn == .upright ? nil : try decodeImage(pair.image).turned(turn.inverse)
+        return turn == .upright ? nil : turn
     }
 
     private func values(_ values: [UInt16], by map: LabelMap, _ path: String) throws(OutsideClasses) -> [UInt16] {

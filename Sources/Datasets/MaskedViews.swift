@@ -71,13 +71,13 @@ package struct MaskedViews: Sendable {
     private func batch(_ members: [(image: Int, place: Int)], _ augmentation: Augmentation?) throws -> MaskedBatch {
         var result = MaskedBatch(pixels: Tensor(uninitialized: [members.count, 3] + size))
         for (index, member) in members.enumerated() {
-            var (photo, path) = try loader.load(member.image, shrinkingTo: sufficientSide(augmentation))
+            var (photo, taken) = try loader.load(member.image, shrinkingTo: sufficientSide(augmentation))
             var generator = RandomStream.augmentation.generator(seed: seed, member.place)
             let view = MaskedViews.crop(&photo, augmentation, &generator)
             scaling.write(view(size, .bicubic), to: result.pixels.rows(index..<index + 1).pointer)
             if let tokenView { result.tokenViews.append(view(tokenView.size, tokenView.filter)) }
             result.mask += masking(&generator)
-            result.images.append(path)
+            result.images.append(photos.name(taken))
         }
         return result
     }

@@ -52,9 +52,9 @@ package struct PhotoBatches: Sendable {
         let pixels = Tensor(uninitialized: [images.count] + size + [3])
         var names: [String] = []
         for (index, image) in images.enumerated() {
-            let (photo, name) = try loader.load(image, shrinkingTo: side)
+            let (photo, taken) = try loader.load(image, shrinkingTo: side)
             scaling.write(change(index, photo), toPixels: pixels.rows(index..<index + 1).pointer)
-            names.append(name)
+            names.append(photos.name(taken))
         }
         return PhotoBatch(pixels: pixels, images: names)
     }

@@ -18,10 +18,10 @@ struct PhotoLoader: Sendable {
     /// Photo number `image`, or the first behind it that can be decoded.
     ///
     /// - Parameter side: as of `decodeImage`.
-    /// - Returns: also what people call the photo that was taken.
+    /// - Returns: also the number of the photo that was taken.
     /// - Throws: ``DatasetError`` where too many photos are damaged, and what is no fault of a photo.
-    func load(_ image: Int, shrinkingTo side: Int?) throws -> (photo: RGBImage, name: String) {
-        try damage.firstSound(from: image) { (try photos.decode($0, shrinkingTo: side), photos.name($0)) }
+    func load(_ image: Int, shrinkingTo side: Int?) throws -> (photo: RGBImage, index: Int) {
+        try damage.firstSound(from: image) { (try photos.decode($0, shrinkingTo: side), $0) }
     }
 }
 

@@ -7,28 +7,26 @@ package struct SegmentationBatch: Sendable {
     package var pixels: Tensor
     /// B·H·W class indices, row-major; ``LabelMap/void`` where none counts.
     package var labels: [Int32]
-    /// The photos, to name them in an error.
+    /// What people call the photos, to name them in an error.
     package var images: [String]
 }
 
-/// Makes batches of a data set's images, at the size of the network.
+/// Makes batches of labelled photos, at the size of the network.
 ///
 /// A photo or mask that turns out damaged in the middle of a run gives its place to the next pair.
 package struct SegmentationBatches: Sendable {
-    package let dataset: SegmentationDataset
-    package let images: [LabelledImage]
+    private let photos: any LabelledSource
     /// Height and width in pixels.
-    package let size: [Int]
-    package let scaling: PixelScaling
+    private let size: [Int]
+    private let scaling: PixelScaling
     private let damage: DamagedPhotos
 
     /// - Parameter warn: hears of each damaged pair once, on any thread.
     package init(
-        _ dataset: SegmentationDataset, _ images: [LabelledImage], size: [Int], scaling: PixelScaling,
-        warn: @escaping @Sendable (String) -> Void
+        _ photos: any LabelledSource, size: [Int], scaling: PixelScaling, warn: @escaping @Sendable (String) -> Void
     ) {
-        (self.dataset, self.images, self.size, self.scaling) = (dataset, images, size, scaling)
-        damage = DamagedPhotos(of: images.count, warn: warn)
+        (self.photos, self.size, self.scaling) = (photos, size, scaling)
+        damage = DamagedPhotos(of: photos.count, warn: warn)
     }
 
     /// For learning: augmented, each image by its place in the run.
@@ -41,22 +39,22 @@ package struct SegmentationBatches: Sendable {
         var batch = SegmentationBatch(pixels: pixels, labels: [], images: [])
         batch.labels.reserveCapacity(members.count * size[0] * size[1])
         for (index, member) in members.enumerated() {
-            let (image, mask, path) = try load(member.image)
+            let (image, mask, name) = try load(member.image)
             var generator = RandomStream.augmentation.generator(seed: seed, member.place)
             let result = augmentation(image, mask, height: size[0], width: size[1], &generator)
             scaling.write(
                 result.image, to: pixels.rows(index..<index + 1).pointer, height: size[0], width: size[1])
             append(result.mask, to: &batch.labels)
-            batch.images.append(path)
+            batch.images.append(name)
         }
         return batch
     }
 
-    /// Pair number `index`, or the first behind it that is sound, and the path of its photo.
-    private func load(_ index: Int) throws -> (image: RGBImage, mask: IndexMask, path: String) {
+    /// Pair number `index`, or the first behind it that is sound, and the name of its photo.
+    private func load(_ index: Int) throws -> (image: RGBImage, mask: IndexMask, name: String) {
         try damage.firstSound(from: index) {
-            let (image, mask) = try dataset.load(images[$0])
-            return (image, mask, images[$0].image)
+            let mask = try photos.mask($0)
+            return (try photos.decode($0), mask, photos.name($0))
         }
     }
 

@@ -90,19 +90,16 @@ package struct SegmentationDataset: Sendable {
         return split == .train ? all : PairedFiles(pairs: all.pairs)
     }
 
-    /// A photo and the class of each of its pixels (``LabelMap/void`` where none counts).
-    /// Throws ``ImageError``, ``DatasetError`` or ``OutsideClasses``.
-    package func load(_ pair: LabelledImage) throws -> (image: RGBImage, mask: IndexMask) {
-        let mask = try loadMask(pair)
-        return (try storedPhoto(of: pair) ?? decodeImage(pair.image), mask)
-    }
+    /// How its Exif would turn a photo that the options say to take as stored; nil for any other.
+    func storedTurn(of pair: LabelledImage) throws -> Orientation? { try readers[pair.source].storedTurn(of: pair) }
 
     /// The photo as stored, where its Exif would turn it and the options say not to; nil for any other.
     package func storedPhoto(of pair: LabelledImage) throws -> RGBImage? {
         try readers[pair.source].storedPhoto(of: pair)
     }
 
-    /// The mask alone, as ``load(_:)`` gives it.
+    /// The class of each pixel of a photo (``LabelMap/void`` where none counts).
+    /// Throws ``ImageError``, ``DatasetError`` or ``OutsideClasses``.
     package func loadMask(_ pair: LabelledImage) throws -> IndexMask { try readers[pair.source].mask(of: pair) }
 
     /// What the reading of masks decided and found odd so far.

@@ -1,7 +1,7 @@
 /// What an image is, known without decoding its pixels.
 package struct ImageHeader: Sendable, Equatable {
     /// Pixels, after the image is turned upright.
-    package let width, height: Int
+    package private(set) var width, height: Int
     package let codec: ImageCodec
     /// Bytes a pixel that are needed beside the picture while it is decoded.
     private let kept: Int
@@ -11,6 +11,13 @@ package struct ImageHeader: Sendable, Equatable {
         (width, height) = turned ? (source.height, source.width) : (source.width, source.height)
         self.codec = codec
         kept = source.keptBytes + (orientation == .upright ? 0 : 3)
+    }
+
+    /// Of the image as stored, where that lies on its side.
+    package var exchangingSides: ImageHeader {
+        var header = self
+        (header.width, header.height) = (height, width)
+        return header
     }
 
     /// The bytes that decoding takes at its height, three a pixel for the picture itself among them.

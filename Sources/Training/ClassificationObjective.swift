@@ -75,17 +75,19 @@ package final class ClassificationObjective: PlannedObjective {
         classifier.backbone.checkpointsBlocks = settings.checkpointsBlocks
         let form = settings.preprocessing
         let batches = { (split: DatasetSplit) in
-            ClassificationBatches(
-                source.images(split), classes: source.classes.count, size: form.size, mean: form.mean, std: form.std
+            let images = source.images(split)
+            return ClassificationBatches(
+                PhotoPaths(images.map(\.path)), labels: images.map(\.label), classes: source.classes.count,
+                size: form.size, mean: form.mean, std: form.std
             ) { Logger(label: "beit-seg").warning("\($0)") }
         }
         (training, validation) = (batches(.train), batches(.val))
     }
 
     package var depth: Int { classifier.backbone.configuration.depth }
-    package var count: Int { training.images.count }
-    package var validationCount: Int { validation.images.count }
-    package var files: [String] { training.images.map(\.path) }
+    package var count: Int { training.photos.count }
+    package var validationCount: Int { validation.photos.count }
+    package var files: [String] { training.photos.names }
 
     package var loader: @Sendable ([(image: Int, place: Int)]) throws -> ClassificationBatch {
         { [training, seed, augmentation = settings.augmentation] in
@@ -101,7 +103,7 @@ package final class ClassificationObjective: PlannedObjective {
 
     /// Top-1 and top-5 accuracy and the plain cross-entropy, over all photos of the split.
     package func validate() throws -> Validation? {
-        let count = validation.images.count
+        let count = validation.photos.count
         guard count > 0 else { return nil }
         let size = 16
         let batches = Prefetcher(0..<(count + size - 1) / size, ahead: 2, threads: 2) {

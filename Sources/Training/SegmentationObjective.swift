@@ -50,12 +50,13 @@ package struct SegmentationSettings: TrainingSettings {
 package struct SegmentationSource: TrainingData {
     package let dataset: SegmentationDataset
     /// None are held out where there is no validation split.
-    let training, validation: [LabelledImage]
+    let training, validation: any LabelledSource
 
     /// Throws ``DatasetError``.
     init(_ options: DatasetOptions) throws {
         dataset = try SegmentationDataset(options)
-        (training, validation) = try (dataset.images(.train).pairs, dataset.images(.val).pairs)
+        training = LabelledFiles(dataset, try dataset.images(.train).pairs)
+        validation = LabelledFiles(dataset, try dataset.images(.val).pairs)
     }
 
     package var trainingCount: Int { training.count }
@@ -92,7 +93,7 @@ package final class SegmentationObjective: PlannedObjective {
         size = settings.preprocessing.size
         classes = source.dataset.classes
         training = SegmentationBatches(
-            source.dataset, source.training, size: size,
+            source.training, size: size,
             scaling: PixelScaling(mean: settings.preprocessing.mean, std: settings.preprocessing.std)
         ) { Logger(label: "beit-seg").warning("\($0)") }
     }
@@ -100,9 +101,9 @@ package final class SegmentationObjective: PlannedObjective {
     package var depth: Int { segmenter.backbone.configuration.depth }
     package var count: Int { source.trainingCount }
     package var validationCount: Int { source.validationCount }
-    package var files: [String] { source.training.flatMap { [$0.image, $0.mask] } }
+    package var files: [String] { source.training.files }
     package var fingerprint: UInt64 {
-        source.training.map { $0.image.split(separator: "/").last.map(String.init) ?? "" }.fingerprint
+        source.training.names.map { $0.split(separator: "/").last.map(String.init) ?? "" }.fingerprint
     }
 
     package var loader: @Sendable ([(image: Int, place: Int)]) throws -> SegmentationBatch {

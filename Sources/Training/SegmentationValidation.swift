@@ -16,13 +16,12 @@ extension SegmentationObjective {
     /// mIoU, pixel accuracy, the IoU of each class, and the mean cross-entropy of the labelled pixels.
     package func validate() throws -> Validation? {
         guard validationCount > 0 else { return nil }
-        var (images, loss) = ([SegmentationScore.Image](), PixelLoss())
-        try segmentValidation { pair, label, found, pixels in
-            let confusion = ImageConfusion(label: label.values, prediction: found.classes)
-            images.append(SegmentationScore.Image(pair: pair, confusion: confusion))
+        var (matrix, loss) = (ConfusionMatrix(classes: classes.count), PixelLoss())
+        try segmentValidation { label, found, pixels in
+            try matrix.add(ImageConfusion(label: label.values, prediction: found.classes))
             loss.merge(pixels)
         }
-        let totals = SegmentationScore(classes: classes, images: images, failed: []).totals
+        let totals = matrix.totals
         let score = totals.meanIoU ?? 0
         var metrics = ["val_miou": score, "val_pixel_accuracy": totals.pixelAccuracy ?? 0, "val_loss": loss.mean]
         for (index, info) in classes.enumerated() { metrics["val_iou/" + info.name] = totals.iou(index) }
@@ -30,47 +29,30 @@ extension SegmentationObjective {
     }
 
     private struct Sample: Sendable {
-        var pair: LabelledImage
         var photo: PreparedPhoto
         var label: IndexMask
     }
 
-    /// Why an image takes no part.
-    private struct LeftOut: Error { var reason: String }
-
     /// Segments the images that are held out, one by one. What cannot be read is named once and left out.
-    private func segmentValidation(_ take: (LabelledImage, IndexMask, Segmentation, PixelLoss) -> Void) throws {
+    private func segmentValidation(_ take: (IndexMask, Segmentation, PixelLoss) throws -> Void) throws {
         let network = inferenceNetwork()
         let segmenter = PhotoSegmenter(network)
-        let cost = { @Sendable [source] in 2 * decodedBytes(source.validation[$0].image) }
-        let samples = Prefetcher(0..<validationCount, ahead: 3, cost: cost, threads: 1) {
-            [source, plan = PhotoPlan(network, InferenceOptions())] number -> Result<Sample, LeftOut> in
-            let pair = source.validation[number]
-            do {
-                let label = try source.dataset.loadMask(pair)
-                let stored = try source.dataset.storedPhoto(of: pair)
-                let photo = try stored.map { PreparedPhoto($0, plan) } ?? PreparedPhoto(pair.image, plan)
-                return .success(Sample(pair: pair, photo: photo, label: label))
-            } catch  where isDamage(error) || error is DatasetError {
-                return .failure(LeftOut(reason: "\(error)"))
-            }
+        let photos = source.validation
+        let loop = ImageLoop(validationCount, cost: { 2 * photos.decodedBytes($0) }) {
+            [plan = PhotoPlan(network, InferenceOptions())] in
+            let label = try photos.mask($0)
+            return Sample(photo: try PreparedPhoto(photos, $0, plan), label: label)
         }
         var failures = 0
-        while let sample = try samples.next() {
-            try Interruption.check()
-            switch sample {
-            case .success(let sample):
-                var loss = PixelLoss()
-                let found = try segmenter.segment(sample.photo) { rows, probabilities in
-                    loss.add(probabilities, sample.label, rows)
-                }
-                take(sample.pair, sample.label, found, loss)
-            case .failure(let error):
-                failures += 1
-                if knownFailures.insert(error.reason).inserted {
-                    Logger(label: "beit-seg").warning("left out: \(error.reason)")
-                }
+        try loop.run { _, error in
+            failures += 1
+            if knownFailures.insert("\(error)").inserted { Logger(label: "beit-seg").warning("left out: \(error)") }
+        } _: { _, sample in
+            var loss = PixelLoss()
+            let found = try segmenter.segment(sample.photo) { rows, probabilities in
+                loss.add(probabilities, sample.label, rows)
             }
+            try take(sample.label, found, loss)
         }
         guard failures < validationCount else {
             throw DatasetError(.invalid, path: "data", reason: "no image that is held out for validation is readable")
@@ -122,19 +104,22 @@ extension SegmentationObjective {
     /// A few images, the same each time, spread over the validation images, or the training images where there are none:
     /// photo, truth and prediction beside each other. Those that cannot be read are left out.
     package func pictures() throws -> [ReportPicture] {
-        let images = source.validation.isEmpty ? source.training : source.validation
+        let photos = source.validationCount > 0 ? source.validation : source.training
         let network = validated ?? inferenceNetwork()
         validated = nil
         let segmenter = PhotoSegmenter(network)
-        let count = min(SegmentationObjective.pictureCount, images.count)
+        let count = min(SegmentationObjective.pictureCount, photos.count)
         return try (0..<count).compactMap {
-            let pair = images[$0 * images.count / count]
-            do { return try picture(pair, segmenter) } catch  where isDamage(error) { return nil }
+            do { return try picture(photos, $0 * photos.count / count, segmenter) } catch  where isDamage(error) {
+                return nil
+            }
         }
     }
 
-    private func picture(_ pair: LabelledImage, _ segmenter: PhotoSegmenter) throws -> ReportPicture {
-        let (image, mask) = try source.dataset.load(pair)
+    private func picture(
+        _ photos: some LabelledSource, _ number: Int, _ segmenter: PhotoSegmenter
+    ) throws -> ReportPicture {
+        let (mask, image) = (try photos.mask(number), try photos.decode(number))
         let found = try segmenter.segment(image)
         let prediction = IndexMask(width: found.width, height: found.height, values: found.classes)
         let factor = Double(SegmentationObjective.pictureSide) / Double(max(image.width, image.height))
@@ -142,7 +127,7 @@ extension SegmentationObjective {
         let (width, height) = (side(image.width), side(image.height))
         let photo = image.resized(width: width, height: height, filter: .bilinear)
         let parts = [photo] + [mask, prediction].map { shown($0.resized(width: width, height: height), on: photo) }
-        let name = pair.image.split(separator: "/").last ?? ""
+        let name = photos.name(number).split(separator: "/").last ?? ""
         return try ReportPicture("\(name): photo, truth, prediction", .sheet(parts, columns: 3, gap: 3))
     }
 

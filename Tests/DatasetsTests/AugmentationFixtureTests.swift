@@ -162,7 +162,7 @@ private func fixture<Value: Decodable>(_ name: String) throws -> Value {
         let set = try GeneratedSet.folders([0])
         let dataset = try SegmentationDataset(DatasetOptions([set.path]))
         let batches = SegmentationBatches(
-            dataset, try dataset.images(.train).pairs, size: [16, 12],
+            LabelledFiles(dataset, try dataset.images(.train).pairs), size: [16, 12],
             scaling: PixelScaling(
                 mean: [0.5, 0.4, 0.3], std: [0.2, 0.2, 0.2])
         ) { _ in }

@@ -218,8 +218,10 @@ import Testing
 
     private func batches(_ set: GeneratedSet) throws -> ClassificationBatches {
         let found = try ClassFolders([set.path], DatasetSplit.allCases)
+        let images = found.images(.train)
         return ClassificationBatches(
-            found.images(.train), classes: 3, size: [8, 12], mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]
+            PhotoPaths(images.map(\.path)), labels: images.map(\.label), classes: 3, size: [8, 12],
+            mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]
         ) { _ in }
     }
 

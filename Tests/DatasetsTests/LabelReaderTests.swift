@@ -123,7 +123,7 @@ import Testing
 }
 
 /// A grey PNG with an eXIf block.
-private enum PNGWithExif {
+enum PNGWithExif {
     static func write(width: Int, height: Int, orientation: UInt8, to path: String) throws {
         let exif: [UInt8] = [
             0x49, 0x49, 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0, 0, 0, 0, 0,

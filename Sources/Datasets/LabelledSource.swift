@@ -1,0 +1,37 @@
+import BEiTImageIO
+
+/// Photos with a class for each of their pixels, by their numbers. Where photos and masks lie is its own affair.
+package protocol LabelledSource: PhotoSource {
+    /// The class of each pixel of a photo, ``LabelMap/void`` where none counts.
+    /// Throws `FileError`, ``ImageError``, ``DatasetError`` or ``OutsideClasses``.
+    func mask(_ index: Int) throws -> IndexMask
+    /// All files, to notice whether they change.
+    var files: [String] { get }
+}
+
+/// Photos of data sets with their masks, a file each.
+package struct LabelledFiles: LabelledSource {
+    private let dataset: SegmentationDataset
+    private let pairs: [LabelledImage]
+
+    package init(_ dataset: SegmentationDataset, _ pairs: [LabelledImage]) {
+        (self.dataset, self.pairs) = (dataset, pairs)
+    }
+
+    package var count: Int { pairs.count }
+    package var files: [String] { pairs.flatMap { [$0.image, $0.mask] } }
+    package func name(_ index: Int) -> String { pairs[index].image }
+    package func path(_ index: Int) -> String? { pairs[index].image }
+
+    package func header(_ index: Int) throws -> ImageHeader {
+        let header = try imageHeader(pairs[index].image)
+        return try dataset.storedTurn(of: pairs[index])?.exchangesSides == true ? header.exchangingSides : header
+    }
+
+    /// As its mask lies; one that lies otherwise than its Exif says comes whole.
+    package func decode(_ index: Int, shrinkingTo shortSide: Int?) throws -> RGBImage {
+        try dataset.storedPhoto(of: pairs[index]) ?? decodeImage(pairs[index].image, shrinkingTo: shortSide)
+    }
+
+    package func mask(_ index: Int) throws -> IndexMask { try dataset.loadMask(pairs[index]) }
+}
