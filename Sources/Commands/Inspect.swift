@@ -1,8 +1,6 @@
 import ArgumentParser
 import BEiTCheckpoints
 import BEiTFiles
-import BEiTHDF5
-import BEiTImageIO
 import BEiTModels
 import BEiTSeg
 import Foundation
@@ -30,38 +28,11 @@ struct Inspect: Command {
     }
 
     func execute() throws {
-        let path = try file ?? DefaultModel.path()
-        if FileSystem.isFolder(path) { return try inspectForeign(path) }
-        do {
-            let inspection = try Inspection(path)
-            // A file that says what it is may still be damaged: read every weight before vouching for it.
-            _ = try Checkpoint.load(path, frozen: false)
-            if output.json {
-                try Console.print(json: inspection)
-            } else {
-                Console.print(lines: inspection.text(verbose: common.verbose))
-            }
-        } catch CheckpointError.foreign {
-            if let cache = try CacheInspection(path) {
-                return output.json ? try Console.print(json: cache) : Console.print(lines: cache.text)
-            }
-            try inspectForeign(path)
-        } catch HDF5Error.otherFormat {
-            try inspectForeign(path)
-        }
-    }
-
-    private func inspectForeign(_ path: String) throws {
-        let weights = try ForeignModel([path])
-        // Where `import` must be told more of the architecture, what is missing shows there.
-        do { _ = try weights.load() } catch ImportError.undetermined {}
+        let inspection = try Inspection(try file ?? DefaultModel.path())
         if output.json {
-            try Console.print(json: ForeignInspection(file: path, looksLike: weights.summary))
+            try Console.print(json: inspection)
         } else {
-            Console.print(
-                lines:
-                    "\(path.shown): \(weights.summary)\n`beit-seg import \(path.shown) -o MODEL.h5` makes a model of it."
-            )
+            Console.print(lines: inspection.text(verbose: common.verbose))
         }
     }
 }
@@ -71,96 +42,27 @@ func fileSize(_ bytes: Int) -> String {
     bytes < 1_000_000 ? "\((bytes + 500) / 1000) kB" : String(format: "%.1f MB", Double(bytes) / 1e6)
 }
 
-/// What `inspect` says of a token cache.
-private struct CacheInspection: Encodable {
-    var file: String
-    var format = TokenCache.formatName
-    var images: Int
-    var grid: [Int]
-    var vocabulary: Int
-    /// Height and width that the tokenizer saw.
-    var size: [Int]
-    var tokenizerSHA256: String
-
-    enum CodingKeys: String, CodingKey {
-        case file, format, images, grid, vocabulary, size
-        case tokenizerSHA256 = "tokenizer_sha256"
-    }
-
-    /// Nil where the file is none.
-    init?(_ path: String) throws {
-        do {
-            let cache = try TokenCache.Reader(path)
-            (file, images, grid, size) = (path, cache.paths.count, cache.grid, cache.description.size)
-            (vocabulary, tokenizerSHA256) = (cache.description.vocabulary, cache.description.tokenizerSHA256)
-        } catch CheckpointError.notTokens(_, TokenCache.Reader.isNone) {
-            return nil
+extension Inspection {
+    fileprivate func text(verbose: Bool) -> String {
+        switch self {
+        case .checkpoint(let facts): facts.text(verbose: verbose)
+        case .tokens(let facts): facts.text
+        case .foreign(let facts):
+            "\(facts.file.shown): \(facts.looksLike)\n`beit-seg import \(facts.file.shown) -o MODEL.h5` makes a model of it."
         }
     }
+}
 
-    var text: String {
+extension TokenFacts {
+    fileprivate var text: String {
         "\(file.shown): visual tokens of \(images.counted("photo")), \(grid[0])×\(grid[1]) of \(vocabulary) words each, from "
             + "\(size[0])×\(size[1]) pixels\ntokenizer  SHA-256 \(tokenizerSHA256)\n"
             + "`beit-seg pretrain --tokens \(file.shown)` learns from them."
     }
 }
 
-/// What `inspect` says of weights that are not beit-seg's.
-private struct ForeignInspection: Encodable {
-    var file: String
-    var format = "foreign"
-    var looksLike: String
-
-    enum CodingKeys: String, CodingKey {
-        case file, format
-        case looksLike = "looks_like"
-    }
-}
-
-/// What `inspect` says of a checkpoint.
-private struct Inspection: Encodable {
-    struct Parameter: Encodable {
-        var path: String
-        var shape: [Int]
-        var type: String
-    }
-    var file: String
-    var format = "beit-seg"
-    var bytes: Int
-    var task: ModelTask
-    var config: ModelConfiguration
-    var classes: [LabelClass]
-    var preprocessing: Preprocessing
-    var provenance: Provenance
-    var parameterCount: Int
-    var types: [String]
-    var hasTrainingState: Bool
-    var parameters: [Parameter]
-
-    enum CodingKeys: String, CodingKey {
-        case file, format, bytes, task, config, classes, preprocessing, provenance, types, parameters
-        case parameterCount = "parameter_count"
-        case hasTrainingState = "training_state"
-    }
-
-    init(_ path: String) throws {
-        let (description, parameters, training) = try Checkpoint.contents(path)
-        file = path
-        bytes = FileSystem.status(of: path)?.size ?? 0
-        (task, config, classes) = (description.task, description.configuration, description.classes)
-        (preprocessing, provenance) = (description.preprocessing, description.provenance)
-        self.parameters = parameters.map {
-            Parameter(
-                path: String($0.path.dropFirst("/model/".count)), shape: $0.shape, type: $0.elementType.description)
-        }
-        // Running statistics are part of the model, but learned by no gradient.
-        let learned = parameters.filter { !$0.path.hasSuffix("/running_mean") && !$0.path.hasSuffix("/running_var") }
-        parameterCount = learned.reduce(0) { $0 + ($1.count ?? 0) }
-        types = Set(self.parameters.map(\.type)).sorted()
-        hasTrainingState = !training.isEmpty
-    }
-
-    func text(verbose: Bool) -> String {
+extension CheckpointFacts {
+    fileprivate func text(verbose: Bool) -> String {
         var rows: [(String, String)] = [
             ("file", "\(file.shown) (\(fileSize(bytes)))"), ("task", task.rawValue),
         ]
