@@ -1,3 +1,4 @@
+import BEiTFiles
 import BEiTImageIO
 import BEiTModels
 
@@ -119,6 +120,18 @@ package struct ModelDescription: Sendable {
         let wanted = configuration.decoder?.classes ?? configuration.classifier?.classes ?? 0
         if classes.count != wanted { return "classes: there are \(classes.count) where config says \(wanted)" }
         if let index = classes.firstIndex(where: { $0.name.isEmpty }) { return "classes: class \(index) has no name" }
+        return task == .segmentation ? sharedName : nil
+    }
+
+    /// Masks and scores tell classes by their names. Lists for classification may have one twice (ImageNet's cranes).
+    private var sharedName: String? {
+        var first: [String: Int] = [:]
+        for (index, info) in classes.enumerated() {
+            if let other = first.updateValue(index, forKey: info.name) {
+                return
+                    "classes: class \(other) and class \(index) are both named \(info.name.shown); give each its own name"
+            }
+        }
         return nil
     }
 }

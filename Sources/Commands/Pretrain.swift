@@ -137,8 +137,16 @@ struct Pretrain: TrainingCommand, ImageCommand {
 
     mutating func execute() throws { try train(plan) }
 
+    var advice: String? {
+        guard run.resume == nil, architecture.preset == nil, `init` == nil else { return nil }
+        return """
+            neither --preset nor --init is given: a network of size tiny starts from scratch, which any machine trains; \
+            --preset small wants tens of thousands of photos, base hundreds of thousands and days on many cores
+            """
+    }
+
     private func plan() throws -> MaskedImagePlan {
-        let preset = architecture.preset ?? .base
+        let preset = architecture.preset ?? .tiny
         let target: MaskedImagePlan.Target =
             if let tokens { .cached(tokens, tokenizer: tokenizer) } else if let tokenizer { .tokens(tokenizer) } else {
                 .pixels(pixels ?? .raw)

@@ -156,7 +156,7 @@ extension TrainingCommand {
 
 /// What network is trained.
 struct ArchitectureOptions: ParsableArguments {
-    @Option(help: "The size of a network that starts from scratch (default: tiny; pretrain: base).")
+    @Option(help: "The size of a network that starts from scratch (default: tiny).")
     var preset: Preset?
 
     @Option(

@@ -82,6 +82,16 @@ package final class RunFolder: Sendable {
         try AtomicFile.write(kept.map { $0 + "\n" }.joined(), to: log)
     }
 
+    /// Throws `FileError` where somebody has removed the folder, which a checkpoint would make again, without the rest.
+    func requireThere() throws(FileError) {
+        guard FileSystem.exists(log) else {
+            throw FileError(
+                .inputOutput, path: path,
+                reason:
+                    "the folder of the run, or its log.jsonl, has been removed; what was in it cannot be written again")
+        }
+    }
+
     /// Appends a line to the log. Throws `FileError`.
     func append(_ entry: some Encodable) throws {
         try appendBytes(Array((JSONText.line(entry) + "\n").utf8), to: log)

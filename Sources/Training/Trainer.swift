@@ -260,6 +260,7 @@ extension Trainer {
                 metric: validation.decisive, value: validation.metrics[validation.decisive] ?? validation.score,
                 step: progress.step)
             let kept = validation.metrics.filter { !$0.key.contains("/") }  // without those of each class
+            try folder.requireThere()
             try Checkpoint.save(objective.model, objective.description(metrics: kept), to: folder.best)
         }
         let line = ValidationReport(step: progress.step, epoch: epoch, metrics: validation.metrics, best: isBest)
@@ -268,8 +269,9 @@ extension Trainer {
     }
 
     /// Writes `last.h5`: the model and all that is needed to go on bit for bit. Throws ``TrainingError`` where that are no
-    /// numbers any more, so that the file stays what it was.
+    /// numbers any more, so that the file stays what it was, and `FileError`.
     func save() throws {
+        try folder.requireThere()
         try requireFinite(objective.model.tensors.map(\.tensor), "weights")
         try requireFinite(stateTensors.map(\.tensor), "optimizer's moments or averages")
         (progress.meter, progress.counts) = (meter.sums, objective.counts)

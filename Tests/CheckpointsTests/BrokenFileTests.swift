@@ -1,11 +1,13 @@
-import BEiTCheckpoints
 import BEiTHDF5
+import BEiTImageIO
 import BEiTLayers
 import BEiTModels
 import BEiTOps
 import BEiTTensorCore
 import Foundation
 import Testing
+
+@testable import BEiTCheckpoints
 
 /// Files that are damaged, or made to harm: each is refused with one line that says why.
 @Suite struct BrokenFileTests {
@@ -42,6 +44,25 @@ import Testing
             #expect(!text.contains("\n") && text.hasPrefix(path), "\(text)", sourceLocation: sourceLocation)
             return text
         }
+    }
+
+    /// Two classes of one name make masks and scores that nobody can tell apart; a classifier's list may have some.
+    @Test func classesOfOneNameAreRefused() {
+        let classes = LabelClass.named(["sky", "tree", "sky"])
+        func problem(_ task: ModelTask, _ configuration: ModelConfiguration) -> String? {
+            ModelDescription(
+                task: task, configuration: configuration, classes: classes,
+                preprocessing: Preprocessing(size: [224, 224]), provenance: Provenance(command: "test")
+            ).problem
+        }
+        let backbone = BackboneConfiguration()
+        let decoder = DecoderConfiguration(.deconvolution(.init()), classes: 3)
+        #expect(
+            problem(.segmentation, .segmentation(backbone, decoder))
+                == "classes: class 0 and class 2 are both named sky; give each its own name")
+        var head = ClassifierConfiguration()
+        head.classes = 3
+        #expect(problem(.classification, .classification(backbone, head)) == nil)
     }
 
     @Test func everyFlawOfTheWeightsAtOnce() throws {

@@ -56,6 +56,13 @@ import Testing
             arguments: ["pretrain", "-q"] + data + tokenizer + network + ["--batch", "2", "--steps", "1", "-o", out])
         #expect(finetuned.status == 0, "\(finetuned.errors)")
         try check(64, "holds a training run", data + tokenizer + to + network + ["--batch", "2"])
+        // What nobody chose is small, and that is said.
+        let chosen = try Program(
+            arguments: ["pretrain"] + data + tokenizer + network.suffix(2) + [
+                "--set", "backbone.depth=1", "--batch", "2", "--steps", "1", "-o", folder["own"],
+            ])
+        #expect(try Checkpoint.describe(folder["own/last.h5"]).configuration.backbone?.width == 192)
+        #expect(chosen.status == 0 && chosen.errors.contains { $0.contains("size tiny starts from scratch") })
         let other = try Program("finetune", "-q", "--task", "segmentation", "--resume", out)
         #expect(other.status == 65 && other.errors.count == 1, "\(other.errors)")
     }

@@ -115,6 +115,22 @@ private func savedStep(_ folder: RunFolder) throws -> Int {
         #expect(try bits(folder.last) == bits(whole.last))
     }
 
+    /// A folder that is removed in the middle of a run is not made again with half of what was in it.
+    @Test func aFolderThatIsRemovedIsAnError() throws {
+        let set = try StripeSet()
+        var plan = set.plan
+        (plan.recipe.steps, plan.recipe.evaluateEvery) = (30, 1)
+        let folder = RunFolder(set.path + "/run")
+        let trainer = try Trainer(plan, folder: folder) { _ in }
+        let error = #expect(throws: FileError.self) {
+            try trainer.run { event in
+                if case .validating = event { try? FileManager.default.removeItem(atPath: folder.path) }
+            }
+        }
+        #expect(error?.exitStatus == 74 && error?.description.contains("run: the folder of the run") == true)
+        #expect(!FileManager.default.fileExists(atPath: folder.path))
+    }
+
     /// A report that cannot be written ends the run with its status, after the state and the best model are there.
     @Test func aFailingReportLosesNothing() throws {
         let set = try StripeSet()
