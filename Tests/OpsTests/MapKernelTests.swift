@@ -126,19 +126,44 @@ import Testing
     /// A window of 3 × 4 pixels, two steps at a time, over two maps of 5 × 6 with padding on all sides.
     @Test(arguments: levels, [1, 3, 8, 17, 150]) func gatherWindow(_ level: Int32, _ n: Int) throws {
         let map = randomTensor([2, 5, 6, n], seed: 1).values
+        try gather(map, padding: 0) { window, matrix, rows, positions in
+            try kernels(level).gather_window(
+                window, map, positions.lowerBound, positions.count, rows.lowerBound, rows.upperBound, &matrix)
+        }
+    }
+
+    @Test(arguments: levels, [1, 2, 3, 15, 47, 700]) func gatherWindowOfBytes(_ level: Int32, _ n: Int) throws {
+        let bytes = (0..<60 * n).map { UInt8(truncatingIfNeeded: 7 * $0) }
+        try gather(bytes, padding: 0x5A) { window, matrix, rows, positions in
+            try kernels(level).gather_window_bytes(
+                window, bytes, 1, 0x5A, positions.lowerBound, positions.count, rows.lowerBound, rows.upperBound,
+                &matrix)
+        }
+        let pairs = (0..<60 * n).map { UInt16(truncatingIfNeeded: 777 * $0) }
+        try gather(pairs, padding: 0x5A5A) { window, matrix, rows, positions in
+            try kernels(level).gather_window_bytes(
+                window, pairs, 2, 0x5A, positions.lowerBound, positions.count, rows.lowerBound, rows.upperBound,
+                &matrix)
+        }
+    }
+
+    private func gather<Element: Equatable>(
+        _ map: [Element], padding: Element,
+        _ run: (UnsafePointer<beitseg_window>, inout [Element], Range<Int>, Range<Int>) throws -> Void
+    ) throws {
+        let n = map.count / 60
         var window = beitseg_window(
             height: 5, width: 6, channels: n, kernel_width: 4, stride: 2, top: -1, left: -2, grid_height: 3,
             grid_width: 4)
         let rows = 1..<3, positions = 2..<23
-        var matrix = [Float](repeating: .nan, count: positions.count * rows.count * 4 * n)
-        try kernels(level).gather_window(
-            &window, map, positions.lowerBound, positions.count, rows.lowerBound, rows.upperBound, &matrix)
+        var matrix = [Element](repeating: map[1 % map.count], count: positions.count * rows.count * 4 * n)
+        try run(&window, &matrix, rows, positions)
         let want = positions.flatMap { position in
             rows.flatMap { row in
                 (0..<4).flatMap { column in
-                    (0..<n).map { channel -> Float in
+                    (0..<n).map { channel -> Element in
                         let y = position / 4 % 3 * 2 - 1 + row, x = position % 4 * 2 - 2 + column
-                        guard (0..<5).contains(y), (0..<6).contains(x) else { return 0 }
+                        guard (0..<5).contains(y), (0..<6).contains(x) else { return padding }
                         return map[((position / 12 * 5 + y) * 6 + x) * n + channel]
                     }
                 }
