@@ -1,5 +1,11 @@
 #include "CBEiTKernels.h"
 #include <stdatomic.h>
+#if defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
 
 // The levels from the plainest to the best: name, table, and what the processor must have.
 #if defined(__x86_64__)
@@ -15,6 +21,26 @@
   LEVEL("AVX-512", avx512, AVX512) \
   LEVEL("AVX-512 VNNI", avx512_vnni, AVX512_VNNI) \
   LEVEL("AVX-512 VNNI BF16", avx512_bf16, AVX512_VNNI && __builtin_cpu_supports("avx512bf16"))
+#elif defined(__aarch64__)
+#if defined(__linux__)
+#define DOT (getauxval(AT_HWCAP) & HWCAP_ASIMDDP)
+#define I8MM (getauxval(AT_HWCAP2) & HWCAP2_I8MM)
+#elif defined(__APPLE__)
+static int has(const char *feature) {
+  int answer = 0;
+  size_t size = sizeof answer;
+  return !sysctlbyname(feature, &answer, &size, NULL, 0) && answer;
+}
+#define DOT has("hw.optional.arm.FEAT_DotProd")
+#define I8MM has("hw.optional.arm.FEAT_I8MM")
+#else
+#define DOT 0
+#define I8MM 0
+#endif
+#define LEVELS \
+  LEVEL("baseline", baseline, 1) \
+  LEVEL("NEON dot products", neon_dot, DOT) \
+  LEVEL("NEON I8MM", neon_i8mm, DOT && I8MM)
 #else
 #define LEVELS LEVEL("baseline", baseline, 1)
 #endif

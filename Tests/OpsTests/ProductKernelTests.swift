@@ -54,14 +54,16 @@ import Testing
 
     @Test(arguments: levels) func bytesOfAllSizes(_ level: Int32) throws {
         let kernels = try kernels(level)
+        var wrong: [String] = []
         for rows in 1...13 {
             for k in [1, 2, 3, 4, 5, 8, 31, 70] {
                 for columns in [1, 7, 31, 32, 33, 64, 130] {
                     let product = Int8Product(rows: rows, k: k, columns: columns)
-                    #expect(product.run(kernels) == product.plain(), "\(rows) x \(k) x \(columns)")
+                    if product.run(kernels) != product.plain() { wrong.append("\(rows) x \(k) x \(columns)") }
                 }
             }
         }
+        #expect(wrong.isEmpty)
     }
 
     @Test(arguments: levels, [(197, 771, 97), (25, 3074, 40)])
@@ -131,14 +133,16 @@ import Testing
 
     @Test(arguments: levels) func bfloats(_ level: Int32) throws {
         let kernels = try kernels(level)
+        var wrong: [String] = []
         for rows in 1...13 {
             for k in [1, 2, 3, 4, 5, 31, 70] {
                 for columns in [1, 7, 31, 32, 33, 130] {
                     let error = bf16Error(kernels, rows: rows, k: k, columns: columns)
-                    #expect(error < 1e-6, "\(rows) x \(k) x \(columns)")
+                    if error >= 1e-6 { wrong.append("\(rows) x \(k) x \(columns)") }
                 }
             }
         }
+        #expect(wrong.isEmpty)
         #expect(bf16Error(kernels, rows: 25, k: 771, columns: 70) < 1e-6)
     }
 
@@ -146,7 +150,8 @@ import Testing
         let kernels = try kernels(level), name = String(cString: beitseg_kernel_level_name(level))
         var sink: Float = .nan
         let bytes = kernels.int8_loop(3, &sink), bfloats = kernels.bf16_loop(3, &sink)
-        #expect((bytes > 0) == name.contains("VNNI") && bytes == 3 * kernels.int8_loop(1, &sink))
+        #expect(
+            (bytes > 0) == (name.contains("VNNI") || name.contains("NEON")) && bytes == 3 * kernels.int8_loop(1, &sink))
         #expect((bfloats > 0) == name.contains("BF16") && bfloats == 3 * kernels.bf16_loop(1, &sink))
         #expect(sink.isFinite)
     }
