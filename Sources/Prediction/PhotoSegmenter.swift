@@ -32,6 +32,8 @@ struct SegmentedStrip {
     var certainty = (sum: 0.0, pixels: 0)
     /// `[rows, width, K]`.
     var probabilities: Tensor?
+
+    var bytes: Int { 2 * classes.count + 4 * confidence.count + 4 * (probabilities?.count ?? 0) }
 }
 
 /// Segments photos of any size with a network of one size.

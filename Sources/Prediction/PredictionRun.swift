@@ -187,8 +187,9 @@ package struct PredictionRun {
         try PhotoSegmenter(network, settings.inference).segment(photo.input, form.results, progress: progress) {
             strip in
             let part = try photo.original?.strip(strip.rows)
+            let bytes = strip.bytes + (part?.image.pixels.count ?? 0)
             nonisolated(unsafe) let strip = strip  // of the writer's thread from here on
-            try queue.submit { try CannotWrite.translating { try writing.write(strip, part) } }
+            try queue.submit(holding: bytes) { try CannotWrite.translating { try writing.write(strip, part) } }
         }
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         try queue.submit {
