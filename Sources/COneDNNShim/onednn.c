@@ -9,15 +9,15 @@ int beitseg_onednn_sgemm(int transpose_a, int transpose_b, long m, long n, long 
                          const float *b, long ldb, float beta, float *c, long ldc) {
   return -1;
 }
-beitseg_product *beitseg_product_create(long m, long n, long k) { return NULL; }
+beitseg_product *beitseg_product_create(long m, long n, long k, int bfloat16) { return NULL; }
 void beitseg_product_destroy(beitseg_product *product) {}
 size_t beitseg_product_packed_bytes(const beitseg_product *product) { return 0; }
 size_t beitseg_product_scratch_bytes(const beitseg_product *product) { return 0; }
-int beitseg_product_pack(const beitseg_product *product, const float *b, long row_stride, long column_stride,
-                         void *packed) {
+int beitseg_product_pack(const beitseg_product *product, const void *b, int bfloat16, long row_stride,
+                         long column_stride, void *packed) {
   return -1;
 }
-int beitseg_product_run(const beitseg_product *product, const float *a, const void *packed, float *c, void *scratch) {
+int beitseg_product_run(const beitseg_product *product, const void *a, const void *packed, float *c, void *scratch) {
   return -1;
 }
 
@@ -88,14 +88,17 @@ struct beitseg_product {
   long n, k;
 };
 
+static dnnl_data_type_t type_of(int bfloat16) { return bfloat16 ? dnnl_bf16 : dnnl_f32; }
+
 #if DNNL_VERSION_MAJOR >= 3
-static int describe(memory_description *d, long rows, long columns, long row_stride, long column_stride) {
+static int describe(memory_description *d, dnnl_data_type_t type, long rows, long columns, long row_stride,
+                    long column_stride) {
   dnnl_dims_t dims = {rows, columns}, strides = {row_stride, column_stride};
-  return dnnl_memory_desc_create_with_strides(d, 2, dims, dnnl_f32, strides) != dnnl_success;
+  return dnnl_memory_desc_create_with_strides(d, 2, dims, type, strides) != dnnl_success;
 }
-static int describe_any(memory_description *d, long rows, long columns) {
+static int describe_any(memory_description *d, dnnl_data_type_t type, long rows, long columns) {
   dnnl_dims_t dims = {rows, columns};
-  return dnnl_memory_desc_create_with_tag(d, 2, dims, dnnl_f32, dnnl_format_tag_any) != dnnl_success;
+  return dnnl_memory_desc_create_with_tag(d, 2, dims, type, dnnl_format_tag_any) != dnnl_success;
 }
 static void forget(memory_description *d) { dnnl_memory_desc_destroy(*d); }
 static memory_description_argument argument(const memory_description *d) { return *d; }
@@ -104,13 +107,14 @@ static int copy_description(memory_description *d, memory_description_argument f
   return dnnl_memory_desc_clone(d, from) != dnnl_success;
 }
 #else
-static int describe(memory_description *d, long rows, long columns, long row_stride, long column_stride) {
+static int describe(memory_description *d, dnnl_data_type_t type, long rows, long columns, long row_stride,
+                    long column_stride) {
   dnnl_dims_t dims = {rows, columns}, strides = {row_stride, column_stride};
-  return dnnl_memory_desc_init_by_strides(d, 2, dims, dnnl_f32, strides) != dnnl_success;
+  return dnnl_memory_desc_init_by_strides(d, 2, dims, type, strides) != dnnl_success;
 }
-static int describe_any(memory_description *d, long rows, long columns) {
+static int describe_any(memory_description *d, dnnl_data_type_t type, long rows, long columns) {
   dnnl_dims_t dims = {rows, columns};
-  return dnnl_memory_desc_init_by_tag(d, 2, dims, dnnl_f32, dnnl_format_tag_any) != dnnl_success;
+  return dnnl_memory_desc_init_by_tag(d, 2, dims, type, dnnl_format_tag_any) != dnnl_success;
 }
 static void forget(memory_description *d) {}
 static memory_description_argument argument(const memory_description *d) { return d; }
@@ -143,12 +147,12 @@ static dnnl_primitive_desc_t matmul(const memory_description *a, const memory_de
 // The packed layout must not depend on m: it is the one that oneDNN chooses for `typical_rows` rows.
 enum { typical_rows = 128 };
 
-static int describe_packed(memory_description *packed, long n, long k) {
+static int describe_packed(memory_description *packed, dnnl_data_type_t type, long n, long k) {
   memory_description a, b, c;
-  if (describe(&a, typical_rows, k, k, 1)) return 1;
-  int failed = describe_any(&b, k, n);
+  if (describe(&a, type, typical_rows, k, k, 1)) return 1;
+  int failed = describe_any(&b, type, k, n);
   if (!failed) {
-    failed = describe(&c, typical_rows, n, n, 1);
+    failed = describe(&c, dnnl_f32, typical_rows, n, n, 1);
     if (!failed) {
       dnnl_primitive_desc_t chosen = matmul(&a, &b, &c);
       failed = !chosen || copy_description(packed, dnnl_primitive_desc_query_md(chosen, dnnl_query_weights_md, 0));
@@ -168,13 +172,15 @@ static int is_reference(const_dnnl_primitive_desc_t description) {
          strncmp(name, "ref", 3) == 0;
 }
 
-beitseg_product *beitseg_product_create(long m, long n, long k) {
+beitseg_product *beitseg_product_create(long m, long n, long k, int bfloat16) {
+  dnnl_data_type_t type = type_of(bfloat16);
   start_thread();
   beitseg_product *p = engine ? calloc(1, sizeof *p) : NULL;
   if (!p) return NULL;
   p->n = n;
   p->k = k;
-  if (describe_packed(&p->packed, n, k) || describe(&p->a, m, k, k, 1) || describe(&p->c, m, n, n, 1)) {
+  if (describe_packed(&p->packed, type, n, k) || describe(&p->a, type, m, k, k, 1) ||
+      describe(&p->c, dnnl_f32, m, n, n, 1)) {
     free(p);
     return NULL;
   }
@@ -219,13 +225,13 @@ static int execute(dnnl_primitive_t primitive, int count, dnnl_exec_arg_t *argum
   return status;
 }
 
-int beitseg_product_pack(const beitseg_product *p, const float *b, long row_stride, long column_stride,
+int beitseg_product_pack(const beitseg_product *p, const void *b, int bfloat16, long row_stride, long column_stride,
                          void *packed) {
   start_thread();
   memory_description plain;
   dnnl_primitive_desc_t description;
   dnnl_primitive_t reorder;
-  if (describe(&plain, p->k, p->n, row_stride, column_stride)) return -1;
+  if (describe(&plain, type_of(bfloat16), p->k, p->n, row_stride, column_stride)) return -1;
   int status = dnnl_reorder_primitive_desc_create(&description, argument(&plain), engine, argument(&p->packed), engine,
                                                   NULL);
   if (status == dnnl_success) {
@@ -241,7 +247,7 @@ int beitseg_product_pack(const beitseg_product *p, const float *b, long row_stri
   return status;
 }
 
-int beitseg_product_run(const beitseg_product *p, const float *a, const void *packed, float *c, void *scratch) {
+int beitseg_product_run(const beitseg_product *p, const void *a, const void *packed, float *c, void *scratch) {
   start_thread();
   dnnl_exec_arg_t arguments[] = {{DNNL_ARG_SRC, wrap(&p->a, a)},
                                  {DNNL_ARG_WEIGHTS, wrap(&p->packed, packed)},

@@ -32,7 +32,7 @@ struct ParameterLoader {
                 try load(into: part, at: name.isEmpty ? prefix : prefix + name + "/", frozen: frozen)
             }
         }
-        if frozen { module.freeze() }
+        if frozen { module.freeze(.fp32) }
     }
 
     private mutating func read(_ path: String, into tensor: Tensor) throws {

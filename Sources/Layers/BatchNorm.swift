@@ -92,8 +92,8 @@ package final class ConvNorm: Module {
 
     package var members: [Member] { [.parameter("conv/weight", weight)] + norm.members("bn") }
 
-    package func freeze() {
-        norm.fold(into: weight) { [channels] in $0.freezeJoinedConvolution(channels: channels) }
+    package func freeze(_ precision: Precision) {
+        norm.fold(into: weight) { [channels] in $0.freezeJoinedConvolution(channels: channels, precision) }
     }
 
     package func callAsFunction(_ x: Variable, _ tape: Tape) -> Variable { self([x], tape) }

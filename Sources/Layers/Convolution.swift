@@ -25,8 +25,8 @@ package final class Conv2d: Module {
 
     package var members: [Member] { [.parameter(names.weight, weight), .parameter(names.bias, bias)] }
 
-    package func freeze() {
-        weight.freezeConvolution()
+    package func freeze(_ precision: Precision) {
+        weight.freezeConvolution(precision)
         bias.freeze()
     }
 
@@ -57,8 +57,8 @@ package final class ConvTranspose2d: Module {
         [.parameter("weight", weight)] + (bias.map { [.parameter("bias", $0)] } ?? [])
     }
 
-    package func freeze() {
-        weight.freezeTransposedConvolution(stride: stride)
+    package func freeze(_ precision: Precision) {
+        weight.freezeTransposedConvolution(stride: stride, precision)
         bias?.freeze()
     }
 

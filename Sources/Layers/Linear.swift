@@ -22,8 +22,8 @@ package final class Linear: Module {
 
     package var members: [Member] { [.parameter("weight", weight), .parameter("bias", bias)] }
 
-    package func freeze() {
-        weight.freezePacked()
+    package func freeze(_ precision: Precision) {
+        weight.freezePacked(precision)
         bias.freeze()
     }
 
@@ -48,7 +48,8 @@ package final class LayerNorm: Module {
 
     package var members: [Member] { [.parameter("weight", weight), .parameter("bias", bias)] }
 
-    package func callAsFunction(_ x: Variable, _ tape: Tape) -> Variable {
-        tape.layerNorm(x, weight: weight, bias: bias, eps: eps)
+    /// - Parameter type: of the result; what its reader multiplies, in inference.
+    package func callAsFunction(_ x: Variable, _ tape: Tape, as type: ElementType = .float32) -> Variable {
+        tape.layerNorm(x, weight: weight, bias: bias, eps: eps, as: type)
     }
 }

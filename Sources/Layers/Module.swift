@@ -7,7 +7,7 @@ package protocol Module: AnyObject {
     var members: [Member] { get }
 
     /// Prepares for inference: weights are packed for the matrix engine, and no gradient is taken any more.
-    func freeze()
+    func freeze(_ precision: Precision)
 }
 
 /// A named member of a module.
@@ -34,11 +34,11 @@ package struct NamedParameter {
 }
 
 extension Module {
-    package func freeze() {
+    package func freeze(_ precision: Precision) {
         for member in members {
             switch member {
             case .parameter(_, let parameter): parameter.freeze()
-            case .module(_, let module, _): module.freeze()
+            case .module(_, let module, _): module.freeze(precision)
             case .buffer: break
             }
         }
@@ -54,7 +54,7 @@ extension Module {
     /// - Precondition: the module is not frozen.
     package var tensors: [(path: String, tensor: Tensor)] {
         parameters.map { named in
-            precondition(named.parameter.packed == nil, "\(named.path): a frozen model has no plain weights")
+            precondition(!named.parameter.isPacked, "\(named.path): a frozen model has no plain weights")
             return (named.path, named.parameter.value)
         } + buffers
     }

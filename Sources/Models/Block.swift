@@ -29,17 +29,19 @@ package final class Attention: Module {
             + [.parameter("qkv/weight", qkv), .module("proj", proj)]
     }
 
-    package func freeze() {
-        qkv.freezePacked()
+    package func freeze(_ precision: Precision) {
+        qkv.freezePacked(precision)
         [qBias, vBias, table].forEach { $0?.freeze() }
-        proj.freeze()
+        proj.freeze(precision)
     }
 
     /// x `[B, N+1, D]`, normed; adds its result to the epilogue's residual.
     func callAsFunction(
         _ x: Variable, sharedTable: Parameter?, grid: (Int, Int), _ tape: Tape, _ epilogue: LinearEpilogue
     ) -> Variable {
-        let products = tape.linear(x, weight: qkv, bias: tape.qkvBias(q: qBias, v: vBias))
+        let products = tape.linear(
+            x, weight: qkv, bias: tape.qkvBias(q: qBias, v: vBias),
+            epilogue: LinearEpilogue(outputType: qkv.attentionType))
         let bias = (table ?? sharedTable).map {
             AttentionBias.relative($0, gridHeight: grid.0, gridWidth: grid.1)
         }
@@ -59,7 +61,7 @@ package final class MLP: Module {
     package var members: [Member] { [.module("fc1", fc1), .module("fc2", fc2)] }
 
     func callAsFunction(_ x: Variable, _ tape: Tape, _ epilogue: LinearEpilogue) -> Variable {
-        fc2(fc1(x, tape, LinearEpilogue(gelu: true)), tape, epilogue)
+        fc2(fc1(x, tape, LinearEpilogue(gelu: true, outputType: fc2.weight.producerType)), tape, epilogue)
     }
 }
 
@@ -101,8 +103,9 @@ package final class Block: Module {
             let keep = tape.dropPathFactors(batch: stream.shape[0], rate: dropPath)
             return LinearEpilogue(residual: stream, gamma: gamma, keep: keep)
         }
-        let middle = attention(norm1(x, tape), sharedTable: sharedTable, grid: grid, tape, epilogue(x, gamma1))
-        return mlp(norm2(middle, tape), tape, epilogue(middle, gamma2))
+        let normed = norm1(x, tape, as: attention.qkv.inputType)
+        let middle = attention(normed, sharedTable: sharedTable, grid: grid, tape, epilogue(x, gamma1))
+        return mlp(norm2(middle, tape, as: mlp.fc1.weight.inputType), tape, epilogue(middle, gamma2))
     }
 }
 

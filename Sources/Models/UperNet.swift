@@ -23,9 +23,9 @@ final class UperNet: SegmentationDecoder {
             + (auxiliary.map { [.module("auxiliary_head", $0)] } ?? [])
     }
 
-    func freeze() {
-        pyramid.freeze()
-        head.freeze()
+    func freeze(_ precision: Precision) {
+        pyramid.freeze(precision)
+        head.freeze(precision)
         auxiliary = nil
     }
 
@@ -56,11 +56,11 @@ private final class FeaturePyramid: Module {
                 + norm.members("1") + [.module("3", second)]
         }
 
-        func freeze() {
+        func freeze(_ precision: Precision) {
             norm.fold(into: first.weight, isTransposed: true, own: first.bias) {
-                $0.freezeTransposedConvolution(stride: 2)
+                $0.freezeTransposedConvolution(stride: 2, precision)
             }
-            second.freeze()
+            second.freeze(precision)
         }
 
         func callAsFunction(_ x: Variable, _ tape: Tape) -> Variable {

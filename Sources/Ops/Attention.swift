@@ -14,11 +14,12 @@ package enum AttentionBias {
 extension Tape {
     /// Multi-head attention softmax(q·kᵀ/√d + bias)·v, by tiles of queries: the scores of all pairs are never in
     /// memory at once, and the way back computes them again.
-    /// - Parameter qkv: `[B, N, 3·D]`, q, k and v one after another, each with its heads side by side.
-    /// - Returns: `[B, N, D]`.
+    /// - Parameter qkv: `[B, N, 3·D]`, q, k and v one after another, each with its heads side by side; floats, or in
+    ///   inference of the type that ``Parameter/attentionType`` says.
+    /// - Returns: `[B, N, D]` of the same type.
     package func attention(_ qkv: Variable, heads: Int, bias: AttentionBias) -> Variable {
         let size = AttentionSize(qkv: qkv.shape, heads: heads)
-        let y = Tensor(uninitialized: [size.batch, size.tokens, size.width])
+        let y = Tensor(uninitialized: [size.batch, size.tokens, size.width], qkv.value.elementType)
         let biasValues = BiasValues(bias, size)
         attend(qkv.value, size, biasValues, y)
         let (input, slot) = (qkv.value, qkv.slot)
@@ -47,6 +48,14 @@ extension Tape {
                 Elementwise.addRow(dy.pointer + 2 * width, into: $0.pointer, count: width)
             }
         }
+    }
+}
+
+extension Parameter {
+    /// What the projection to q, k and v, frozen for a precision, shall put out: bfloat16 where that is multiplied faster
+    /// than floats.
+    package var attentionType: ElementType {
+        inputType != .float32 && Machine.multipliesBFloat16 && MatrixEngine.current == .oneDNN ? .bfloat16 : .float32
     }
 }
 
@@ -148,7 +157,7 @@ private struct BiasValues {
 
 private func attend(_ qkv: Tensor, _ size: AttentionSize, _ bias: BiasValues, _ y: Tensor) {
     let engine = MatrixEngine.current
-    if engine == .oneDNN, let packed = PackedAttention(size) { return packed.attend(qkv, bias, y) }
+    if engine == .oneDNN, let packed = PackedAttention(size, qkv.elementType) { return packed.attend(qkv, bias, y) }
     WorkerPool.current.run(size.batch * size.heads * size.tiles) { task in
         let rows = size.tile(task % size.tiles)
         withScratch(size.scoresCount + rows.count) {
@@ -182,70 +191,98 @@ private func attendTile(
     }
 }
 
-/// Attention whose keys and values are packed once a head for the products of all tiles of queries.
+/// Attention whose keys and values are packed once a head for the products of all tiles of queries; of floats, or of
+/// bfloat16 with scores and sums in floats.
 private struct PackedAttention {
     private let size: AttentionSize
+    private let elementType: ElementType
     /// Queries × keysᵀ `[rows, N]` and scores × values `[rows, d]`, for the two heights of a tile.
     private let scores, outputs: [Int: PackedProduct]
-    private let keysCount, valuesCount, scratchCount: Int
+    private let keysBytes, valuesBytes, scratchCount: Int
 
-    init?(_ size: AttentionSize) {
-        self.size = size
+    init?(_ size: AttentionSize, _ elementType: ElementType) {
+        (self.size, self.elementType) = (size, elementType)
         var (scores, outputs): ([Int: PackedProduct], [Int: PackedProduct]) = ([:], [:])
         for rows in Set((0..<size.tiles).map { size.tile($0).count }) {
-            scores[rows] = PackedProduct.of(m: rows, n: size.tokens, k: size.headWidth)
-            outputs[rows] = PackedProduct.of(m: rows, n: size.headWidth, k: size.tokens)
+            scores[rows] = PackedProduct.of(m: rows, n: size.tokens, k: size.headWidth, elementType)
+            outputs[rows] = PackedProduct.of(m: rows, n: size.headWidth, k: size.tokens, elementType)
             guard scores[rows] != nil, outputs[rows] != nil else { return nil }
         }
         (self.scores, self.outputs) = (scores, outputs)
-        keysCount = scores.values.first?.packedCount ?? 0
-        valuesCount = outputs.values.first?.packedCount ?? 0
+        keysBytes = scores.values.first?.packedBytes ?? 0
+        valuesBytes = outputs.values.first?.packedBytes ?? 0
         scratchCount = (Array(scores.values) + Array(outputs.values)).map(\.scratchCount).max() ?? 0
     }
 
     func attend(_ qkv: Tensor, _ bias: BiasValues, _ y: Tensor) {
-        let packed = Tensor(uninitialized: [size.heads, keysCount + valuesCount])
+        let packed = Storage(byteCount: size.heads * (keysBytes + valuesBytes))
+        let element = elementType.byteCount ?? 4
         for image in 0..<size.batch {
+            func queries(_ head: Int) -> UnsafeRawPointer {
+                UnsafeRawPointer(qkv.address + size.offset(image: image, head: head) * element)
+            }
             WorkerPool.current.run(size.heads) { head in
-                pack(qkv.pointer + size.offset(image: image, head: head), into: packed.pointer, head: head)
+                pack(queries(head), into: packed.address + head * (keysBytes + valuesBytes))
             }
             WorkerPool.current.run(size.heads * size.tiles) { task in
                 let (head, tile) = task.quotientAndRemainder(dividingBy: size.tiles)
                 let rows = size.tile(tile)
+                let target = TileTarget(y).at(row: 0, column: size.outputOffset(image: image, head: head))
                 attend(
-                    qkv.pointer + size.offset(image: image, head: head) + rows.lowerBound * size.stride,
-                    packed.pointer + head * (keysCount + valuesCount), bias, head: head, rows,
-                    y.pointer + size.outputOffset(image: image, head: head) + rows.lowerBound * size.width)
+                    queries(head) + rows.lowerBound * size.stride * element,
+                    packed.address + head * (keysBytes + valuesBytes), bias, head: head, rows,
+                    target.at(row: rows.lowerBound, column: 0))
             }
         }
     }
 
-    private func pack(_ q: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>, head: Int) {
-        let keys = packed + head * (keysCount + valuesCount)
-        scores.values.first?.pack(q + size.width, rowStride: 1, columnStride: size.stride, into: keys)
+    private func pack(_ q: UnsafeRawPointer, into keys: UnsafeMutableRawPointer) {
+        let width = size.width * (elementType.byteCount ?? 4)
+        scores.values.first?.pack(q + width, elementType, rowStride: 1, columnStride: size.stride, into: keys)
         outputs.values.first?.pack(
-            q + 2 * size.width, rowStride: size.stride, columnStride: 1, into: keys + keysCount)
+            q + 2 * width, elementType, rowStride: size.stride, columnStride: 1, into: keys + keysBytes)
     }
 
     /// One tile of queries `q` of one head.
     private func attend(
-        _ q: UnsafePointer<Float>, _ keys: UnsafePointer<Float>, _ bias: BiasValues, head: Int, _ rows: Range<Int>,
-        _ y: UnsafeMutablePointer<Float>
+        _ q: UnsafeRawPointer, _ keys: UnsafeRawPointer, _ bias: BiasValues, head: Int, _ rows: Range<Int>,
+        _ y: TileTarget
     ) {
-        let (n, d, tokens) = (rows.count, size.headWidth, size.tokens)
+        let (n, d, tokens, element) = (rows.count, size.headWidth, size.tokens, elementType.byteCount ?? 4)
         guard let scoresProduct = scores[n], let outputProduct = outputs[n] else { return }
-        withScratch(scratchCount + n * (2 * d + tokens + 1)) { scratch in
-            let queries = scratch + scratchCount
-            let (out, inverses, p) = (queries + n * d, queries + 2 * n * d, queries + n * (2 * d + 1))
-            for row in 0..<n { (queries + row * d).update(from: q + row * size.stride, count: d) }
-            scoresProduct.run(queries, packed: keys, p, scratch: scratch)
+        let queries = Storage(count: n * d, elementType)
+        for row in 0..<n {
+            (queries.address + row * d * element).copyMemory(
+                from: q + row * size.stride * element, byteCount: d * element)
+        }
+        withScratch(scratchCount + n * (d + 2 * tokens + 1)) { scratch in
+            let out = scratch + scratchCount
+            let (inverses, p) = (out + n * d, out + n * (d + 1))
+            scoresProduct.run(queries.address, packed: keys, p, scratch: scratch)
             beitseg_attention_softmax(
                 p, tokens, n, rows.lowerBound, tokens, size.scale, bias.kind, bias.head(head), bias.gridHeight,
                 bias.gridWidth, 0, inverses)
-            outputProduct.run(p, packed: keys + keysCount, out, scratch: scratch)
+            let values = asElements(p, count: n * tokens, room: p + n * tokens)
+            outputProduct.run(values, packed: keys + keysBytes, out, scratch: scratch)
             // Dividing by the row's sum here touches d numbers a row instead of N.
-            for row in 0..<n { beitseg_axpby(inverses[row], out + row * d, 0, y + row * size.width, d) }
+            for row in 0..<n { scale(out + row * d, by: inverses[row], into: y.at(row: row, column: 0)) }
         }
+    }
+
+    /// `count` floats as elements of the products' type, in their own place or in `room`.
+    private func asElements(
+        _ p: UnsafeMutablePointer<Float>, count: Int, room: UnsafeMutablePointer<Float>
+    ) -> UnsafeRawPointer {
+        guard elementType == .bfloat16 else { return UnsafeRawPointer(p) }
+        let elements = UnsafeMutableRawPointer(room).assumingMemoryBound(to: UInt16.self)
+        beitseg_float_to_bf16(p, elements, count)
+        return UnsafeRawPointer(elements)
+    }
+
+    private func scale(_ row: UnsafeMutablePointer<Float>, by factor: Float, into y: TileTarget) {
+        if elementType == .float32 { return beitseg_axpby(factor, row, 0, y.floats, size.headWidth) }
+        beitseg_axpby(factor, row, 0, row, size.headWidth)
+        beitseg_float_to_bf16(row, y.bfloats, size.headWidth)
     }
 }
 

@@ -10,13 +10,14 @@ extension Tape {
     ) -> Variable {
         precondition(activation == .none || !isTraining, "an activation that has no way back")
         let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: padding)
-        let matrix = weight.packed.map(KernelMatrix.packed) ?? KernelMatrix(kernel.coarseWeights(weight.value))
-        let y = kernel.coarse(from: x.value, weights: matrix, finish: .init(bias: bias?.value, activation))
+        let matrix = weight.packed ?? packOnce(kernel.coarseWeights(weight.value))
+        let y = kernel.coarse(
+            from: x.value, weights: matrix, Epilogue(bias: bias?.value, activation: activation))
         let (height, width) = (x.shape[1], x.shape[2])
         let step = KernelGradients(x, weight, bias)
         return record(y, from: [x, weight, bias]) { dy in
             step.input { weight in
-                let matrices = kernel.fineWeights(weight).map { KernelMatrix($0) }
+                let matrices = kernel.fineWeights(weight).map(packOnce)
                 return kernel.fine(from: dy, weights: matrices, height: height, width: width)
             }
             step.weight { x in kernel.weightGradient(coarse: dy, fine: x) }
@@ -34,16 +35,15 @@ extension Tape {
         precondition(activation == .none || !isTraining, "an activation that has no way back")
         let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: padding)
         let matrices =
-            weight.packedMatrices.isEmpty
-            ? kernel.fineWeights(weight.value).map { KernelMatrix($0) } : weight.packedMatrices.map(KernelMatrix.packed)
+            weight.isPacked ? weight.packedMatrices : kernel.fineWeights(weight.value).map(packOnce)
         let (height, width) = kernel.fineSize(x.shape)
         let y = kernel.fine(
-            from: x.value, weights: matrices, finish: .init(bias: bias?.value, activation), height: height, width: width
-        )
+            from: x.value, weights: matrices, Epilogue(bias: bias?.value, activation: activation), height: height,
+            width: width)
         let step = KernelGradients(x, weight, bias)
         return record(y, from: [x, weight, bias]) { dy in
             step.input { weight in
-                kernel.coarse(from: dy, weights: KernelMatrix(kernel.coarseWeights(weight)))
+                kernel.coarse(from: dy, weights: packOnce(kernel.coarseWeights(weight)))
             }
             step.weight { x in kernel.weightGradient(coarse: x, fine: dy) }
             step.bias(dy)
@@ -53,22 +53,25 @@ extension Tape {
 
 extension Parameter {
     /// For inference: packs the weight of a `conv2d` once and takes no more gradients.
-    package func freezeConvolution() {
+    package func freezeConvolution(_ precision: Precision) {
         freezePacked { weight in
             let kernel = ConvolutionKernel(weight.shape, stride: 1, padding: 0)
-            return PackedMatrix(weight: kernel.coarseWeights(weight)).map { [$0] }
+            return precision.pack(kernel.coarseWeights(weight)).map { [$0] }
         }
     }
 
     /// For inference: packs the weight of a `convTranspose2d` of this stride once and takes no more gradients.
-    package func freezeTransposedConvolution(stride: Int) {
+    package func freezeTransposedConvolution(stride: Int, _ precision: Precision) {
         freezePacked { weight in
             let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: 0)
-            let packed = kernel.fineWeights(weight).compactMap { PackedMatrix(weight: $0) }
+            let packed = kernel.fineWeights(weight).compactMap(precision.pack)
             return packed.count == stride * stride ? packed : nil
         }
     }
 }
+
+/// The matrix of a kernel for the tiles of one product, packed where the engine can.
+func packOnce(_ matrix: Tensor) -> any EngineMatrix { PackedMatrix(weight: matrix) ?? PlainMatrix(matrix) }
 
 /// What the backward steps of both convolutions keep, and whom they serve.
 private struct KernelGradients {

@@ -6,8 +6,8 @@ import CBEiTKernels
 /// A convolution takes the fine map `[B, H, W, b]` to the coarse one `[B, h, w, a]`; a transposed convolution takes
 /// the coarse one to the fine one; each is the other's gradient with respect to its input. So all four are one of two
 /// products of a ``Window``'s matrix with weights, computed tile by tile in the cache:
-/// - ``coarse(from:weights:finish:)`` slides the kernel over the fine map;
-/// - ``fine(from:weights:finish:height:width:)``: the fine pixels whose (y + padding, x + padding) leave the same
+/// - ``coarse(from:weights:_:)`` slides the kernel over the fine map;
+/// - ``fine(from:weights:_:height:width:)``: the fine pixels whose (y + padding, x + padding) leave the same
 ///   remainders modulo `stride` see the same kernel taps, so they are a plain convolution of the coarse map with those
 ///   taps, mirrored (Shi et al., "Is the deconvolution layer the same as a convolutional layer?", arXiv:1609.07009).
 struct ConvolutionKernel {
@@ -35,7 +35,7 @@ struct ConvolutionKernel {
 
     // MARK: Fine to coarse
 
-    /// The weights of ``coarse(from:weights:finish:)``: `[a, kH·kW·b]`.
+    /// The weights of ``coarse(from:weights:_:)``: `[a, kH·kW·b]`.
     func coarseWeights(_ weight: Tensor) -> Tensor {
         let result = Tensor(uninitialized: [coarseChannels, taps * fineChannels])
         let (from, to, b, taps) = (weight.pointer, result.pointer, fineChannels, taps)
@@ -46,19 +46,19 @@ struct ConvolutionKernel {
     }
 
     /// `[B, h, w, a]` from `[B, H, W, b]`.
-    func coarse(from fine: Tensor, weights: KernelMatrix, finish: MapEpilogue = MapEpilogue()) -> Tensor {
+    func coarse(from fine: Tensor, weights: any EngineMatrix, _ epilogue: Epilogue = Epilogue()) -> Tensor {
         let window = window(over: fine.shape)
         let result = Tensor(uninitialized: [window.images, window.gridHeight, window.gridWidth, coarseChannels])
         let lattice = Lattice(
             height: window.gridHeight, width: window.gridWidth, channels: coarseChannels, step: 1, top: 0, left: 0)
         WindowProduct.run(
-            [WindowProduct(window: window, weights: weights, lattice: lattice)], fine, finish, into: result)
+            [WindowProduct(window: window, weights: weights, lattice: lattice)], fine, epilogue, into: result)
         return result
     }
 
     // MARK: Coarse to fine
 
-    /// The weights of ``fine(from:weights:finish:height:width:)``: for each pair of remainders (y, x) modulo `stride`,
+    /// The weights of ``fine(from:weights:_:height:width:)``: for each pair of remainders (y, x) modulo `stride`,
     /// x fastest, a matrix `[b, taps·a]` of the taps with these remainders in reversed order.
     func fineWeights(_ weight: Tensor) -> [Tensor] {
         let (a, b, taps) = (coarseChannels, fineChannels, taps)
@@ -92,7 +92,7 @@ struct ConvolutionKernel {
 
     /// `[B, height, width, b]` from `[B, h, w, a]`.
     func fine(
-        from coarse: Tensor, weights: [KernelMatrix], finish: MapEpilogue = MapEpilogue(), height: Int, width: Int
+        from coarse: Tensor, weights: [any EngineMatrix], _ epilogue: Epilogue = Epilogue(), height: Int, width: Int
     ) -> Tensor {
         precondition(coarse.shape.count == 4 && coarse.shape[3] == coarseChannels, "map \(coarse.shape)")
         let result = Tensor(uninitialized: [coarse.shape[0], height, width, fineChannels])
@@ -108,7 +108,7 @@ struct ConvolutionKernel {
                 lattice: Lattice(
                     height: height, width: width, channels: fineChannels, step: stride, top: y.first, left: x.first))
         }
-        WindowProduct.run(products, coarse, finish, into: result)
+        WindowProduct.run(products, coarse, epilogue, into: result)
         return result
     }
 

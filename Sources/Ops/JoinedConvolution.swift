@@ -21,9 +21,8 @@ extension Tape {
         precondition(activation == .none || !isTraining, "an activation that has no way back")
         let joint = JoinedKernel(weight.fullShape, maps.map(\.shape))
         let matrices =
-            weight.packedMatrices.isEmpty
-            ? joint.matrices(weight.value).map { KernelMatrix($0) } : weight.packedMatrices.map(KernelMatrix.packed)
-        let y = joint.forward(maps.map(\.value), matrices, .init(bias: bias?.value, activation))
+            weight.isPacked ? weight.packedMatrices : joint.matrices(weight.value).map(packOnce)
+        let y = joint.forward(maps.map(\.value), matrices, Epilogue(bias: bias?.value, activation: activation))
         let (inputs, slots, value) = (maps.map(\.value), maps.map(\.slot), weight.value)
         let (weightSlot, biasSlot) = (weight.slot, bias?.slot)
         return record(y, from: maps + [weight, bias]) { dy in
@@ -40,11 +39,11 @@ extension Tape {
 extension Parameter {
     /// For inference: packs the weight of a joined convolution of maps with so many channels once and takes no more
     /// gradients.
-    package func freezeJoinedConvolution(channels: [Int]) {
-        guard channels.count > 1 else { return freezeConvolution() }
+    package func freezeJoinedConvolution(channels: [Int], _ precision: Precision) {
+        guard channels.count > 1 else { return freezeConvolution(precision) }
         freezePacked { weight in
             let joint = JoinedKernel(weight.shape, channels.map { [1, 1, 1, $0] })
-            let packed = joint.matrices(weight).compactMap { PackedMatrix(weight: $0) }
+            let packed = joint.matrices(weight).compactMap(precision.pack)
             return packed.count == channels.count ? packed : nil
         }
     }
@@ -142,20 +141,23 @@ private struct JoinedKernel {
 
     // MARK: Forward and backward
 
-    func forward(_ maps: [Tensor], _ matrices: [KernelMatrix], _ finish: MapEpilogue) -> Tensor {
+    func forward(_ maps: [Tensor], _ matrices: [any EngineMatrix], _ epilogue: Epilogue) -> Tensor {
         let y = first.coarse(from: maps[0], weights: matrices[0])
         let products = zip(parts, zip(maps, matrices)).dropFirst().map { part, pair in
             let product = Tensor(uninitialized: Array(part.shape.dropLast()) + [spreadColumns])
-            pair.1.multiply(rows: part.pixels, pair.0, into: product)
+            pair.1.multiply(
+                Product(rows: part.pixels, inputs: part.channels.count, outputs: spreadColumns),
+                pair.0.converted(to: pair.1.inputType), into: product)
             return product
         }
         let (height, width) = (y.shape[1], y.shape[2])
         WorkerPool.current.run(y.shape[0] * height) { row in
             let target = y.pointer + row * width * outputs
             for (spread, product) in zip(small, products) { spread.add(row, of: product, into: target) }
-            if !finish.isIdentity {
-                finish.apply(target, rows: width, 0..<outputs, into: target, ldc: outputs)
-            }
+            if epilogue.isIdentity { return }
+            epilogue.finish(
+                target, stride: outputs, rows: 0..<width, columns: 0..<outputs,
+                into: TileTarget(target, stride: outputs))
         }
         return y
     }
@@ -173,7 +175,7 @@ private struct JoinedKernel {
                     gradients.append(nil)
                     continue
                 }
-                let matrices = first.fineWeights(slice(weight, part.channels)).map { KernelMatrix($0) }
+                let matrices = first.fineWeights(slice(weight, part.channels)).map(packOnce)
                 gradients.append(
                     first.fine(from: dy, weights: matrices, height: part.shape[1], width: part.shape[2]))
                 continue
@@ -196,25 +198,6 @@ private struct JoinedKernel {
             m: part.pixels, n: part.channels.count, k: spreadColumns, dProduct.pointer, matrix.pointer,
             result.pointer)
         return result
-    }
-}
-
-extension KernelMatrix {
-    /// y = x·Wᵀ for `rows` rows.
-    fileprivate func multiply(rows: Int, _ x: Tensor, into y: Tensor) {
-        switch self {
-        case .plain(let matrix):
-            MatrixProduct.run(
-                m: rows, n: outputs, k: inputs, x.pointer, matrix.pointer, transposeB: true, y.pointer)
-        case .packed(let matrix):
-            let (to, outputs) = (y.pointer, outputs)
-            matrix.multiply(rows: rows, x.pointer) { rows, columns, tile, stride in
-                for row in 0..<rows.count {
-                    (to + (rows.lowerBound + row) * outputs + columns.lowerBound)
-                        .update(from: tile + row * stride, count: columns.count)
-                }
-            }
-        }
     }
 }
 

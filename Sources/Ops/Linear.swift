@@ -11,9 +11,15 @@ package struct LinearEpilogue {
     package var gamma: Parameter?
     /// Stochastic depth: a factor per sample, `[B]`; rows are spread evenly over the samples.
     package var keep: Tensor?
+    /// Of y: float32, or bfloat16 in inference.
+    package var outputType = ElementType.float32
 
-    package init(gelu: Bool = false, residual: Variable? = nil, gamma: Parameter? = nil, keep: Tensor? = nil) {
+    package init(
+        gelu: Bool = false, residual: Variable? = nil, gamma: Parameter? = nil, keep: Tensor? = nil,
+        outputType: ElementType = .float32
+    ) {
         (self.gelu, self.residual, self.gamma, self.keep) = (gelu, residual, gamma, keep)
+        self.outputType = outputType
     }
 }
 
@@ -29,7 +35,7 @@ extension Tape {
         let inputs = weight.fullShape.elementCount / max(1, outputs)
         precondition(x.shape.last == inputs, "linear: x \(x.shape), weight \(weight.fullShape)")
         let rows = x.shape.elementCount / inputs
-        let y = Tensor(uninitialized: x.shape.dropLast() + [outputs])
+        let y = Tensor(uninitialized: x.shape.dropLast() + [outputs], epilogue.outputType)
         let call = LinearCall(rows: rows, inputs: inputs, outputs: outputs, x: x, epilogue: epilogue)
         let keepsProduct = isTraining && (epilogue.gelu || epilogue.gamma != nil)
         let product = keepsProduct ? Tensor(uninitialized: y.shape) : nil
@@ -87,25 +93,11 @@ private struct LinearCall {
     }
 
     func forward(_ x: Tensor, _ weight: Parameter, _ bias: Tensor?, _ y: Tensor, saving product: Tensor?) {
-        let (output, outputs) = (y.pointer, outputs)
-        let (bias, saved, gamma, keep) = (bias?.pointer, product?.pointer, gamma?.pointer, keep?.pointer)
-        let residual = residual?.pointer
-        let gelu: Int32 = gelu ? 1 : 0
-        func finish(_ rows: Range<Int>, _ columns: Range<Int>, tile: UnsafeMutablePointer<Float>, stride: Int) {
-            let (row, column) = (rows.lowerBound, columns.lowerBound)
-            let at = row * outputs + column
-            beitseg_linear_epilogue(
-                tile, stride, output + at, outputs, rows.count, columns.count, bias.map { $0 + column },
-                saved.map { $0 + at },
-                outputs, gelu, gamma.map { $0 + column }, keep.map { $0 + row }, residual.map { $0 + at }, outputs)
-        }
-        if let packed = weight.packed {
-            packed.multiply(rows: rows, x.pointer, finish: finish)
-        } else {
-            MatrixProduct.run(
-                m: rows, n: outputs, k: inputs, x.pointer, weight.value.pointer, transposeB: true, output,
-                finish: finish)
-        }
+        let epilogue = Epilogue(
+            bias: bias, saved: product, activation: gelu ? .gelu : .none, gamma: gamma, keep: keep, residual: residual)
+        (weight.packed ?? PlainMatrix(weight.value)).multiply(
+            Product(rows: rows, inputs: inputs, outputs: outputs, epilogue: epilogue),
+            x.converted(to: weight.inputType), into: y)
     }
 
     /// The gradient of the product (with bias) from the gradient of the result; hands the residual its share.

@@ -14,6 +14,9 @@ package enum Machine {
         }
     }
 
+    /// Whether it multiplies bfloat16 faster than float32.
+    package static let multipliesBFloat16 = beitseg_bf16_is_fast() == 1
+
     /// The arithmetic peak in float32 GFLOP/s of each instruction set on the threads of the pool, best of several
     /// rounds: a loop of fused multiply-adds on registers.
     package static func measurePeaks() -> [(instructionSet: String, gflops: Double)] {

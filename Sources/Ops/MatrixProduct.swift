@@ -56,56 +56,61 @@ func checkOneDNN(_ status: Int32, _ call: @autoclosure () -> String) {
 struct Tiling {
     let rows, columns: Int
     let rowTiles, columnTiles: Int
+    /// Tiles begin with a whole multiple of so many rows and columns: those that the engine's kernels take at a time.
+    private let rowStep, columnStep: Int
 
     /// About `height` × `width` elements a tile: small enough that a few cores share the work evenly and a tile
     /// stays in the second-level cache for its epilogue, large enough for the engine's kernels.
-    init(rows: Int, columns: Int, height: Int = 96, width: Int = 384) {
+    init(rows: Int, columns: Int, height: Int = 96, width: Int = 384, rowStep: Int = 6, columnStep: Int = 1) {
         (self.rows, self.columns) = (rows, columns)
+        (self.rowStep, self.columnStep) = (rowStep, columnStep)
         rowTiles = max(1, (rows + height - 1) / height)
         columnTiles = max(1, (columns + width - 1) / width)
     }
 
     var count: Int { rowTiles * columnTiles }
 
-    /// The kernels of AVX-512 take so many rows at a time; a tile of whole steps wastes none of them.
-    private static let rowStep = 6
-
     /// Tiles one after another share their columns, so that a core meets the same weights again.
     func tile(_ index: Int) -> (rows: Range<Int>, columns: Range<Int>) {
-        let steps = Tiling.part(index % rowTiles, of: rowTiles, (rows + Tiling.rowStep - 1) / Tiling.rowStep)
-        let range = steps.lowerBound * Tiling.rowStep..<min(rows, steps.upperBound * Tiling.rowStep)
-        return (range, columnRange(index / rowTiles))
+        (rowRange(index % rowTiles), columnRange(index / rowTiles))
     }
 
-    func columnRange(_ index: Int) -> Range<Int> { Tiling.part(index, of: columnTiles, columns) }
+    func rowRange(_ index: Int) -> Range<Int> { Tiling.part(index, of: rowTiles, rows, step: rowStep) }
+    func columnRange(_ index: Int) -> Range<Int> { Tiling.part(index, of: columnTiles, columns, step: columnStep) }
+
+    /// A part of whole steps.
+    private static func part(_ index: Int, of parts: Int, _ count: Int, step: Int) -> Range<Int> {
+        let steps = part(index, of: parts, (count + step - 1) / step)
+        return steps.lowerBound * step..<min(count, steps.upperBound * step)
+    }
 
     static func part(_ index: Int, of parts: Int, _ count: Int) -> Range<Int> {
         count * index / parts..<count * (index + 1) / parts
     }
 }
 
-/// Takes a tile of a product, still in the cache, to its place: the rows and columns that it covers, and its elements,
-/// `[rows, columns]` with a row stride.
-typealias FinishTile = (_ rows: Range<Int>, _ columns: Range<Int>, UnsafeMutablePointer<Float>, _ stride: Int) -> Void
-
 /// Products of whole tensors, shared among the workers.
 enum MatrixProduct {
     /// C = op(A)·op(B) (+ C with `accumulate`), op(A) `[m, k]`, op(B) `[k, n]`, all contiguous row-major.
+    /// - Parameter epilogue: finishes each tile in its place.
     static func run(
         m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, transposeA: Bool = false, _ b: UnsafePointer<Float>,
-        transposeB: Bool = false, accumulate: Bool = false, _ c: UnsafeMutablePointer<Float>, finish: FinishTile? = nil
+        transposeB: Bool = false, accumulate: Bool = false, _ c: UnsafeMutablePointer<Float>, tiling: Tiling? = nil,
+        epilogue: Epilogue = Epilogue()
     ) {
         let engine = MatrixEngine.current
         // In training A has many rows and B is packed anew in each call: taller tiles repay that.
-        let tiling = Tiling(rows: m, columns: n, height: m > 768 ? 256 : 128)
+        let tiling = tiling ?? Tiling(rows: m, columns: n, height: m > 768 ? 256 : 128)
         let (lda, ldb) = (transposeA ? m : k, transposeB ? k : n)
         WorkerPool.current.run(tiling.count) { index in
             let (rows, columns) = tiling.tile(index)
+            let tile = c + rows.lowerBound * n + columns.lowerBound
             engine.multiply(
                 m: rows.count, n: columns.count, k: k, a + rows.lowerBound * (transposeA ? 1 : lda), lda: lda,
                 transposeA: transposeA, b + columns.lowerBound * (transposeB ? ldb : 1), ldb: ldb,
-                transposeB: transposeB, beta: accumulate ? 1 : 0, c + rows.lowerBound * n + columns.lowerBound, ldc: n)
-            finish?(rows, columns, c + rows.lowerBound * n + columns.lowerBound, n)
+                transposeB: transposeB, beta: accumulate ? 1 : 0, tile, ldc: n)
+            if epilogue.isIdentity { return }
+            epilogue.finish(tile, stride: n, rows: rows, columns: columns, into: TileTarget(tile, stride: n))
         }
     }
 }

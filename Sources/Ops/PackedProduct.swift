@@ -2,11 +2,13 @@ import BEiTTensorCore
 import CBEiTOneDNNShim
 import Synchronization
 
-/// Products `[m, k]`·`[k, n]` of one size whose right-hand side is packed: one primitive of oneDNN. Immutable, so any
-/// thread may run it. All matrices are dense; with strides oneDNN falls back on a plain loop.
+/// Products `[m, k]`·`[k, n]` of one size and type whose right-hand side is packed: one primitive of oneDNN. Immutable, so
+/// any thread may run it. Both sides are of floats or of bfloat16, the result is of floats. All matrices are dense; with
+/// strides oneDNN falls back on a plain loop.
 final class PackedProduct: @unchecked Sendable {
     private struct Key: Hashable {
         let m, n, k: Int
+        let elementType: ElementType
     }
 
     private static let made = Mutex(Made())
@@ -15,7 +17,8 @@ final class PackedProduct: @unchecked Sendable {
     private let m, n, k: Int
 
     private init?(_ key: Key) {
-        guard let handle = beitseg_product_create(key.m, key.n, key.k) else { return nil }
+        let isBFloat16: Int32 = key.elementType == .bfloat16 ? 1 : 0
+        guard let handle = beitseg_product_create(key.m, key.n, key.k, isBFloat16) else { return nil }
         self.handle = handle
         (m, n, k) = (key.m, key.n, key.k)
     }
@@ -23,8 +26,8 @@ final class PackedProduct: @unchecked Sendable {
     deinit { beitseg_product_destroy(handle) }
 
     /// Nil where oneDNN has no fast way.
-    static func of(m: Int, n: Int, k: Int) -> PackedProduct? {
-        let key = Key(m: m, n: n, k: k)
+    static func of(m: Int, n: Int, k: Int, _ elementType: ElementType = .float32) -> PackedProduct? {
+        let key = Key(m: m, n: n, k: k, elementType: elementType)
         if let answer = made.withLock({ $0.answer(to: key) }) { return answer.product }
         let product = PackedProduct(key)
         made.withLock { $0.keep(Answer(product: product), for: key) }
@@ -54,22 +57,30 @@ final class PackedProduct: @unchecked Sendable {
         }
     }
 
-    /// Elements that hold a packed right-hand side; they depend on `n` and `k` alone.
-    var packedCount: Int { (beitseg_product_packed_bytes(handle) + 63) / 64 * 16 }
-    /// Elements that one run needs besides.
+    /// Bytes that hold a packed right-hand side; they depend on `n` and `k` alone.
+    var packedBytes: Int { (beitseg_product_packed_bytes(handle) + 63) / 64 * 64 }
+    /// Floats that one run needs besides.
     var scratchCount: Int { (beitseg_product_scratch_bytes(handle) + 63) / 64 * 16 }
 
-    /// Packs the right-hand side; element (row, column) of it lies at `row·rowStride + column·columnStride`.
+    /// Packs a right-hand side of floats; element (row, column) of it lies at `row·rowStride + column·columnStride`.
     func pack(
         _ b: UnsafePointer<Float>, rowStride: Int, columnStride: Int, into packed: UnsafeMutableRawPointer
     ) {
-        let status = beitseg_product_pack(handle, b, rowStride, columnStride, packed)
+        pack(UnsafeRawPointer(b), .float32, rowStride: rowStride, columnStride: columnStride, into: packed)
+    }
+
+    /// The same from elements of another type.
+    func pack(
+        _ b: UnsafeRawPointer, _ elementType: ElementType, rowStride: Int, columnStride: Int,
+        into packed: UnsafeMutableRawPointer
+    ) {
+        let status = beitseg_product_pack(handle, b, elementType == .bfloat16 ? 1 : 0, rowStride, columnStride, packed)
         checkOneDNN(status, "reorder \(k)×\(n)")
     }
 
-    /// C = A·B on the calling thread.
+    /// C = A·B on the calling thread, A of the product's type.
     func run(
-        _ a: UnsafePointer<Float>, packed: UnsafeRawPointer, _ c: UnsafeMutablePointer<Float>,
+        _ a: UnsafeRawPointer, packed: UnsafeRawPointer, _ c: UnsafeMutablePointer<Float>,
         scratch: UnsafeMutablePointer<Float>
     ) {
         let status = beitseg_product_run(handle, a, packed, c, scratch)

@@ -70,8 +70,13 @@ package final class Parameter: Variable {
     package let decays: Bool
     /// The weights in the layout of the matrix engine, once they are frozen so: one matrix for a linear layer or a
     /// convolution, one for each phase of a transposed convolution.
-    package private(set) var packedMatrices: [PackedMatrix] = []
-    package var packed: PackedMatrix? { packedMatrices.first }
+    private(set) var packedMatrices: [any EngineMatrix] = []
+    var packed: (any EngineMatrix)? { packedMatrices.first }
+    package var isPacked: Bool { packed != nil }
+    /// The elements of the left-hand sides that the weights take.
+    package var inputType: ElementType { packed?.inputType ?? .float32 }
+    /// What a product before this one shall put out: bytes are quantised by rows that are whole.
+    package var producerType: ElementType { inputType == .uint8 ? .bfloat16 : inputType }
     /// The shape, also when the values are packed away.
     package let fullShape: [Int]
 
@@ -85,18 +90,18 @@ package final class Parameter: Variable {
 
     /// Replaces the values, in place: every holder of the parameter sees them.
     package func assign(_ tensor: Tensor) {
-        precondition(tensor.shape == fullShape && packed == nil, "\(tensor.shape) for parameter \(fullShape)")
+        precondition(tensor.shape == fullShape && !isPacked, "\(tensor.shape) for parameter \(fullShape)")
         value.pointer.update(from: tensor.pointer, count: tensor.count)
     }
 
     /// For inference: packs a weight `[outputs, inputs]` once, lets the plain copy go, and takes no more gradients.
-    package func freezePacked() {
-        freezePacked { PackedMatrix(weight: $0).map { [$0] } }
+    package func freezePacked(_ precision: Precision) {
+        freezePacked { precision.pack($0).map { [$0] } }
     }
 
-    /// As `freezePacked()`, where `pack` says how; nil leaves the plain copy.
-    func freezePacked(_ pack: (Tensor) -> [PackedMatrix]?) {
-        guard packed == nil, let matrices = pack(value) else { return freeze() }
+    /// As `freezePacked(_:)`, where `pack` says how; nil leaves the plain copy.
+    func freezePacked(_ pack: (Tensor) -> [any EngineMatrix]?) {
+        guard !isPacked, let matrices = pack(value) else { return freeze() }
         packedMatrices = matrices
         value = Tensor(uninitialized: [0])
         freeze()

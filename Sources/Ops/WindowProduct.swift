@@ -1,95 +1,16 @@
 import BEiTTensorCore
 import CBEiTKernels
 
-/// The weights of a convolution as a matrix `[outputs, inputs]`.
-enum KernelMatrix {
-    case plain(Tensor)
-    case packed(PackedMatrix)
-
-    /// Packed where the engine can: the tiles of one product share the packed form.
-    init(_ matrix: Tensor) {
-        self = PackedMatrix(weight: matrix).map(KernelMatrix.packed) ?? .plain(matrix)
-    }
-
-    var outputs: Int {
-        switch self {
-        case .plain(let matrix): matrix.shape[0]
-        case .packed(let matrix): matrix.outputs
-        }
-    }
-
-    var inputs: Int {
-        switch self {
-        case .plain(let matrix): matrix.shape[1]
-        case .packed(let matrix): matrix.inputs
-        }
-    }
-
-    /// What a packed matrix needs for the tiles of `tiling`.
-    func products(for tiling: Tiling) -> TileProducts? {
-        if case .packed(let matrix) = self, matrix.inputs > 0 {
-            TileProducts(tiling, inputs: matrix.inputs)
-        } else {
-            nil
-        }
-    }
-
-    /// Calls `body` with A·Wᵀ for the outputs of one chunk, dense, on the calling thread; A `[rows, inputs]`.
-    /// - Parameter products: ``products(for:)``.
-    func withProduct(
-        _ engine: MatrixEngine, _ products: TileProducts?, chunk: Int, of tiling: Tiling, rows: Int,
-        _ a: UnsafePointer<Float>,
-        _ body: (UnsafeMutablePointer<Float>) -> Void
-    ) {
-        switch self {
-        case .plain(let matrix):
-            let columns = tiling.columnRange(chunk)
-            withScratch(rows * columns.count) { c in
-                engine.multiply(
-                    m: rows, n: columns.count, k: inputs, a, lda: inputs, matrix.pointer + columns.lowerBound * inputs,
-                    ldb: inputs, transposeB: true, c, ldc: columns.count)
-                body(c)
-            }
-        case .packed(let matrix):
-            matrix.withProduct(products ?? TileProducts(tiling, inputs: inputs), chunk: chunk, rows: rows, a, body)
-        }
-    }
-}
-
-/// What a convolution does to its product before it leaves the cache: y = activation(y + bias).
-struct MapEpilogue {
-    private let bias: Tensor?
-    private let activation: Activation
-
-    /// - Parameter bias: `[outputs]`.
-    init(bias: Tensor? = nil, _ activation: Activation = .none) { (self.bias, self.activation) = (bias, activation) }
-
-    var isIdentity: Bool { bias == nil && activation == .none }
-
-    /// Rows of `columns.count` elements, the first of a pixel's channel `columns.lowerBound`, into `c`, which may be the
-    /// same place; rows of `c` are `ldc` apart.
-    func apply(
-        _ tile: UnsafePointer<Float>, rows: Int, _ columns: Range<Int>, into c: UnsafeMutablePointer<Float>, ldc: Int
-    ) {
-        beitseg_linear_epilogue(
-            tile, columns.count, c, ldc, rows, columns.count, bias.map { $0.pointer + columns.lowerBound }, nil, 0,
-            activation.rawValue, nil, nil, nil, 0)
-    }
-}
-
 /// One product of a window's matrix with weights, whose rows go to the pixels of a lattice.
 struct WindowProduct {
     let window: Window
-    let weights: KernelMatrix
+    let weights: any EngineMatrix
     let lattice: Lattice
 
     /// Computes `products` over one map, which together write every pixel of `output`.
-    static func run(_ products: [WindowProduct], _ map: Tensor, _ finish: MapEpilogue, into output: Tensor) {
-        let engine = MatrixEngine.current
+    static func run(_ products: [WindowProduct], _ map: Tensor, _ epilogue: Epilogue, into output: Tensor) {
         let tiles = products.flatMap(\.tiles)
-        WorkerPool.current.run(tiles.count) { index in
-            tiles[index].compute(engine, map.pointer, finish, into: output.pointer)
-        }
+        WorkerPool.current.run(tiles.count) { tiles[$0].compute(map.pointer, epilogue, into: output.pointer) }
     }
 
     private static let gatheredElements = 128 << 10
@@ -98,32 +19,37 @@ struct WindowProduct {
     private var tiles: [Tile] {
         // A tile of gathered rows stays in the second-level cache until it is multiplied.
         let height = min(512, max(48, WindowProduct.gatheredElements / max(1, window.columns)))
-        let tiling = Tiling(rows: window.positions, columns: weights.outputs, height: height)
+        let tiling = weights.tiling(rows: window.positions, height: height)
         guard window.positions > 0 else { return [] }
-        let products = weights.products(for: tiling)
-        return (0..<tiling.count).map { Tile(product: self, products: products, tiling: tiling, index: $0) }
+        // A kernel smaller than its stride leaves pixels untouched.
+        let tiles = window.columns == 0 ? nil : weights.tiles(of: tiling)
+        return (0..<tiling.count).map { Tile(product: self, tiles: tiles, tiling: tiling, index: $0) }
     }
 
     private struct Tile {
         let product: WindowProduct
-        let products: TileProducts?
+        /// Nil where there is nothing to multiply.
+        let tiles: (any TileProduct)?
         let tiling: Tiling
         let index: Int
 
         func compute(
-            _ engine: MatrixEngine, _ map: UnsafePointer<Float>, _ finish: MapEpilogue,
-            into output: UnsafeMutablePointer<Float>
+            _ map: UnsafePointer<Float>, _ epilogue: Epilogue, into output: UnsafeMutablePointer<Float>
         ) {
             let (window, lattice) = (product.window, product.lattice)
             let (positions, columns) = tiling.tile(index)
-            withProduct(engine, positions, columns, map) { tile in
-                let rows = positions.count
+            withProduct(positions, columns, map) { tile in
+                let width = columns.count
                 if lattice.isDense {
                     let first = positions.lowerBound * lattice.channels + columns.lowerBound
-                    finish.apply(tile, rows: rows, columns, into: output + first, ldc: lattice.channels)
+                    epilogue.finish(
+                        tile, stride: width, rows: positions, columns: columns,
+                        into: TileTarget(output + first, stride: lattice.channels))
                 } else {
-                    if !finish.isIdentity {
-                        finish.apply(tile, rows: rows, columns, into: tile, ldc: columns.count)
+                    if !epilogue.isIdentity {
+                        epilogue.finish(
+                            tile, stride: width, rows: positions, columns: columns,
+                            into: TileTarget(tile, stride: width))
                     }
                     lattice.scatter(tile, positions, of: window, columns: columns, into: output)
                 }
@@ -131,19 +57,18 @@ struct WindowProduct {
         }
 
         private func withProduct(
-            _ engine: MatrixEngine, _ positions: Range<Int>, _ columns: Range<Int>, _ map: UnsafePointer<Float>,
+            _ positions: Range<Int>, _ columns: Range<Int>, _ map: UnsafePointer<Float>,
             _ body: (UnsafeMutablePointer<Float>) -> Void
         ) {
             let (window, rows) = (product.window, positions.count)
-            if window.columns == 0 {  // A kernel smaller than its stride leaves pixels untouched.
+            guard let tiles else {
                 return withScratch(rows * columns.count) { zeros in
                     zeros.update(repeating: 0, count: rows * columns.count)
                     body(zeros)
                 }
             }
             window.withRows(positions, of: map) { a in
-                product.weights.withProduct(
-                    engine, products, chunk: index / tiling.rowTiles, of: tiling, rows: rows, a, body)
+                tiles.run(chunk: index / tiling.rowTiles, rows: rows, Operand(a, columns: window.columns), body)
             }
         }
     }

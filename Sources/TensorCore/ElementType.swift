@@ -1,4 +1,4 @@
-/// The type of a tensor's elements in a file.
+/// The type of a tensor's elements, in memory or in a file.
 package enum ElementType: Hashable, Sendable, CustomStringConvertible {
     case float16, bfloat16, float32, float64
     case int8, int16, int32, int64

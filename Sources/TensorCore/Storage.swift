@@ -6,24 +6,51 @@ import Synchronization
 /// Blocks come from ``StoragePool`` and go back to it when the last reference disappears, so that a forward pass which
 /// runs again finds its memory mapped already.
 package final class Storage: @unchecked Sendable {
+    package let elementType: ElementType
     package let byteCount: Int
     package let address: UnsafeMutableRawPointer
+    private let holdsFloats: Bool
 
-    package init(byteCount: Int) {
-        precondition(byteCount >= 0, "a negative size")
-        self.byteCount = StoragePool.sizeClass(byteCount)
-        address = StoragePool.shared.take(self.byteCount)
+    /// - Precondition: the type has a size.
+    package init(count: Int, _ elementType: ElementType) {
+        guard count >= 0, let size = elementType.byteCount else { preconditionFailure("\(count) \(elementType)") }
+        self.elementType = elementType
+        holdsFloats = elementType == .float32
+        byteCount = StoragePool.sizeClass(count * size)
+        address = StoragePool.shared.take(byteCount)
     }
 
+    /// Bytes whose meaning is their owner's affair.
+    package convenience init(byteCount: Int) { self.init(count: byteCount, .uint8) }
+
     deinit { StoragePool.shared.give(address, byteCount: byteCount) }
+
+    /// - Precondition: the elements are floats.
+    package var floats: UnsafeMutablePointer<Float> {
+        precondition(holdsFloats, "floats of a storage of \(elementType)")
+        return address.assumingMemoryBound(to: Float.self)
+    }
+
+    /// The bit patterns of the elements.
+    /// - Precondition: they are bfloat16.
+    package var bfloats: UnsafeMutablePointer<UInt16> {
+        precondition(elementType == .bfloat16, "bfloat16 of a storage of \(elementType)")
+        return address.assumingMemoryBound(to: UInt16.self)
+    }
+
+    /// - Precondition: the elements are bytes.
+    package var bytes: UnsafeMutablePointer<UInt8> {
+        precondition(elementType == .uint8, "bytes of a storage of \(elementType)")
+        return address.assumingMemoryBound(to: UInt8.self)
+    }
 }
 
 /// Calls `body` with memory for `count` numbers, not initialised and aligned, that lasts until it returns.
 ///
 /// A pointer does not keep its tensor alive; scratch memory that is only used through one is taken here.
 package func withScratch<Result>(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Result) -> Result {
-    let storage = Storage(byteCount: count * MemoryLayout<Float>.stride)
-    return withExtendedLifetime(storage) { body(storage.address.assumingMemoryBound(to: Float.self)) }
+    let storage = Storage(count: count, .float32)
+    return withExtendedLifetime(storage) { body(storage.floats) }
 }
 
 /// Where tensors' memory comes from: large blocks from an ``Arena``, small ones from lists of freed blocks by size.

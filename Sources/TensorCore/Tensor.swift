@@ -1,4 +1,4 @@
-/// A dense float32 array, row-major, contiguous, aligned to 64 bytes.
+/// A dense array, row-major, contiguous, aligned to 64 bytes: of float32, or in inference of a smaller type.
 ///
 /// A tensor is a handle: copies share their storage. An operation writes into tensors that it has made; nobody
 /// writes into a tensor that was handed out, but for the gradients that a ``GradientSlot`` owns.
@@ -7,17 +7,25 @@ package struct Tensor: @unchecked Sendable {
     package let storage: Storage
     /// Offset of the first element in the storage, in elements.
     private let offset: Int
+    /// What the bytes of a quantised tensor stand for.
+    package let quantization: Quantization?
 
     /// Elements are not initialised.
-    package init(uninitialized shape: [Int]) {
+    package init(uninitialized shape: [Int], _ elementType: ElementType = .float32) {
         precondition(shape.allSatisfy { $0 >= 0 }, "shape \(shape)")
-        self.shape = shape
-        storage = Storage(byteCount: shape.elementCount * MemoryLayout<Float>.stride)
-        offset = 0
+        self.init(storage: Storage(count: shape.elementCount, elementType), offset: 0, shape: shape)
     }
 
-    private init(storage: Storage, offset: Int, shape: [Int]) {
-        (self.storage, self.offset, self.shape) = (storage, offset, shape)
+    private init(storage: Storage, offset: Int, shape: [Int], quantization: Quantization? = nil) {
+        (self.storage, self.offset, self.shape, self.quantization) = (storage, offset, shape, quantization)
+    }
+
+    /// Bytes, not initialised, with a scale and a zero point for each of the first axes' rows, not initialised either.
+    package init(quantized shape: [Int]) {
+        let rows = shape.elementCount / max(1, shape.last ?? 1)
+        self.init(
+            storage: Storage(count: shape.elementCount, .uint8), offset: 0, shape: shape,
+            quantization: Quantization(rows: rows))
     }
 
     package init(repeating value: Float, _ shape: [Int]) {
@@ -34,11 +42,20 @@ package struct Tensor: @unchecked Sendable {
     }
 
     package var count: Int { shape.elementCount }
+    package var elementType: ElementType { storage.elementType }
 
     /// The first element. Valid while some handle of the tensor lives.
-    package var pointer: UnsafeMutablePointer<Float> {
-        storage.address.assumingMemoryBound(to: Float.self) + offset
-    }
+    /// - Precondition: the elements are floats.
+    package var pointer: UnsafeMutablePointer<Float> { storage.floats + offset }
+
+    /// The first element, whatever its type, as ``pointer``.
+    package var address: UnsafeMutableRawPointer { storage.address + offset * (elementType.byteCount ?? 1) }
+
+    /// The first element of a tensor of bfloat16, as ``pointer``.
+    package var bfloats: UnsafeMutablePointer<UInt16> { storage.bfloats + offset }
+
+    /// The first element of a tensor of bytes, as ``pointer``.
+    package var bytes: UnsafeMutablePointer<UInt8> { storage.bytes + offset }
 
     package var buffer: UnsafeMutableBufferPointer<Float> { .init(start: pointer, count: count) }
 
@@ -47,12 +64,14 @@ package struct Tensor: @unchecked Sendable {
     /// The same elements under another shape of the same count.
     package func reshaped(_ shape: [Int]) -> Tensor {
         precondition(shape.elementCount == count, "\(self.shape) cannot be seen as \(shape)")
-        return Tensor(storage: storage, offset: offset, shape: shape)
+        precondition(quantization == nil || shape.last == self.shape.last, "quantised rows \(self.shape) as \(shape)")
+        return Tensor(storage: storage, offset: offset, shape: shape, quantization: quantization)
     }
 
     /// Rows `range` of the first axis; shares the storage.
     package func rows(_ range: Range<Int>) -> Tensor {
         precondition(range.lowerBound >= 0 && range.upperBound <= shape[0], "rows \(range) of \(shape)")
+        precondition(quantization == nil, "a part of a quantised tensor")
         let stride = shape.dropFirst().reduce(1, *)
         return Tensor(
             storage: storage, offset: offset + range.lowerBound * stride, shape: [range.count] + shape.dropFirst())
@@ -70,6 +89,18 @@ package struct Tensor: @unchecked Sendable {
         precondition(count == 1, "\(shape) is no scalar")
         return pointer[0]
     }
+}
+
+/// What the bytes q of a quantised tensor stand for: scale·(q − zero), with a scale and a zero point for each row of its
+/// last axis.
+package final class Quantization: @unchecked Sendable {
+    private let storage: (scales: Storage, zeros: Storage)
+    /// `[rows]`
+    package var scales: UnsafeMutablePointer<Float> { storage.scales.floats }
+    /// `[rows]`
+    package var zeros: UnsafeMutablePointer<Int32> { storage.zeros.address.assumingMemoryBound(to: Int32.self) }
+
+    package init(rows: Int) { storage = (Storage(count: rows, .float32), Storage(count: rows, .int32)) }
 }
 
 extension [Int] {

@@ -69,7 +69,7 @@ extension SegmentationObjective {
         for (from, to) in zip(segmenter.buffers, copy.buffers) {
             to.tensor.pointer.update(from: from.tensor.pointer, count: to.tensor.count)
         }
-        copy.freeze()
+        copy.freeze(.fp32)
         return WindowNetwork(copy, description(metrics: [:]))
     }
 }

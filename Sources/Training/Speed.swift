@@ -40,6 +40,8 @@ package struct SpeedResult: Codable, Sendable {
 package struct SpeedMeasurement {
     package var preset: Preset
     package var decoder = DecoderConfiguration.Name.deconvolution
+    /// Of the forward pass; steps of training are of float32.
+    package var precision = Precision.fp32
     package var size: Int
     package var batch: Int
     package var classes: Int
@@ -78,7 +80,7 @@ package struct SpeedMeasurement {
         guard pass == .forward else {
             return (median(trainingStep(model, pixels)), configuration.trainingFlops ?? 0)
         }
-        model.freeze()
+        model.freeze(precision)
         return (median { _ = model(pixels, Tape(.inference)) }, configuration.forwardFlops ?? 0)
     }
 

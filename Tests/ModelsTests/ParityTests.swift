@@ -24,7 +24,7 @@ import Testing
             #expect(largestError(plain.values, want.values) < run.oracle.tolerance)
             // Recording must not change a value, nor must packed weights.
             #expect(largestError(try run.oracle.evaluate(model, Tape(.training)).values, plain.values) < 1e-6)
-            model.module.freeze()
+            model.module.freeze(.fp32)
             let packed = try run.oracle.evaluate(model, Tape(.inference))
             #expect(largestError(packed.values, want.values) < run.oracle.tolerance)
         }
@@ -80,7 +80,7 @@ import Testing
                     let model = try run.oracle.load(), tape = Tape(.training)
                     tape.backward(from: try run.oracle.loss(model, tape))
                     let gradients = try model.module.parameters.map { try #require($0.parameter.gradient) }
-                    model.module.freeze()
+                    model.module.freeze(.fp32)
                     let logits = try run.oracle.evaluate(model, Tape(.inference))
                     return ([logits] + gradients).map { $0.values.map(\.bitPattern) }
                 }

@@ -75,8 +75,8 @@ struct UperNetOracle: CustomTestStringConvertible, Sendable {
             let wanted = try run.oracle.array("aux_logits")
             #expect(largestError(auxiliary.logits.value.transposed([0, 3, 1, 2]).values, wanted.values) < 2e-4)
             // Frozen twice, as a module within others is.
-            model.freeze()
-            model.freeze()
+            model.freeze(.fp32)
+            model.freeze(.fp32)
             #expect(largestError(logits(Tape(.inference)).values, want.values) < 2e-4)
             #expect(model.decoder.auxiliaryLogits(features, Tape(.inference)).isEmpty)
         }
@@ -144,7 +144,7 @@ struct UperNetOracle: CustomTestStringConvertible, Sendable {
                     let gradients = try model.parameters.map { try #require($0.parameter.gradient) }
                     tape.statistics.forEach { $0.apply() }
                     let statistics = model.buffers.map { $0.tensor.copy() }
-                    model.freeze()
+                    model.freeze(.fp32)
                     let logits = model(Variable(try oracle.array("pixel_values")), Tape(.inference)).value
                     return ([logits] + gradients + statistics).map { $0.values.map(\.bitPattern) }
                 }

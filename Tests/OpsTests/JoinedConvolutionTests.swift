@@ -58,7 +58,7 @@ import Testing
             let inputs = map.inputs.map { Parameter($0) }
             let want = map.plain(Tape(.inference), inputs).value
             let weight = inputs[map.maps.count]
-            weight.freezeJoinedConvolution(channels: map.maps.map { $0[2] })
+            weight.freezeJoinedConvolution(channels: map.maps.map { $0[2] }, .fp32)
             #expect(weight.packedMatrices.count == (engine == .oneDNN ? map.maps.count : 0))
             let y = Tape(.inference).conv2d(
                 joining: Array(inputs.prefix(map.maps.count)), weight: weight, bias: inputs[map.maps.count + 1],

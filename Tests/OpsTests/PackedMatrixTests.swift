@@ -23,14 +23,10 @@ import Testing
             return #expect(!MatrixEngine.available.contains(.oneDNN))
         }
         let (input, result) = (Tensor(a, [rows, inputs]), Tensor(repeating: .nan, [rows, outputs]))
-        let target = result.pointer
         TileProducts.$lacking.withValue(lacking ? Set(0...200) : []) {
-            packed.multiply(rows: rows, input.pointer) { rows, columns, tile, stride in
-                for row in 0..<rows.count {
-                    let to = target + (rows.lowerBound + row) * outputs + columns.lowerBound
-                    to.update(from: tile + row * stride, count: columns.count)
-                }
-            }
+            packed.multiply(
+                Product(rows: rows, inputs: inputs, outputs: outputs), Operand(input.pointer, columns: inputs),
+                into: result)
         }
         let expected = product(a, w, rows: rows, inputs: inputs, outputs: outputs)
         for (found, wanted) in zip(result.values, expected) { #expect(abs(found - wanted) <= 1e-5 * (1 + abs(wanted))) }

@@ -1,0 +1,77 @@
+import BEiTTensorCore
+import CBEiTKernels
+
+/// What is done to a product before it leaves the cache: y = residual + keep ⊙ γ ⊙ activation(product + bias).
+///
+/// A value, so that an engine may take a part of it into its kernel; the rest is done on each tile.
+struct Epilogue {
+    /// `[outputs]`
+    var bias: Tensor?
+    /// Receives product + bias, `[rows, outputs]`, for the way back.
+    var saved: Tensor?
+    var activation = Activation.none
+    /// Layer scale γ, `[outputs]`.
+    var gamma: Tensor?
+    /// A factor for each row, `[rows]`.
+    var keep: Tensor?
+    /// `[rows, outputs]`
+    var residual: Tensor?
+
+    var isIdentity: Bool {
+        bias == nil && saved == nil && activation == .none && gamma == nil && keep == nil && residual == nil
+    }
+
+    /// Finishes a tile of the product.
+    /// - Parameters:
+    ///   - tile: the product's elements of these rows and columns; its rows are `stride` elements apart.
+    ///   - target: where the first of them goes; may be the tile itself.
+    func finish(
+        _ tile: UnsafePointer<Float>, stride: Int, rows: Range<Int>, columns: Range<Int>, into target: TileTarget
+    ) {
+        let (row, column) = (rows.lowerBound, columns.lowerBound)
+        let outputs = saved?.shape.last ?? residual?.shape.last ?? 0
+        let at = row * outputs + column
+        let (bias, gamma) = (bias.map { $0.pointer + column }, gamma.map { $0.pointer + column })
+        let keep = keep.map { $0.pointer + row }
+        let (saved, residual) = (saved.map { $0.pointer + at }, residual.map { $0.pointer + at })
+        switch target.elementType {
+        case .bfloat16:
+            beitseg_linear_epilogue_bf16(
+                tile, stride, target.bfloats, target.stride, rows.count, columns.count, bias, saved, outputs,
+                activation.rawValue, gamma, keep, residual, outputs)
+        default:
+            beitseg_linear_epilogue(
+                tile, stride, target.floats, target.stride, rows.count, columns.count, bias, saved, outputs,
+                activation.rawValue, gamma, keep, residual, outputs)
+        }
+    }
+}
+
+/// Where the elements of a tile go, floats or bfloat16: rows `stride` elements apart.
+struct TileTarget {
+    let address: UnsafeMutableRawPointer
+    let elementType: ElementType
+    let stride: Int
+
+    init(_ floats: UnsafeMutablePointer<Float>, stride: Int) {
+        self.init(UnsafeMutableRawPointer(floats), .float32, stride: stride)
+    }
+
+    /// The rows of a whole tensor, which must outlive it.
+    init(_ tensor: Tensor) {
+        self.init(tensor.address, tensor.elementType, stride: tensor.shape.last ?? 1)
+    }
+
+    private init(_ address: UnsafeMutableRawPointer, _ elementType: ElementType, stride: Int) {
+        (self.address, self.elementType, self.stride) = (address, elementType, stride)
+    }
+
+    /// From another element on.
+    func at(row: Int, column: Int) -> TileTarget {
+        let offset = (row * stride + column) * (elementType.byteCount ?? 1)
+        return TileTarget(address + offset, elementType, stride: stride)
+    }
+
+    var floats: UnsafeMutablePointer<Float> { address.assumingMemoryBound(to: Float.self) }
+    var bfloats: UnsafeMutablePointer<UInt16> { address.assumingMemoryBound(to: UInt16.self) }
+}
