@@ -16,7 +16,6 @@ struct NotYet {
         NotYet("labels", "docs/own-labels.md says which masks are read"),
         NotYet("merge", "each part of a divided run has its own predictions-I-of-N.json"),
         NotYet("pack", "folders of images are read as they are"),
-        NotYet("--precision", of: modelCommands, values: ["bf16", "int8"], "leave it out: fp32 is what there is"),
         NotYet(
             "--format", of: ["predict"], values: ["tiff", "polygons", "coco", "areas", "masks"],
             "--format index is what other programs read best, and docs/segment.md has all"),
@@ -26,10 +25,6 @@ struct NotYet {
         NotYet("--min-confidence", of: ["predict"], "--format confidence writes how sure each pixel is"),
         NotYet("--contours", of: ["predict"], "--format overlay shows the classes' areas"),
         NotYet("--as", of: ["export"], values: ["int8", "bfloat16"], "float16 takes half the space of float32"),
-    ]
-
-    private static let modelCommands: Set<String> = [
-        "predict", "eval", "classify", "elbo", "logits", "benchmark", "tokenizer encode", "tokenizer reconstruct",
     ]
 
     private init(_ word: String, of commands: Set<String> = [], values: Set<String> = [], _ meanwhile: String) {

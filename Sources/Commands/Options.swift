@@ -1,4 +1,5 @@
 import ArgumentParser
+import BEiTOps
 import BEiTSeg
 import BEiTTensorCore
 import Foundation
@@ -61,11 +62,15 @@ struct ModelOptions: ParsableArguments {
 
 /// In what numbers a network computes.
 struct PrecisionOptions: ParsableArguments {
-    enum Precision: String, CaseIterable, ExpressibleByArgument { case fp32 }
-
-    @Option(help: "Numbers that the network computes with; there is fp32 alone.")
+    @Option(help: "Numbers that the network multiplies: fp32, bf16 or int8.")
     var precision = Precision.fp32
+
+    func validate() throws {
+        if let problem = precision.problem { throw ValidationError("--precision \(precision.rawValue): \(problem)") }
+    }
 }
+
+extension Precision: ExpressibleByArgument {}
 
 /// Results for programs.
 struct JSONOptions: ParsableArguments {

@@ -42,4 +42,47 @@ extension Tensor {
         }
         return result
     }
+
+    /// A map `[B, H, W, C]` of floats in another type; bytes have a scale and a zero point for each image.
+    func convertedMap(to type: ElementType) -> Tensor {
+        if type != .uint8 || elementType == .uint8 { return converted(to: type) }
+        let result = Tensor(quantized: shape, rows: shape[0])
+        guard let quantization = result.quantization else { return result }
+        let each = count / max(1, shape[0])
+        let slices = (each + Elementwise.grain - 1) / Elementwise.grain
+        let ranges = Tensor(uninitialized: [shape[0], slices, 2])
+        func forEachSlice(_ body: (_ image: Int, _ slice: Int, _ at: Int, _ count: Int) -> Void) {
+            WorkerPool.current.run(shape[0] * slices) {
+                let (image, slice) = $0.quotientAndRemainder(dividingBy: slices)
+                let first = slice * Elementwise.grain
+                body(image, slice, image * each + first, min(Elementwise.grain, each - first))
+            }
+        }
+        forEachSlice { image, slice, at, count in
+            let range = ranges.pointer + (image * slices + slice) * 2
+            beitseg_range(pointer + at, count, range, range + 1)
+        }
+        for image in 0..<shape[0] {
+            let part = ranges.pointer + image * slices * 2
+            let low = (0..<slices).reduce(0) { min($0, part[2 * $1]) }
+            let high = (0..<slices).reduce(0) { max($0, part[2 * $1 + 1]) }
+            (quantization.scales[image], quantization.zeros[image]) = Quantization.covering(low...high)
+        }
+        forEachSlice { image, _, at, count in
+            beitseg_quantize(
+                pointer + at, count, quantization.scales[image], quantization.zeros[image], result.bytes + at)
+        }
+        return result
+    }
+}
+
+extension Quantization {
+    /// The scale and the zero point of bytes for numbers in a range that holds 0, as the kernels choose them.
+    static func covering(_ range: ClosedRange<Float>) -> (scale: Float, zero: Int32) {
+        let most = Float.greatestFiniteMagnitude / 2
+        let (low, high) = (max(range.lowerBound, -most), min(range.upperBound, most))
+        let step = (high - low) / 255
+        let scale = step < .leastNormalMagnitude ? 1 : step
+        return (scale, Int32((-low * (1 / scale)).rounded(.toNearestOrEven)))
+    }
 }

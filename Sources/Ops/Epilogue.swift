@@ -36,9 +36,10 @@ struct Epilogue {
         let (saved, residual) = (saved.map { $0.pointer + at }, residual.map { $0.pointer + at })
         switch target.elementType {
         case .bfloat16:
+            precondition(saved == nil && keep == nil, "bfloat16 in training")
             beitseg_linear_epilogue_bf16(
-                tile, stride, target.bfloats, target.stride, rows.count, columns.count, bias, saved, outputs,
-                activation.rawValue, gamma, keep, residual, outputs)
+                tile, stride, target.bfloats, target.stride, rows.count, columns.count, bias, activation.rawValue,
+                gamma, residual, outputs)
         default:
             beitseg_linear_epilogue(
                 tile, stride, target.floats, target.stride, rows.count, columns.count, bias, saved, outputs,

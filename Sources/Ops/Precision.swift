@@ -4,6 +4,13 @@ import BEiTTensorCore
 package enum Precision: String, Sendable, CaseIterable, Codable {
     case fp32, bf16, int8
 
+    /// Why this machine or build does not compute with it; nil where it does.
+    package var problem: String? {
+        guard self == .bf16 else { return nil }
+        if MatrixEngine.preferred != .oneDNN { return "this build is without oneDNN, which multiplies them" }
+        return Machine.multipliesBFloat16 ? nil : "this processor does not multiply them faster; int8 or fp32 serve"
+    }
+
     /// Packs a weight `[outputs, ...]`; nil where the engine in use multiplies it as it is.
     func pack(_ weight: Tensor) -> (any EngineMatrix)? {
         switch self {

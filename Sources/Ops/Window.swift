@@ -27,11 +27,25 @@ struct Window {
         _ positions: Range<Int>, kernelRows: Range<Int>, from map: UnsafePointer<Float>,
         into matrix: UnsafeMutablePointer<Float>
     ) {
-        var window = beitseg_window(
-            height: height, width: width, channels: channels, kernel_width: kernelWidth, stride: stride, top: top,
-            left: left, grid_height: gridHeight, grid_width: gridWidth)
+        var window = forKernels
         beitseg_gather_window(
             &window, map, positions.lowerBound, positions.count, kernelRows.lowerBound, kernelRows.upperBound, matrix)
+    }
+
+    /// Writes the rows `positions` of the matrix of a map of other elements; each byte of the padding is `padding`.
+    func gather(
+        _ positions: Range<Int>, elementBytes: Int, padding: UInt8, from map: UnsafeRawPointer,
+        into matrix: UnsafeMutableRawPointer
+    ) {
+        var window = forKernels
+        beitseg_gather_window_bytes(
+            &window, map, elementBytes, padding, positions.lowerBound, positions.count, 0, kernelHeight, matrix)
+    }
+
+    private var forKernels: beitseg_window {
+        beitseg_window(
+            height: height, width: width, channels: channels, kernel_width: kernelWidth, stride: stride, top: top,
+            left: left, grid_height: gridHeight, grid_width: gridWidth)
     }
 }
 

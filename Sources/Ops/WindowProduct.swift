@@ -10,7 +10,8 @@ struct WindowProduct {
     /// Computes `products` over one map, which together write every pixel of `output`.
     static func run(_ products: [WindowProduct], _ map: Tensor, _ epilogue: Epilogue, into output: Tensor) {
         let tiles = products.flatMap(\.tiles)
-        WorkerPool.current.run(tiles.count) { tiles[$0].compute(map.pointer, epilogue, into: output.pointer) }
+        let map = products.first.map { map.convertedMap(to: $0.weights.inputType) } ?? map
+        WorkerPool.current.run(tiles.count) { tiles[$0].compute(map, epilogue, into: output.pointer) }
     }
 
     private static let gatheredElements = 128 << 10
@@ -33,9 +34,7 @@ struct WindowProduct {
         let tiling: Tiling
         let index: Int
 
-        func compute(
-            _ map: UnsafePointer<Float>, _ epilogue: Epilogue, into output: UnsafeMutablePointer<Float>
-        ) {
+        func compute(_ map: Tensor, _ epilogue: Epilogue, into output: UnsafeMutablePointer<Float>) {
             let (window, lattice) = (product.window, product.lattice)
             let (positions, columns) = tiling.tile(index)
             withProduct(positions, columns, map) { tile in
@@ -57,7 +56,7 @@ struct WindowProduct {
         }
 
         private func withProduct(
-            _ positions: Range<Int>, _ columns: Range<Int>, _ map: UnsafePointer<Float>,
+            _ positions: Range<Int>, _ columns: Range<Int>, _ map: Tensor,
             _ body: (UnsafeMutablePointer<Float>) -> Void
         ) {
             let (window, rows) = (product.window, positions.count)
@@ -67,14 +66,47 @@ struct WindowProduct {
                     body(zeros)
                 }
             }
-            window.withRows(positions, of: map) { a in
-                tiles.run(chunk: index / tiling.rowTiles, rows: rows, Operand(a, columns: window.columns), body)
+            window.withRows(positions, of: map) {
+                tiles.run(chunk: index / tiling.rowTiles, rows: rows, $0, body)
             }
         }
     }
 }
 
 extension Window {
+    /// Calls `body` with rows `positions` of the matrix, of the map's own type.
+    func withRows(_ positions: Range<Int>, of map: Tensor, _ body: (Operand) -> Void) {
+        if map.elementType == .float32 {
+            return withRows(positions, of: map.pointer) { body(Operand($0, columns: columns)) }
+        }
+        let size = map.elementType.byteCount ?? 1
+        let rows = isIdentity ? nil : Storage(byteCount: positions.count * columns * size)
+        let start = rows.map { UnsafeRawPointer($0.address) }
+        let address = start ?? UnsafeRawPointer(map.address + positions.lowerBound * columns * size)
+        guard let quantization = map.quantization else {
+            if let rows { gather(positions, elementBytes: size, padding: 0, from: map.address, into: rows.address) }
+            return body(Operand(address, map.elementType, columns: columns))
+        }
+        // Images have scales of their own, and padding is their zero.
+        let scales = Quantization(rows: positions.count)
+        let each = gridHeight * gridWidth
+        var first = positions.lowerBound
+        while first < positions.upperBound {
+            let image = first / each, end = min(positions.upperBound, (image + 1) * each)
+            let (place, zero) = (first - positions.lowerBound, quantization.zeros[image])
+            if let rows {
+                gather(
+                    first..<end, elementBytes: size, padding: UInt8(zero), from: map.address,
+                    into: rows.address + place * columns * size)
+            }
+            (scales.scales + place).update(repeating: quantization.scales[image], count: end - first)
+            (scales.zeros + place).update(repeating: zero, count: end - first)
+            first = end
+        }
+        body(Operand(address, .uint8, columns: columns, scales: scales.scales, zeros: scales.zeros))
+        withExtendedLifetime((rows, scales)) {}
+    }
+
     /// Calls `body` with rows `positions` of the matrix (`kernelRows` of each), row stride `kernelRows·kernelWidth·
     /// channels`: the map itself, or gathered from it.
     func withRows(

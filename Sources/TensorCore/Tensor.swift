@@ -20,9 +20,10 @@ package struct Tensor: @unchecked Sendable {
         (self.storage, self.offset, self.shape, self.quantization) = (storage, offset, shape, quantization)
     }
 
-    /// Bytes, not initialised, with a scale and a zero point for each of the first axes' rows, not initialised either.
-    package init(quantized shape: [Int]) {
-        let rows = shape.elementCount / max(1, shape.last ?? 1)
+    /// Bytes, not initialised, in `rows` equal parts with a scale and a zero point each, not initialised either; by
+    /// default a part is a row of the last axis.
+    package init(quantized shape: [Int], rows: Int? = nil) {
+        let rows = rows ?? shape.elementCount / max(1, shape.last ?? 1)
         self.init(
             storage: Storage(count: shape.elementCount, .uint8), offset: 0, shape: shape,
             quantization: Quantization(rows: rows))
@@ -91,8 +92,8 @@ package struct Tensor: @unchecked Sendable {
     }
 }
 
-/// What the bytes q of a quantised tensor stand for: scale·(q − zero), with a scale and a zero point for each row of its
-/// last axis.
+/// What the bytes q of a quantised tensor stand for: scale·(q − zero), with a scale and a zero point for each of the equal
+/// parts that it is cut into: rows of the last axis, or images.
 package final class Quantization: @unchecked Sendable {
     private let storage: (scales: Storage, zeros: Storage)
     /// `[rows]`

@@ -37,9 +37,6 @@ import Testing
         arguments: [
             ("data DIR", "the command `data`"), ("labels a.json -o x", "the command `labels`"),
             ("merge DIR", "the command `merge`"), ("pack DIR", "the command `pack`"),
-            ("predict a.jpg --precision bf16", "--precision bf16"),
-            ("eval --miou --precision=int8", "--precision int8"),
-            ("tokenizer encode a.jpg -m m -o o --precision bf16", "--precision bf16"),
             ("predict a.jpg --format tiff", "--format tiff"), ("predict a.jpg --format coco", "--format coco"),
             ("predict a.jpg --only cat", "--only"), ("predict a.jpg --merge a=b", "--merge"),
             ("predict a.jpg --min-area 9", "--min-area"), ("predict a.jpg --min-confidence 0.5", "--min-confidence"),
@@ -61,8 +58,8 @@ import Testing
     }
 
     @Test(arguments: ["predict", "eval --miou", "classify -m nowhere.h5", "logits -i x.h5 -o y.h5"])
-    func fp32IsWhatThereIs(_ line: String) throws {
-        let words = line.split(separator: " ").map(String.init) + ["--precision", "fp32"]
+    func precisionsAreTaken(_ line: String) throws {
+        let words = line.split(separator: " ").map(String.init) + ["--precision", "int8"]
         let run = try Program(
             arguments: words
                 + (line.hasPrefix("eval") ? ["--data", "/nowhere"] : line.hasPrefix("logits") ? [] : ["/nowhere"]))

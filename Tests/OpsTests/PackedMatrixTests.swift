@@ -25,8 +25,7 @@ import Testing
         let (input, result) = (Tensor(a, [rows, inputs]), Tensor(repeating: .nan, [rows, outputs]))
         TileProducts.$lacking.withValue(lacking ? Set(0...200) : []) {
             packed.multiply(
-                Product(rows: rows, inputs: inputs, outputs: outputs), Operand(input.pointer, columns: inputs),
-                into: result)
+                Product(rows: rows, inputs: inputs, outputs: outputs), input, into: result)
         }
         let expected = product(a, w, rows: rows, inputs: inputs, outputs: outputs)
         for (found, wanted) in zip(result.values, expected) { #expect(abs(found - wanted) <= 1e-5 * (1 + abs(wanted))) }

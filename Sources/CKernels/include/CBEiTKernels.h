@@ -42,6 +42,8 @@ typedef struct {
 /// The best level that this processor and build have. Level 0 runs on every processor of its kind; float32 kernels are
 /// shared by the levels that differ only in dot products of less precision.
 int beitseg_kernel_level(void);
+/// 1 where the processor multiplies bfloat16 numbers faster than float32.
+int beitseg_bf16_is_fast(void);
 /// The kernels of one level, or NULL where the processor or the build lacks it. For tests; others call the functions.
 const beitseg_kernel_table *beitseg_kernels_at(int level);
 /// Such as "AVX-512 VNNI" or "baseline".
