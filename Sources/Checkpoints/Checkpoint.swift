@@ -2,6 +2,7 @@ import BEiTFiles
 import BEiTHDF5
 import BEiTLayers
 import BEiTModels
+import BEiTOps
 import BEiTTensorCore
 import BEiTWeightFiles
 import Foundation
@@ -59,11 +60,11 @@ package enum Checkpoint {
     ///
     /// - Parameters:
     ///   - task: what the model must be for; nil for any.
-    ///   - frozen: for inference only. Each weight is packed as it arrives, so that plain and packed copies of all
-    ///     never exist at once. A frozen model cannot be saved.
+    ///   - use: for inference each weight is packed as it arrives, so that plain and packed copies of all never exist
+    ///     at once. Such a model cannot be saved.
     ///   - size: another input size, height and width in pixels: positions are resized to it (``PositionResizing``).
     package static func load(
-        _ path: String, task: ModelTask? = nil, frozen: Bool = true, size: [Int]? = nil
+        _ path: String, task: ModelTask? = nil, for use: ModelUse = .inference(), size: [Int]? = nil
     ) throws -> (model: Model, description: ModelDescription) {
         let reader = try HDF5Reader(path)
         var description = try describe(reader)
@@ -78,10 +79,11 @@ package enum Checkpoint {
         var loader = ParameterLoader(
             Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0) }),
             refusals: source.refusals, positions: positions)
-        try loader.load(into: model.module, frozen: frozen)
+        if case .inference(let precision) = use { description.precision = precision ?? .fp32 }
+        try loader.load(into: model.module, freezing: use == .learning ? nil : description.precision)
         loader.refuseRest()
         guard loader.issues.isEmpty else { throw CheckpointError.parameters(file: path, loader.issues) }
-        if frozen { StoragePool.shared.trim() }
+        if use != .learning { StoragePool.shared.trim() }
         return (model, description)
     }
 
@@ -98,6 +100,13 @@ package enum Checkpoint {
             throw CheckpointError.badAttribute(file: reader.file, name: name, reason: error.reason)
         }
     }
+}
+
+/// What a model is read for.
+package enum ModelUse: Equatable, Sendable {
+    case learning
+    /// Without gradients, in these numbers; nil for those that suit the file.
+    case inference(Precision? = nil)
 }
 
 extension ModelDescription {

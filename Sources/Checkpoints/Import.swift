@@ -118,7 +118,7 @@ package struct ForeignModel {
         let model = Model(description.configuration, .unset)
         let refusals = Dictionary(halves.flatMap(\.refusals)) { first, _ in first }
         var loader = ParameterLoader(placed, refusals: refusals, positions: positions)
-        try loader.load(into: model.module, frozen: false)
+        try loader.load(into: model.module, freezing: nil)
         guard loader.issues.isEmpty else {
             throw ImportError.parameters(file: name, loader.issues.map { $0.named(halves[0].layout) })
         }

@@ -18,7 +18,7 @@ package enum Inspection: Encodable {
         }
         do {
             let facts = try CheckpointFacts(path)
-            _ = try Checkpoint.load(path, frozen: false)
+            _ = try Checkpoint.load(path, for: .learning)
             self = .checkpoint(facts)
         } catch CheckpointError.foreign {
             self = try TokenFacts(path).map { .tokens($0) } ?? .foreign(ForeignFacts(path))

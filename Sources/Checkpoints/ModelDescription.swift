@@ -1,6 +1,7 @@
 import BEiTFiles
 import BEiTImageIO
 import BEiTModels
+import BEiTOps
 
 /// How an image becomes the pixels of the model; the JSON `preprocessing`.
 package struct Preprocessing: Codable, Equatable, Sendable {
@@ -100,6 +101,8 @@ package struct ModelDescription: Sendable {
     package var classes: [LabelClass]
     package var preprocessing: Preprocessing
     package var provenance: Provenance
+    /// What a model that was read for inference multiplies with.
+    package var precision = Precision.fp32
 
     package init(
         task: ModelTask, configuration: ModelConfiguration, classes: [LabelClass], preprocessing: Preprocessing,

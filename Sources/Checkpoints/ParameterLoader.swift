@@ -1,5 +1,6 @@
 import BEiTLayers
 import BEiTModels
+import BEiTOps
 import BEiTTensorCore
 import BEiTWeightFiles
 
@@ -22,17 +23,18 @@ struct ParameterLoader {
         (rest, self.refusals, self.positions) = (tensors, refusals, positions?.isIdentity == true ? nil : positions)
     }
 
-    /// Module by module; a frozen one is packed before the next is read.
-    mutating func load(into module: any Module, at prefix: String = "", frozen: Bool) throws {
+    /// Module by module.
+    /// - Parameter precision: of inference, for which a module is packed before the next is read; nil for learning.
+    mutating func load(into module: any Module, at prefix: String = "", freezing precision: Precision?) throws {
         for member in module.members {
             switch member {
             case .parameter(let name, let parameter): try read(prefix + name, into: parameter.value)
             case .buffer(let name, let tensor): try read(prefix + name, into: tensor)
             case .module(let name, let part, _):
-                try load(into: part, at: name.isEmpty ? prefix : prefix + name + "/", frozen: frozen)
+                try load(into: part, at: name.isEmpty ? prefix : prefix + name + "/", freezing: precision)
             }
         }
-        if frozen { module.freeze(.fp32) }
+        if let precision { module.freeze(precision) }
     }
 
     private mutating func read(_ path: String, into tensor: Tensor) throws {

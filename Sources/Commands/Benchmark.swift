@@ -60,7 +60,7 @@ struct Benchmark: Command {
                     var measurement = SpeedMeasurement(
                         preset: preset, size: size, batch: batch, classes: classes, seconds: seconds)
                     measurement.decoder = decoder
-                    measurement.precision = precision.precision
+                    measurement.precision = precision.precision ?? .fp32
                     results.append(measurement.run(pass, peakGflops: peak))
                     if !output.json, let result = results.last { Console.print(row(result)) }
                 }

@@ -58,7 +58,7 @@ struct Classify: ImageCommand {
 
     func execute() throws {
         let images = try photos.find(log)
-        let classifier = try PhotoClassifier(model, cropShare: view.cropShare)
+        let classifier = try PhotoClassifier(model, cropShare: view.cropShare, precision: precision.precision)
         var report = Report(model: model)
         // Lines of results on the same terminal are progress enough.
         let isQuiet = !json.json && isatty(STDOUT_FILENO) != 0

@@ -240,7 +240,9 @@ struct Eval: ImageCommand {
             report.comparison = try Scoring(photos).compare((models[0], models[1]), (scores[0], scores[1]), seed: seed)
         }
         let names = zip(["model", "compared with"], models).map { (name: $0, value: $1.path) }
-        let options = inference.given().isEmpty ? [] : [(name: "options", value: inference.given())]
+        let precision = self.model.precision.precision.map { "--precision \($0.rawValue)" }
+        let given = [inference.given(), precision ?? ""].filter { !$0.isEmpty }
+        let options = given.isEmpty ? [] : [(name: "options", value: given.joined(separator: " "))]
         return Result(
             report: report, scores: scores,
             source: ScoreSource(
@@ -254,6 +256,7 @@ struct Eval: ImageCommand {
         {
             log.info("\(path) has learned from masks whose label 0 is void: --reduce-zero-label where these are so too")
         }
+        if description.precision != .fp32 { log.info("\(path) computes in \(description.precision.rawValue)") }
         return ScoredModel(network, classes: description.classes, path: path)
     }
 

@@ -36,7 +36,8 @@ extension Eval {
         let (data, file) = (set.data ?? "", model.model ?? "")
         let folder = try report.map(ReportFolder.init)
         let gallery = folder.map { _ in ClassificationGallery() }
-        let classifier = try PhotoClassifier(file, cropShare: view.cropShare)
+        let classifier = try PhotoClassifier(
+            file, cropShare: view.cropShare, precision: model.precision.precision)
         let dataset = try ClassFolders([data], [set.split])
         try requireReportApart(from: dataset.images(set.split).map(\.path))
         if let note = ClassificationScore.positionNote(dataset, classifier) { say(note) }

@@ -35,7 +35,7 @@ struct Export: Command {
 
     func execute() throws {
         if layout == .native { try OutputCheck.check(write: output, reads: [self.model]) }
-        var (model, description) = try Checkpoint.load(self.model, frozen: false)
+        var (model, description) = try Checkpoint.load(self.model, for: .learning)
         var files = [output]
         if layout == .native {
             description.provenance.parentSHA256 = try SHA256.hexDigest(ofFile: self.model)

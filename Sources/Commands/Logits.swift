@@ -27,7 +27,7 @@ struct Logits: Command {
     func execute() throws {
         let path = try model.path()
         try OutputCheck.check(write: output, reads: [path, input])
-        let run = try LogitsRun(model: path, input: input, output: output)
+        let run = try LogitsRun(model: path, input: input, output: output, precision: model.precision.precision)
         try run.run { log.debug("\($0) of \(run.count) images") }
     }
 }

@@ -62,11 +62,13 @@ struct ModelOptions: ParsableArguments {
 
 /// In what numbers a network computes.
 struct PrecisionOptions: ParsableArguments {
-    @Option(help: "Numbers that the network multiplies: fp32, bf16 or int8.")
-    var precision = Precision.fp32
+    @Option(help: "Numbers that the network multiplies: fp32, bf16 or int8 (default: those of the model's file).")
+    var precision: Precision?
 
     func validate() throws {
-        if let problem = precision.problem { throw ValidationError("--precision \(precision.rawValue): \(problem)") }
+        if let precision, let problem = precision.problem {
+            throw ValidationError("--precision \(precision.rawValue): \(problem)")
+        }
     }
 }
 

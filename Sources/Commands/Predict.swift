@@ -4,6 +4,7 @@ import BEiTFiles
 import BEiTImageIO
 import BEiTMetrics
 import BEiTModels
+import BEiTOps
 import BEiTPrediction
 import BEiTReports
 import BEiTScoring
@@ -99,7 +100,7 @@ extension ModelOptions {
     func segmentationNetwork(size: [Int]?) throws -> (
         network: WindowNetwork, description: ModelDescription, path: String
     ) {
-        let model = try SegmentationModel(try path(), size: size)
+        let model = try SegmentationModel(try path(), size: size, precision: precision.precision)
         return (model.network, model.description, model.path)
     }
 }
@@ -185,7 +186,7 @@ struct Predict: ImageCommand {
         settings.overlay = OverlayStyle(opacity: opacity, hasLegend: !hasNoLegend)
         settings.alsoRead = photos.paths
         settings.shard = try shard ?? Shard.ofLauncher(ProcessInfo.processInfo.environment)
-        let heading = try PredictionManifest(model: path, options: given)
+        let heading = try PredictionManifest(model: path, options: given(description.precision))
         let run = PredictionRun(network, classes: description.classes, heading: heading, settings)
         let result = try working { progress in
             try run.run(images) { [log, common] event in
@@ -201,13 +202,14 @@ struct Predict: ImageCommand {
             }
         }
         if json.json { try Console.print(json: result.manifest) }
-        log.info("\(summary(result))")
+        log.info("\(summary(result)), computed in \(description.precision.rawValue)")
         if result.failed > 0 { throw ExitCode(1) }
     }
 
     /// The options that change results, as they were typed.
-    private var given: String {
+    private func given(_ precision: Precision) -> String {
         let overlays = [
+            precision == .fp32 ? nil : "--precision \(precision.rawValue)",
             opacity != 0.5 ? "--opacity \(opacity)" : nil, hasNoLegend ? "--no-legend" : nil,
         ]
         return ([inference.given()] + overlays.compactMap { $0 }).filter { !$0.isEmpty }.joined(separator: " ")

@@ -19,8 +19,8 @@ package struct LogitsRun {
     ///     `bool_masked_pos` `[N, patches]`.
     ///   - output: gets `logits` and `features`, of a tokenizer `tokens` and `logits`.
     /// - Throws: ``LogitsError`` where the input does not fit the model, `HDF5Error`, ``CheckpointError``.
-    package init(model path: String, input: String, output: String) throws {
-        let (model, description) = try Checkpoint.load(path)
+    package init(model path: String, input: String, output: String, precision: Precision? = nil) throws {
+        let (model, description) = try Checkpoint.load(path, for: .inference(precision))
         (self.model, self.output) = (model, output)
         images = try PixelFile(input, description.configuration)
     }

@@ -33,8 +33,8 @@ package struct PhotoClassifier {
     ///   - file: a checkpoint, or one that was imported.
     ///   - cropShare: nil for what the model says, else ``standardCropShare(size:)``.
     /// - Throws: ``CheckpointError``, `HDF5Error`.
-    package init(_ file: String, cropShare: Double? = nil) throws {
-        let (model, description) = try Checkpoint.load(file, task: .classification)
+    package init(_ file: String, cropShare: Double? = nil, precision: Precision? = nil) throws {
+        let (model, description) = try Checkpoint.load(file, task: .classification, for: .inference(precision))
         guard case .classification(let classifier) = model else { preconditionFailure("a model of another task") }
         let form = description.preprocessing
         (self.model, classes, path) = (classifier, description.classes, file)

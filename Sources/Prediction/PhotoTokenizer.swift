@@ -23,8 +23,10 @@ package struct PhotoTokenizer {
     ///   - size: height and width in pixels; nil for the checkpoint's.
     ///   - decoding: whether pictures are to be made of tokens.
     /// - Throws: ``CheckpointError``, `HDF5Error`, `FileError`, ``TokenizerError``.
-    package init(_ file: String, size: [Int]? = nil, decoding: Bool = false) throws {
-        let (model, description) = try Checkpoint.load(file, task: .tokenizer)
+    package init(
+        _ file: String, size: [Int]? = nil, decoding: Bool = false, precision: Precision? = nil
+    ) throws {
+        let (model, description) = try Checkpoint.load(file, task: .tokenizer, for: .inference(precision))
         guard case .tokenizer(let tokenizer) = model else { preconditionFailure("a model of another task") }
         if decoding, !tokenizer.configuration.hasDecoder { throw CheckpointError.noDecoder(file: file) }
         let form = description.preprocessing

@@ -44,10 +44,13 @@ package struct SegmentationModel {
 
     package var classes: [LabelClass] { description.classes }
 
-    /// - Parameter size: height and width in pixels of the pictures that it is to take; nil for those of the file.
+    /// - Parameters:
+    ///   - size: height and width in pixels of the pictures that it is to take; nil for those of the file.
+    ///   - precision: what it computes with; nil for what suits the file.
     /// - Throws: ``CheckpointError``, `HDF5Error`.
-    package init(_ path: String, size: [Int]? = nil) throws {
-        let (model, description) = try Checkpoint.load(path, task: .segmentation, size: size)
+    package init(_ path: String, size: [Int]? = nil, precision: Precision? = nil) throws {
+        let (model, description) = try Checkpoint.load(
+            path, task: .segmentation, for: .inference(precision), size: size)
         guard case .segmentation(let segmenter) = model else { preconditionFailure("a model of another task") }
         (network, self.description, self.path) = (WindowNetwork(segmenter, description), description, path)
     }

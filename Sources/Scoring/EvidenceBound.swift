@@ -58,14 +58,16 @@ package struct EvidenceBound {
     private let masks: [MaskGenerator]
 
     /// Throws ``CheckpointError``, `HDF5Error`, and ``EvidenceError`` for files that do not belong together.
-    package init(tokenizer file: String, model path: String, _ settings: EvidenceSettings) throws {
-        let (loaded, description) = try Checkpoint.load(path, task: .mim)
+    package init(
+        tokenizer file: String, model path: String, _ settings: EvidenceSettings, precision: Precision? = nil
+    ) throws {
+        let (loaded, description) = try Checkpoint.load(path, task: .mim, for: .inference(precision))
         guard case .mim(let model) = loaded else { preconditionFailure("a model of another task") }
         let backbone = model.backbone.configuration
         let grid = [backbone.gridHeight, backbone.gridWidth]
         guard description.configuration.mim?.pixels == nil else { throw EvidenceError.predictsPixels(model: path) }
         let own = try Checkpoint.describe(file).configuration.tokenizer?.downsampling ?? 8
-        tokenizer = try PhotoTokenizer(file, size: grid.map { $0 * own }, decoding: true)
+        tokenizer = try PhotoTokenizer(file, size: grid.map { $0 * own }, decoding: true, precision: precision)
         if let wanted = description.provenance.tokenizerSHA256, wanted != tokenizer.description.tokenizerSHA256 {
             throw EvidenceError.otherTokenizer(model: path, tokenizer: file)
         }

@@ -33,7 +33,7 @@ package struct StartingPoint {
         case .random(let backbone):
             (self.backbone, preprocessing) = (backbone, Preprocessing(size: backbone.imageSize))
         case .checkpoint(let path):
-            let (model, description) = try Checkpoint.load(path, frozen: false)
+            let (model, description) = try Checkpoint.load(path, for: .learning)
             guard let backbone = description.configuration.backbone else {
                 throw CheckpointError.noBackbone(file: path, description.task)
             }

@@ -156,7 +156,7 @@ extension Trainer where Task: PlannedObjective {
     /// - Throws: ``TrainingError``, ``PlanError``, ``CheckpointError``, ``DatasetError``, `HDF5Error`, `FileError`.
     package convenience init(resuming folder: RunFolder, _ changes: RunChanges = RunChanges()) throws {
         let (state, found) = try Self.state(in: folder, of: Task.task)
-        let (model, description) = try Checkpoint.load(folder.last, task: Task.task, frozen: false)
+        let (model, description) = try Checkpoint.load(folder.last, task: Task.task, for: .learning)
         if let problem = found.settings.problem(beside: description) {
             throw TrainingError.badState(file: folder.last, reason: problem)
         }

@@ -12,7 +12,7 @@ import Testing
         let folder = try Scratch()
         let model = sample.model(), path = folder["model.h5"]
         try Checkpoint.save(model.module, sample.description, compress: compressed, to: path)
-        let (loaded, description) = try Checkpoint.load(path, task: sample.description.task, frozen: false)
+        let (loaded, description) = try Checkpoint.load(path, task: sample.description.task, for: .learning)
         for (saved, found) in zip(model.module.parameters, loaded.module.parameters) {
             #expect(saved.path == found.path)
             #expect(saved.parameter.value.values.map(\.bitPattern) == found.parameter.value.values.map(\.bitPattern))
@@ -30,7 +30,7 @@ import Testing
         let model = Sample.segmenter.model(), path = folder["model.h5"]
         try Checkpoint.save(model.module, Sample.segmenter.description, as: .float16, to: path)
         #expect(try HDF5Reader(path).info("/model/backbone/cls_token").elementType == .float16)
-        let loaded = try Checkpoint.load(path, frozen: false).model
+        let loaded = try Checkpoint.load(path, for: .learning).model
         for (saved, found) in zip(model.module.parameters, loaded.module.parameters) {
             #expect(saved.parameter.value.values.map { Float(Float16($0)) } == found.parameter.value.values)
         }
@@ -67,7 +67,7 @@ import Testing
         var generator = Philox(seed: 9)
         let pixels = Tensor((0..<2 * 3 * 8 * 12).map { _ in generator.normal() }, [2, 3, 8, 12])
         let outputs = try [false, true].map { frozen in
-            guard case .segmentation(let model) = try Checkpoint.load(path, frozen: frozen).model else {
+            guard case .segmentation(let model) = try Checkpoint.load(path, for: frozen ? .inference() : .learning).model else {
                 return [Float]()
             }
             return model(Variable(pixels), Tape(.inference)).value.values

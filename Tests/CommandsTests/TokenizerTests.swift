@@ -49,7 +49,7 @@ import Testing
     /// The tokenizer of the fixtures with weights as large as numbers can be at the end of its encoder.
     @Test func outputThatIsNotFiniteIsNoToken() throws {
         let folder = try workshop()
-        let (model, description) = try Checkpoint.load(folder["dvae.h5"], frozen: false)
+        let (model, description) = try Checkpoint.load(folder["dvae.h5"], for: .learning)
         for named in model.module.parameters where named.path.hasSuffix("encoder/blocks/output/conv/w") {
             named.parameter.value.pointer.update(repeating: 3e38, count: named.parameter.value.count)
         }

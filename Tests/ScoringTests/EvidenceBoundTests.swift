@@ -140,7 +140,7 @@ import BEiTMetrics
     @Test(arguments: [true, false]) func outputThatIsNotFiniteIsNoEvidence(_ ofTheModel: Bool) throws {
         let folder = try Folder()
         let file = ofTheModel ? folder.model : folder.tokenizer
-        var (model, description) = try Checkpoint.load(file, frozen: false)
+        var (model, description) = try Checkpoint.load(file, for: .learning)
         let path = ofTheModel ? "lm_head/weight" : "decoder/blocks/output/conv/w"
         for named in model.module.parameters where named.path.hasSuffix(path) {
             let value = named.parameter.value  // every other one: features behind a norm add up to nothing
@@ -148,7 +148,7 @@ import BEiTMetrics
         }
         try Checkpoint.save(model.module, description, to: file)
         if !ofTheModel {
-            (model, description) = try Checkpoint.load(folder.model, frozen: false)
+            (model, description) = try Checkpoint.load(folder.model, for: .learning)
             description.provenance.tokenizerSHA256 = nil
             try Checkpoint.save(model.module, description, to: folder.model)
         }

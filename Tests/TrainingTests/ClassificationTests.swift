@@ -55,7 +55,7 @@ private final class ColorSet {
 
 /// Weights and training state of a checkpoint by path, as bits.
 private func bits(_ path: String) throws -> [String: [UInt32]] {
-    let model = try Checkpoint.load(path, frozen: false).model.module
+    let model = try Checkpoint.load(path, for: .learning).model.module
     let state = try trainingTensors(path)
     let all = model.parameters.map { ($0.path, $0.parameter.value.values) } + state
     return Dictionary(uniqueKeysWithValues: all.map { ($0.0, $0.1.map(\.bitPattern)) })
@@ -122,7 +122,7 @@ private func bits(_ path: String) throws -> [String: [UInt32]] {
 
     /// Every parameter of a model, by path.
     private func weights(_ path: String) throws -> [String: [Float]] {
-        let parameters = try Checkpoint.load(path, frozen: false).model.module.parameters
+        let parameters = try Checkpoint.load(path, for: .learning).model.module.parameters
         return Dictionary(uniqueKeysWithValues: parameters.map { ($0.path, $0.parameter.value.values) })
     }
 

@@ -93,7 +93,7 @@ private final class Studio {
 
 /// Weights and training state of a checkpoint by path, as bits.
 private func bits(_ path: String) throws -> [String: [UInt32]] {
-    let model = try Checkpoint.load(path, frozen: false).model.module
+    let model = try Checkpoint.load(path, for: .learning).model.module
     let state = try trainingTensors(path)
     let all = model.parameters.map { ($0.path, $0.parameter.value.values) } + state
     return Dictionary(uniqueKeysWithValues: all.map { ($0.0, $0.1.map(\.bitPattern)) })
@@ -255,7 +255,7 @@ private func lines(_ folder: RunFolder) throws -> [[String: Any]] {
     @Test func theNetworkCannotSeeWhatIsHidden() throws {
         let studio = try Studio()
         let folder = try studio.run(studio.plan, in: "run")
-        guard case .mim(let network) = try Checkpoint.load(folder.last, frozen: false).model else {
+        guard case .mim(let network) = try Checkpoint.load(folder.last, for: .learning).model else {
             Issue.record("another task")
             return
         }
@@ -457,7 +457,7 @@ private func lines(_ folder: RunFolder) throws -> [[String: Any]] {
     }
 
     private func weights(_ path: String) throws -> [String: [Float]] {
-        let model = try Checkpoint.load(path, frozen: false).model.module
+        let model = try Checkpoint.load(path, for: .learning).model.module
         return Dictionary(uniqueKeysWithValues: model.parameters.map { ($0.path, $0.parameter.value.values) })
     }
 

@@ -63,7 +63,7 @@ final class StripeSet {
 
 /// Weights and training state of a checkpoint by path, as bits.
 private func bits(_ path: String) throws -> [String: [UInt32]] {
-    let model = try Checkpoint.load(path, frozen: false).model.module
+    let model = try Checkpoint.load(path, for: .learning).model.module
     let all = model.parameters.map { ($0.path, $0.parameter.value.values) } + (try trainingTensors(path))
     return Dictionary(uniqueKeysWithValues: all.map { ($0.0, $0.1.map(\.bitPattern)) })
 }
@@ -220,7 +220,7 @@ private func savedStep(_ folder: RunFolder) throws -> Int {
         let tensors = try trainingTensors(folder.last).map { path, values in
             (path: path, tensor: Tensor(values, try reader.info("/training/" + path).shape))
         }
-        let (model, description) = try Checkpoint.load(folder.last, frozen: false)
+        let (model, description) = try Checkpoint.load(folder.last, for: .learning)
         var json = try #require(try JSONSerialization.jsonObject(with: Data(state.json.utf8)) as? [String: Any])
         try change(&json)
         let text = String(decoding: try JSONSerialization.data(withJSONObject: json), as: UTF8.self)
@@ -397,7 +397,7 @@ private func savedStep(_ folder: RunFolder) throws -> Int {
 
 @Suite struct HeadTests {
     private func head(_ path: String) throws -> (weight: [[Float]], bias: [Float]) {
-        let all = try Checkpoint.load(path, frozen: false).model.module.parameters
+        let all = try Checkpoint.load(path, for: .learning).model.module.parameters
         let weight = try #require(all.first { $0.path == "decoder/head/weight" }).parameter.value
         let bias = try #require(all.first { $0.path == "decoder/head/bias" }).parameter.value.values
         return ((0..<weight.shape[0]).map { weight.rows($0..<$0 + 1).values }, bias)

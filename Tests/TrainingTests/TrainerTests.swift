@@ -58,7 +58,7 @@ private final class DiscSet {
 
 /// Weights and training state of a checkpoint by path, as bits.
 private func bits(_ path: String) throws -> [String: [UInt32]] {
-    let model = try Checkpoint.load(path, frozen: false).model.module
+    let model = try Checkpoint.load(path, for: .learning).model.module
     let state = try trainingTensors(path)
     let all = model.parameters.map { ($0.path, $0.parameter.value.values) } + state
     return Dictionary(uniqueKeysWithValues: all.map { ($0.0, $0.1.map(\.bitPattern)) })

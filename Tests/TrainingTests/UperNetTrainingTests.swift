@@ -126,14 +126,14 @@ private final class RecordedSegmentation: Objective {
 
 /// Everything of a checkpoint as bits: parameters, running statistics, training state.
 private func bits(_ path: String) throws -> [String: [UInt32]] {
-    let model = try Checkpoint.load(path, frozen: false).model.module
+    let model = try Checkpoint.load(path, for: .learning).model.module
     let all = model.tensors.map { ($0.path, $0.tensor.values) } + (try trainingTensors(path))
     return Dictionary(uniqueKeysWithValues: all.map { ($0.0, $0.1.map(\.bitPattern)) })
 }
 
 /// The running statistics of a checkpoint.
 private func statistics(_ path: String) throws -> [String: [Float]] {
-    let buffers = try Checkpoint.load(path, frozen: false).model.module.buffers
+    let buffers = try Checkpoint.load(path, for: .learning).model.module.buffers
     return Dictionary(uniqueKeysWithValues: buffers.map { ($0.path, $0.tensor.values) })
 }
 
@@ -242,7 +242,7 @@ private func statistics(_ path: String) throws -> [String: [Float]] {
         #expect(notes.contains { $0.hasPrefix("the head goes by the names of the classes") })
         let before = try statistics(parent)
         for (path, tensor) in model.buffers { #expect(tensor.values == before[path], "\(path)") }
-        let source = try Checkpoint.load(parent, frozen: false).model.module.parameters
+        let source = try Checkpoint.load(parent, for: .learning).model.module.parameters
         for named in model.parameters {
             let want = try #require(source.first { $0.path == named.path }).parameter.value
             guard named.path.contains("conv_seg") else {
