@@ -30,7 +30,7 @@ import Testing
             let want = try run.oracle.array(run.oracle.logits)
             let found = try run.oracle.evaluate(try frozen(run), Tape(.inference))
             let error = largestError(found.values, want.values)
-            #expect(error < (run.precision == .bf16 ? 0.02 : 0.05))
+            #expect(error < (run.precision == .bf16 ? 0.04 : 0.15))
             #expect(error > 1e-6, "nothing was rounded")
         }
     }
