@@ -66,7 +66,8 @@ package struct SpeedMeasurement {
         let gflops = flops * Double(batch) / time / 1e9
         return SpeedResult(
             pass: pass, preset: preset.rawValue, size: size, batch: batch, threads: WorkerPool.current.threads,
-            precision: (pass == .forward ? precision : .fp32).rawValue, imagesPerSecond: Double(batch) / time, gflops: gflops, peakGflops: peakGflops,
+            precision: (pass == .forward ? precision : .fp32).rawValue, imagesPerSecond: Double(batch) / time,
+            gflops: gflops, peakGflops: peakGflops,
             shareOfPeak: gflops / peakGflops, peakMemoryBytes: Machine.peakMemoryBytes)
     }
 

@@ -67,7 +67,8 @@ import Testing
         var generator = Philox(seed: 9)
         let pixels = Tensor((0..<2 * 3 * 8 * 12).map { _ in generator.normal() }, [2, 3, 8, 12])
         let outputs = try [false, true].map { frozen in
-            guard case .segmentation(let model) = try Checkpoint.load(path, for: frozen ? .inference() : .learning).model else {
+            let use = frozen ? ModelUse.inference() : .learning
+            guard case .segmentation(let model) = try Checkpoint.load(path, for: use).model else {
                 return [Float]()
             }
             return model(Variable(pixels), Tape(.inference)).value.values

@@ -36,7 +36,8 @@ import Testing
     }
 
     /// Every task writes its own part, and sums of bytes are exact.
-    @Test(arguments: runs.filter { $0.oracle.name == OracleModel.all[0].name }) func threadsChangeNoBit(_ run: Run) throws {
+    @Test(arguments: runs.filter { $0.oracle.name == OracleModel.all[0].name })
+    func threadsChangeNoBit(_ run: Run) throws {
         try MatrixEngine.$current.withValue(run.engine) {
             let model = try frozen(run)
             let results = try [1, 2, 5].map { threads in
