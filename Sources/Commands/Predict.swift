@@ -202,7 +202,7 @@ struct Predict: ImageCommand {
             }
         }
         if json.json { try Console.print(json: result.manifest) }
-        log.info("\(summary(result)), computed in \(description.precision.rawValue)")
+        log.info("\(summary(result, description.precision))")
         if result.failed > 0 { throw ExitCode(1) }
     }
 
@@ -215,9 +215,11 @@ struct Predict: ImageCommand {
         return ([inference.given()] + overlays.compactMap { $0 }).filter { !$0.isEmpty }.joined(separator: " ")
     }
 
-    private func summary(_ result: PredictionResult) -> String {
+    private func summary(_ result: PredictionResult, _ precision: Precision) -> String {
+        let done = "\(result.done.counted("image")) segmented into \(output)"
+        let numbers = precision == .fp32 ? "" : " in \(precision.rawValue)"
         let others = [(result.skipped, "were complete already"), (result.failed, "failed")]
-        return others.filter { $0.0 > 0 }.reduce("\(result.done.counted("image")) segmented into \(output)") {
+        return others.filter { $0.0 > 0 }.reduce(done + numbers) {
             $0 + ", \($1.0) \($1.1)"
         }
     }
