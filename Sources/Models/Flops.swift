@@ -1,5 +1,7 @@
 /// Arithmetic of matrix products and convolutions, two operations a multiply-add; norms, softmax and activations are
-/// not counted, as is usual. What counts is the arithmetic that is done (see ``Tape/conv2d(joining:weight:bias:activation:)``).
+/// not counted, as is usual. Resized maps count at their own size, at which they are convolved (see
+/// ``Tape/conv2d(joining:weight:bias:activation:)``); of every kernel all taps count, also where Winograd's way saves most
+/// of the products, so that a figure says how fast the same work is done.
 extension ModelConfiguration {
     /// Floating-point operations of one forward pass of one image; nil for a tokenizer, whose size is free.
     package var forwardFlops: Double? {

@@ -10,9 +10,10 @@ extension Tape {
     ) -> Variable {
         precondition(activation == .none || !isTraining, "an activation that has no way back")
         let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: padding)
-        let matrix = weight.packed ?? packOnce(kernel.coarseWeights(weight.value))
-        let y = kernel.coarse(
-            from: x.value, weights: matrix, Epilogue(bias: bias?.value, activation: activation))
+        let epilogue = Epilogue(bias: bias?.value, activation: activation)
+        let y =
+            weight.packed.map { kernel.coarse(from: x.value, weights: $0, epilogue) }
+            ?? kernel.coarse(from: x.value, kernel: weight.value, inference: !isTraining, epilogue)
         let (height, width) = (x.shape[1], x.shape[2])
         let step = KernelGradients(x, weight, bias)
         return record(y, from: [x, weight, bias]) { dy in

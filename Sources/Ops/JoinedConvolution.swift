@@ -20,9 +20,8 @@ extension Tape {
         }
         precondition(activation == .none || !isTraining, "an activation that has no way back")
         let joint = JoinedKernel(weight.fullShape, maps.map(\.shape))
-        let matrices =
-            weight.isPacked ? weight.packedMatrices : joint.matrices(weight.value).map(packOnce)
-        let y = joint.forward(maps.map(\.value), matrices, Epilogue(bias: bias?.value, activation: activation))
+        let y = joint.forward(
+            maps.map(\.value), weight, inference: !isTraining, Epilogue(bias: bias?.value, activation: activation))
         let (inputs, slots, value) = (maps.map(\.value), maps.map(\.slot), weight.value)
         let (weightSlot, biasSlot) = (weight.slot, bias?.slot)
         return record(y, from: maps + [weight, bias]) { dy in
@@ -38,13 +37,17 @@ extension Tape {
 
 extension Parameter {
     /// For inference: packs the weight of a joined convolution of maps with so many channels once and takes no more
-    /// gradients.
+    /// gradients. Where ``WinogradConvolution`` suits the first map's part, that stays as it is.
     package func freezeJoinedConvolution(channels: [Int], _ precision: Precision) {
-        guard channels.count > 1 else { return freezeConvolution(precision) }
-        freezePacked { weight in
-            let joint = JoinedKernel(weight.shape, channels.map { [1, 1, 1, $0] })
-            let packed = joint.matrices(weight).compactMap(precision.pack)
-            return packed.count == channels.count ? packed : nil
+        let isPlain =
+            precision == .fp32
+            && WinogradConvolution.suits([fullShape[0], channels[0], fullShape[2], fullShape[3]])
+        guard channels.count > 1 else { return isPlain ? freeze() : freezeConvolution(precision) }
+        let joint = JoinedKernel(fullShape, channels.map { [1, 1, 1, $0] })
+        freezePacked(keeping: isPlain ? { joint.firstKernel($0) } : nil) { weight in
+            let matrices = (isPlain ? [] : [joint.firstMatrix(weight)]) + joint.smallMatrices(weight)
+            let packed = matrices.compactMap(precision.pack)
+            return packed.count == matrices.count ? packed : nil
         }
     }
 }
@@ -88,12 +91,12 @@ private struct JoinedKernel {
 
     // MARK: Weights
 
-    /// For the first map the matrix of its convolution; for each other one `[taps·out, C]`.
-    func matrices(_ weight: Tensor) -> [Tensor] {
-        parts.enumerated().map { index, part in
-            index == 0 ? first.coarseWeights(slice(weight, part.channels)) : tapMajor(weight, part.channels)
-        }
-    }
+    /// Of the first map's convolution, `[out, C, k, k]`, and as a matrix.
+    func firstKernel(_ weight: Tensor) -> Tensor { slice(weight, parts[0].channels) }
+    func firstMatrix(_ weight: Tensor) -> Tensor { first.coarseWeights(firstKernel(weight)) }
+
+    /// For each other map `[taps·out, C]`.
+    func smallMatrices(_ weight: Tensor) -> [Tensor] { parts.dropFirst().map { tapMajor(weight, $0.channels) } }
 
     /// `[out, channels, k, k]`.
     private func slice(_ weight: Tensor, _ channels: Range<Int>) -> Tensor {
@@ -141,13 +144,16 @@ private struct JoinedKernel {
 
     // MARK: Forward and backward
 
-    func forward(_ maps: [Tensor], _ matrices: [any EngineMatrix], _ epilogue: Epilogue) -> Tensor {
-        let y = first.coarse(from: maps[0], weights: matrices[0])
-        let products = zip(parts, zip(maps, matrices)).dropFirst().map { part, pair in
+    func forward(_ maps: [Tensor], _ weight: Parameter, inference: Bool, _ epilogue: Epilogue) -> Tensor {
+        let y = convolveFirst(maps[0], weight, inference: inference)
+        let packed = Array(weight.packedMatrices.suffix(small.count))
+        let matrices = packed.isEmpty ? smallMatrices(weight.value).map(packOnce) : packed
+        let products = zip(matrices, zip(parts, maps).dropFirst()).map { matrix, map in
+            let (part, x) = map
             let product = Tensor(uninitialized: Array(part.shape.dropLast()) + [spreadColumns])
-            pair.1.multiply(
+            matrix.multiply(
                 Product(rows: part.pixels, inputs: part.channels.count, outputs: spreadColumns),
-                pair.0.converted(to: pair.1.inputType), into: product)
+                x.converted(to: matrix.inputType), into: product)
             return product
         }
         let (height, width) = (y.shape[1], y.shape[2])
@@ -160,6 +166,13 @@ private struct JoinedKernel {
                 into: TileTarget(target, stride: outputs))
         }
         return y
+    }
+
+    private func convolveFirst(_ map: Tensor, _ weight: Parameter, inference: Bool) -> Tensor {
+        let packed = weight.packedMatrices
+        if packed.count == parts.count { return first.coarse(from: map, weights: packed[0]) }
+        let kernel = packed.isEmpty ? firstKernel(weight.value) : weight.value
+        return first.coarse(from: map, kernel: kernel, inference: inference)
     }
 
     /// - Parameter wanted: the maps whose gradient is asked for.

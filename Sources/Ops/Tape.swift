@@ -100,10 +100,11 @@ package final class Parameter: Variable {
     }
 
     /// As `freezePacked(_:)`, where `pack` says how; nil leaves the plain copy.
-    func freezePacked(_ pack: (Tensor) -> [any EngineMatrix]?) {
+    /// - Parameter rest: what of the values is not packed, and stays.
+    func freezePacked(keeping rest: ((Tensor) -> Tensor)? = nil, _ pack: (Tensor) -> [any EngineMatrix]?) {
         guard !isPacked, let matrices = pack(value) else { return freeze() }
         packedMatrices = matrices
-        value = Tensor(uninitialized: [0])
+        value = rest?(value) ?? Tensor(uninitialized: [0])
         freeze()
     }
 

@@ -2,10 +2,11 @@ import BEiTFiles
 import BEiTHDF5
 import BEiTLayers
 import BEiTModels
-import BEiTOps
 import BEiTTensorCore
 import Foundation
 import Testing
+
+@testable import BEiTOps
 
 /// A small UperNet whose outputs mmsegmentation's network or Hugging Face's gave.
 struct UperNetOracle: CustomTestStringConvertible, Sendable {
@@ -54,25 +55,34 @@ struct UperNetOracle: CustomTestStringConvertible, Sendable {
     struct Run: CustomTestStringConvertible, Sendable {
         var oracle: UperNetOracle
         var engine: MatrixEngine
-        var testDescription: String { "\(oracle.folder) on \(engine)" }
+        /// Whether Winograd's way serves these few channels too.
+        var winograd: Bool
+        var testDescription: String { "\(oracle.folder) on \(engine)\(winograd ? " by Winograd" : "")" }
     }
     static let runs = UperNetOracle.all.flatMap { oracle in
-        MatrixEngine.available.map { Run(oracle: oracle, engine: $0) }
+        MatrixEngine.available.flatMap { engine in
+            [false, true].map { Run(oracle: oracle, engine: engine, winograd: $0) }
+        }
     }
 
     @Test(arguments: runs) func logitsMatch(_ run: Run) throws {
-        try MatrixEngine.$current.withValue(run.engine) {
-            let (model, want) = (try run.oracle.load(), try run.oracle.array("logits"))
-            let pixels = Variable(try run.oracle.array("pixel_values"))
+        let bounds = run.winograd ? .init(channels: 1, tiles: 1) : WinogradConvolution.bounds
+        try WinogradConvolution.$bounds.withValue(bounds) { try logitsMatch(run.oracle, run.engine) }
+    }
+
+    private func logitsMatch(_ oracle: UperNetOracle, _ engine: MatrixEngine) throws {
+        try MatrixEngine.$current.withValue(engine) {
+            let (model, want) = (try oracle.load(), try oracle.array("logits"))
+            let pixels = Variable(try oracle.array("pixel_values"))
             func logits(_ tape: Tape) -> Tensor { model(pixels, tape).value.transposed([0, 3, 1, 2]) }
             #expect(largestError(logits(Tape(.inference)).values, want.values) < 2e-4)
             let learning = Tape(.training)
             learning.usesRunningStatistics = true
             #expect(largestError(logits(learning).values, want.values) < 2e-4)
-            let features = model.backbone.features(pixels, at: run.oracle.features, Tape(.inference))
+            let features = model.backbone.features(pixels, at: oracle.features, Tape(.inference))
             let auxiliary = try #require(model.decoder.auxiliaryLogits(features, Tape(.inference)).first)
             #expect(auxiliary.weight == 0.4)
-            let wanted = try run.oracle.array("aux_logits")
+            let wanted = try oracle.array("aux_logits")
             #expect(largestError(auxiliary.logits.value.transposed([0, 3, 1, 2]).values, wanted.values) < 2e-4)
             // Frozen twice, as a module within others is.
             model.freeze(.fp32)

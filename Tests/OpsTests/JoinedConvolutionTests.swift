@@ -53,17 +53,23 @@ import Testing
 
     @Test(arguments: cases, MatrixEngine.available) func packedWeightsAndActivation(
         _ map: Case, _ engine: MatrixEngine
-    ) throws {
-        try MatrixEngine.$current.withValue(engine) {
-            let inputs = map.inputs.map { Parameter($0) }
-            let want = map.plain(Tape(.inference), inputs).value
-            let weight = inputs[map.maps.count]
-            weight.freezeJoinedConvolution(channels: map.maps.map { $0[2] }, .fp32)
-            #expect(weight.packedMatrices.count == (engine == .oneDNN ? map.maps.count : 0))
-            let y = Tape(.inference).conv2d(
-                joining: Array(inputs.prefix(map.maps.count)), weight: weight, bias: inputs[map.maps.count + 1],
-                activation: .relu)
-            #expect(difference(y.value, Tensor(want.values.map { max(0, $0) }, want.shape)) < 1e-4)
+    ) {
+        MatrixEngine.$current.withValue(engine) {
+            let values = map.inputs
+            let want = map.plain(Tape(.inference), values.map { Parameter($0) }).value
+            for bounds in [WinogradTests.nowhere, WinogradTests.everywhere] {
+                WinogradConvolution.$bounds.withValue(bounds) {
+                    let inputs = values.map { Parameter($0) }
+                    let weight = inputs[map.maps.count]
+                    weight.freezeJoinedConvolution(channels: map.maps.map { $0[2] }, .fp32)
+                    let isPlain = bounds.tiles == 1 && map.kernel == 3
+                    #expect(weight.packedMatrices.count == (engine == .oneDNN ? map.maps.count - (isPlain ? 1 : 0) : 0))
+                    let y = Tape(.inference).conv2d(
+                        joining: Array(inputs.prefix(map.maps.count)), weight: weight,
+                        bias: inputs[map.maps.count + 1], activation: .relu)
+                    #expect(difference(y.value, Tensor(want.values.map { max(0, $0) }, want.shape)) < 1e-4)
+                }
+            }
         }
     }
 

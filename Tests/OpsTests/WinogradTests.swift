@@ -1,0 +1,126 @@
+import CBEiTKernels
+import Testing
+
+@testable import BEiTOps
+@testable import BEiTTensorCore
+
+/// Every build of the kernels of `winograd.def`: one tile, whose channels are convolved each with its own kernel.
+@Suite struct WinogradKernelTests {
+    static let levels = (0...beitseg_kernel_level()).filter { beitseg_kernels_at($0) != nil }
+
+    @Test(arguments: levels, [1, 3, 17, 64, 67, 130]) func aTile(_ level: Int32, _ channels: Int) throws {
+        let kernels = try #require(beitseg_kernels_at(level)).pointee
+        let (height, width, stride) = (7, 5, channels + 3)
+        let map = randomTensor([height, width, channels], seed: 1).values
+        let kernel = randomTensor([channels, 3, 3], seed: 2).values
+        for (top, left) in [(-1, -1), (-1, 3), (3, -1), (3, 3), (0, 0), (9, 9)] {
+            var tile = [Float](repeating: .nan, count: 36 * stride), weight = tile
+            var result = [Float](repeating: .nan, count: 16 * channels + 1)
+            kernels.winograd_input(map, height, width, channels, top, left, &tile, stride)
+            kernels.winograd_weight(kernel, channels, &weight, stride)
+            // Nothing is written between the elements.
+            for index in 0..<36 * stride {
+                #expect(tile[index].isNaN == (index % stride >= channels))
+                #expect(weight[index].isNaN == (index % stride >= channels))
+            }
+            kernels.winograd_output(zip(tile, weight).map { $0 * $1 }, stride, channels, &result)
+            #expect(result.removeLast().isNaN)
+            for (index, value) in result.enumerated() {
+                let (pixel, channel) = index.quotientAndRemainder(dividingBy: channels)
+                let want = (0..<9).reduce(0.0) { sum, tap in
+                    let (y, x) = (top + pixel / 4 + tap / 3, left + pixel % 4 + tap % 3)
+                    guard 0..<height ~= y, 0..<width ~= x else { return sum }
+                    return sum + Double(map[(y * width + x) * channels + channel]) * Double(kernel[channel * 9 + tap])
+                }
+                #expect(abs(Double(value) - want) < 2e-5)
+            }
+        }
+    }
+}
+
+@Suite struct WinogradTests {
+    static let everywhere = WinogradConvolution.Bounds(channels: 1, tiles: 1)
+    static let nowhere = WinogradConvolution.Bounds(channels: .max, tiles: .max)
+
+    /// Maps that are smaller than a tile, or no whole number of tiles; several blocks of tiles; several tasks' outputs.
+    static let cases = [
+        ConvolutionCase(), ConvolutionCase(images: 1, height: 1, width: 1, inputs: 1, outputs: 1),
+        ConvolutionCase(height: 4, width: 8, inputs: 1, outputs: 70),
+        ConvolutionCase(height: 9, width: 6, inputs: 70, outputs: 1),
+        ConvolutionCase(images: 3, height: 14, width: 27, inputs: 17, outputs: 33),
+        ConvolutionCase(images: 2, height: 93, width: 79, inputs: 2, outputs: 3),
+        ConvolutionCase(images: 1, height: 18, width: 35, inputs: 65, outputs: 401),
+    ]
+
+    @Test(arguments: MatrixEngine.available, cases)
+    func valuesAreThoseOfTheDefinition(_ engine: MatrixEngine, _ size: ConvolutionCase) {
+        let inputs = [size.input, size.weight, size.bias].map { Parameter($0) }
+        let expected = size.plain(transposed: false)
+        func convolve(_ bounds: WinogradConvolution.Bounds) -> Tensor {
+            MatrixEngine.$current.withValue(engine) {
+                WinogradConvolution.$bounds.withValue(bounds) { size.conv2d(Tape(.inference), inputs).value }
+            }
+        }
+        let (found, direct) = (convolve(Self.everywhere), convolve(Self.nowhere))
+        #expect(difference(found, expected) < 1e-5)
+        #expect(difference(found, direct) < 1e-5)
+        #expect(found.count < 100 || found.values != direct.values, "it is not in use")
+        // Where oneDNN has no kernel for the tasks' heights.
+        TileProducts.$lacking.withValue(Set(0...600)) {
+            #expect(difference(convolve(Self.everywhere), expected) < 1e-5)
+        }
+    }
+
+    @Test(arguments: MatrixEngine.available, cases)
+    func biasAndActivation(_ engine: MatrixEngine, _ size: ConvolutionCase) {
+        let (x, weight, bias) = (Variable(size.input), Parameter(size.weight), Parameter(size.bias))
+        for bias in [bias, nil] {
+            for activation in [Activation.none, .relu, .gelu] {
+                let (found, direct) = MatrixEngine.$current.withValue(engine) {
+                    let results = [Self.everywhere, Self.nowhere].map { bounds in
+                        WinogradConvolution.$bounds.withValue(bounds) {
+                            Tape(.inference).conv2d(x, weight: weight, bias: bias, padding: 1, activation: activation)
+                        }
+                    }
+                    return (results[0].value, results[1].value)
+                }
+                #expect(difference(found, direct) < 1e-5)
+            }
+        }
+    }
+
+    @Test(arguments: MatrixEngine.available, cases)
+    func threadsDoNotMatter(_ engine: MatrixEngine, _ size: ConvolutionCase) {
+        let inputs = [size.input, size.weight, size.bias].map { Parameter($0) }
+        let bits = [1, 2, 5].map { threads in
+            WorkerPool.$scoped.withValue(WorkerPool(threads: threads)) {
+                MatrixEngine.$current.withValue(engine) {
+                    WinogradConvolution.$bounds.withValue(Self.everywhere) {
+                        size.conv2d(Tape(.inference), inputs).value.values.map(\.bitPattern)
+                    }
+                }
+            }
+        }
+        #expect(bits[0] == bits[1] && bits[0] == bits[2])
+    }
+
+    /// Only in inference, of kernels of 3×3 with stride 1 and padding 1, of many channels on many tiles.
+    @Test func whereItIsUsed() {
+        #expect(WinogradConvolution.pays([768, 768, 3, 3], [1, 128, 128, 768]))
+        #expect(!WinogradConvolution.pays([768, 768, 3, 3], [1, 16, 16, 768]))
+        #expect(WinogradConvolution.pays([768, 768, 3, 3], [2, 16, 16, 768]))
+        #expect(!WinogradConvolution.pays([768, 63, 3, 3], [1, 128, 128, 63]))
+        #expect(!WinogradConvolution.pays([768, 768, 1, 1], [1, 128, 128, 768]))
+        let other = [
+            ConvolutionCase(stride: 2), ConvolutionCase(padding: 0), ConvolutionCase(padding: 2),
+            ConvolutionCase(kernel: 5),
+        ]
+        for (size, mode) in [(ConvolutionCase(), Tape.Mode.training)] + other.map({ ($0, .inference) }) {
+            let inputs = [size.input, size.weight, size.bias].map { Parameter($0) }
+            let results = [Self.everywhere, Self.nowhere].map { bounds in
+                WinogradConvolution.$bounds.withValue(bounds) { size.conv2d(Tape(mode), inputs).value.values }
+            }
+            #expect(results[0] == results[1])
+        }
+    }
+}
