@@ -83,7 +83,8 @@ package enum Checkpoint {
         try loader.load(into: model.module, freezing: use == .learning ? nil : description.precision)
         loader.refuseRest()
         guard loader.issues.isEmpty else { throw CheckpointError.parameters(file: path, loader.issues) }
-        if use != .learning { StoragePool.shared.trim() }
+        // The plain weights, though never all in memory, were all asked for: the arena shall not go by that.
+        if use != .learning { StoragePool.shared.resetPeak() }
         return (model, description)
     }
 

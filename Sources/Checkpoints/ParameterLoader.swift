@@ -34,7 +34,9 @@ struct ParameterLoader {
                 try load(into: part, at: name.isEmpty ? prefix : prefix + name + "/", freezing: precision)
             }
         }
-        if let precision { module.freeze(precision) }
+        guard let precision else { return }
+        module.freeze(precision)
+        StoragePool.shared.trim()
     }
 
     private mutating func read(_ path: String, into tensor: Tensor) throws {

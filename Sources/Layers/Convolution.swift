@@ -24,6 +24,9 @@ package final class Conv2d: Module {
     }
 
     package var members: [Member] { [.parameter(names.weight, weight), .parameter(names.bias, bias)] }
+    /// Channels.
+    package var inputs: Int { weight.fullShape[1] }
+    package var outputs: Int { weight.fullShape[0] }
 
     package func freeze(_ precision: Precision) {
         weight.freezeConvolution(precision)
@@ -83,7 +86,11 @@ package final class GroupNorm: Module {
     package var members: [Member] { [.parameter("weight", weight), .parameter("bias", bias)] }
 
     /// The caller needs x no more.
-    package func callAsFunction(_ x: Variable, gelu: Bool, _ tape: Tape) -> Variable {
-        tape.groupNorm(x, groups: groups, weight: weight, bias: bias, eps: 1e-5, gelu: gelu, consumesInput: true)
+    /// - Parameter type: of the result; what its reader multiplies, in inference.
+    package func callAsFunction(
+        _ x: Variable, gelu: Bool, _ tape: Tape, as type: ElementType = .float32
+    ) -> Variable {
+        tape.groupNorm(
+            x, groups: groups, weight: weight, bias: bias, eps: 1e-5, gelu: gelu, consumesInput: true, as: type)
     }
 }

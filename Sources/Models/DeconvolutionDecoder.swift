@@ -103,32 +103,44 @@ final class DeconvolutionDecoder: SegmentationDecoder {
     }
 
     private let stages: [Stage]
-    private let head: Conv2d
+    let classifier: Conv2d
 
     init(_ configuration: DeconvolutionConfiguration, width: Int, classes: Int, _ initializer: Initializer) {
         let channels = [width] + configuration.channels
         stages = zip(channels, channels.dropFirst()).map {
             Stage($0, $1, groups: configuration.normGroups, initializer)
         }
-        head = Conv2d(channels.last ?? width, classes, kernel: 1, initializer)
+        classifier = Conv2d(channels.last ?? width, classes, kernel: 1, initializer)
     }
 
-    var members: [Member] { Member.list("decoder/blocks", stages) + [.module("decoder/head", head)] }
+    var members: [Member] { Member.list("decoder/blocks", stages) + [.module("decoder/head", classifier)] }
 
-    func callAsFunction(_ features: [Variable], _ tape: Tape) -> Variable {
-        head(stages.reduce(features[0]) { $1.norm($1.deconv($0, tape), gelu: true, tape) }, tape)
+    func freeze(_ precision: Precision) {
+        stages.forEach { $0.freeze(precision) }
+        classifier.freeze(precision.ofClassifiers)
+    }
+
+    func map(_ features: [Variable], _ tape: Tape) -> Variable {
+        var x = features[0]
+        for (index, stage) in stages.enumerated() {
+            let reader = index + 1 < stages.count ? stages[index + 1].deconv.weight.inputType : .float32
+            x = stage.norm(stage.deconv(x, tape), gelu: true, tape, as: reader)
+        }
+        return x
     }
 }
 
 /// A 1×1 convolution on the patch grid.
 final class LinearDecoder: SegmentationDecoder {
-    private let head: Conv2d
+    let classifier: Conv2d
 
     init(width: Int, classes: Int, _ initializer: Initializer) {
-        head = Conv2d(width, classes, kernel: 1, initializer)
+        classifier = Conv2d(width, classes, kernel: 1, initializer)
     }
 
-    var members: [Member] { [.module("decoder/head", head)] }
+    var members: [Member] { [.module("decoder/head", classifier)] }
 
-    func callAsFunction(_ features: [Variable], _ tape: Tape) -> Variable { head(features[0], tape) }
+    func freeze(_ precision: Precision) { classifier.freeze(precision.ofClassifiers) }
+
+    func map(_ features: [Variable], _ tape: Tape) -> Variable { features[0] }
 }

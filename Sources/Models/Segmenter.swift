@@ -4,14 +4,21 @@ import BEiTTensorCore
 
 /// A head that turns maps of patch features into class logits. Its members' names are those of the whole model.
 package protocol SegmentationDecoder: Module {
-    /// features `[B, Gh, Gw, D]`, those that its configuration wants → logits `[B, h, w, K]` at its own resolution.
-    func callAsFunction(_ features: [Variable], _ tape: Tape) -> Variable
+    /// The last 1×1 convolution, from maps to class logits.
+    var classifier: Conv2d { get }
+    /// features `[B, Gh, Gw, D]`, those that its configuration wants → what the classifier takes, `[B, h, w, C]`.
+    func map(_ features: [Variable], _ tape: Tape) -> Variable
     /// What learning adds to the loss: logits of further heads `[B, h, w, K]` with their weights.
     func auxiliaryLogits(_ features: [Variable], _ tape: Tape) -> [(logits: Variable, weight: Float)]
 }
 
 extension SegmentationDecoder {
     package func auxiliaryLogits(_ features: [Variable], _ tape: Tape) -> [(logits: Variable, weight: Float)] { [] }
+
+    /// features → logits `[B, h, w, K]` at the decoder's own resolution.
+    package func callAsFunction(_ features: [Variable], _ tape: Tape) -> Variable {
+        classifier(map(features, tape), tape)
+    }
 }
 
 /// Backbone and decoder: pixels to class logits.
@@ -35,6 +42,9 @@ package final class Segmenter: Module {
     ) -> Variable {
         decoder(features(pixels, tape, last: last), tape)
     }
+
+    /// pixels `[B, 3, H, W]`, normalised → what the decoder's classifier takes, `[B, h, w, C]`.
+    package func map(_ pixels: Variable, _ tape: Tape) -> Variable { decoder.map(features(pixels, tape), tape) }
 
     /// Cross-entropy of the labelled pixels, the mean over them, of the logits resized to the labels' size; and those of
     /// the decoder's further heads, each with its weight: `[1]`.

@@ -29,7 +29,9 @@ final class UperNet: SegmentationDecoder {
         auxiliary = nil
     }
 
-    func callAsFunction(_ features: [Variable], _ tape: Tape) -> Variable { head(pyramid(features, tape), tape) }
+    var classifier: Conv2d { head.classifier }
+
+    func map(_ features: [Variable], _ tape: Tape) -> Variable { head(pyramid(features, tape), tape) }
 
     /// The third level of the pyramid is the feature as it is.
     func auxiliaryLogits(_ features: [Variable], _ tape: Tape) -> [(logits: Variable, weight: Float)] {
@@ -89,7 +91,7 @@ private final class FeaturePyramid: Module {
     }
 }
 
-/// The pyramid's levels, finest first, to class logits at the finest one's resolution.
+/// The pyramid's levels, finest first, to one map at the finest one's resolution, and that to class logits.
 private final class UperNetHead: Module {
     private let scales: [Int]
     /// One for each scale.
@@ -98,7 +100,7 @@ private final class UperNetHead: Module {
     /// Of the levels but the coarsest.
     private let laterals, outputs: [ConvNorm]
     private let fusion: ConvNorm
-    private let classifier: Conv2d
+    let classifier: Conv2d
     private let dropout: Float
 
     init(_ configuration: UperNetConfiguration, width: Int, classes: Int, _ initializer: Initializer) {
@@ -119,6 +121,11 @@ private final class UperNetHead: Module {
             + [.module("fpn_bottleneck", fusion)]
     }
 
+    func freeze(_ precision: Precision) {
+        (pooled + [bottleneck] + laterals + outputs + [fusion]).forEach { $0.freeze(precision) }
+        classifier.freeze(precision.ofClassifiers)
+    }
+
     func callAsFunction(_ levels: [Variable], _ tape: Tape) -> Variable {
         let pooling = zip(scales, pooled).map { $1(tape.averagePool(levels[3], height: $0, width: $0), tape) }
         let coarsest = bottleneck([levels[3]] + pooling, tape)
@@ -127,7 +134,7 @@ private final class UperNetHead: Module {
             sums.insert(tape.add(lateral(level, tape), resized: sums[0]), at: 0)
         }
         let maps = zip(sums, outputs).map { $1($0, tape) } + [coarsest]
-        return classifier(tape.channelDropout(fusion(maps, tape), rate: dropout), tape)
+        return tape.channelDropout(fusion(maps, tape), rate: dropout)
     }
 }
 

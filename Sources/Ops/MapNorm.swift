@@ -5,15 +5,22 @@ extension Tape {
     /// Group norm over the pixels and the channels of a group of each image, biased variance; x `[B, H, W, C]`, weight
     /// and bias `[C]`; optionally followed by GELU in the same pass.
     ///
-    /// - Parameter consumesInput: the caller needs x no more; in inference the result takes over its memory.
+    /// - Parameters:
+    ///   - consumesInput: the caller needs x no more; in inference the result takes over its memory.
+    ///   - type: of the result; another than float32 in inference alone. Bytes have a scale and a zero point for each image.
     ///
     /// Source: Wu and He, "Group Normalization", arXiv:1803.08494, §3.
     package func groupNorm(
         _ x: Variable, groups: Int, weight: Parameter, bias: Parameter, eps: Float, gelu: Bool = false,
-        consumesInput: Bool = false
+        consumesInput: Bool = false, as type: ElementType = .float32
     ) -> Variable {
         let norm = MapNorm(x.shape, sets: x.shape[0], groups: groups, gelu ? .gelu : .none)
         let statistics = norm.statistics(of: x.value, eps: eps)
+        if type != .float32 {
+            precondition(!isTraining, "\(type) in training")
+            let affine = norm.affine(statistics, weight: weight.value, bias: bias.value)
+            return Variable(type == .uint8 ? norm.quantized(x.value, affine) : norm.rounded(x.value, affine))
+        }
         guard consumesInput && !isTraining else { return normalize(x, norm, statistics, weight, bias, constant: false) }
         norm.apply(norm.affine(statistics, weight: weight.value, bias: bias.value), to: x.value, into: x.value)
         return Variable(x.value)
@@ -168,6 +175,64 @@ private struct MapNorm {
         forEachSlice { set, at, pixels, _ in
             let row = set * channels
             beitseg_scale_shift(from + at, pixels, channels, scale + row, shift + row, activation.rawValue, to + at)
+        }
+    }
+
+    // MARK: Forward, to smaller types
+
+    /// The result as bfloat16.
+    func rounded(_ x: Tensor, _ affine: Tensor) -> Tensor {
+        let y = Tensor(uninitialized: x.shape, .bfloat16)
+        let (from, to, scale, shift) = (x.pointer, y.bfloats, affine.pointer, affine.rows(1..<2).pointer)
+        forEachSlice { set, at, pixels, _ in
+            let row = set * channels
+            beitseg_scale_shift_bf16(
+                from + at, pixels, channels, scale + row, shift + row, activation.rawValue, to + at)
+        }
+        return y
+    }
+
+    /// The result as bytes.
+    func quantized(_ x: Tensor, _ affine: Tensor) -> Tensor {
+        let y = Tensor(quantized: x.shape, rows: sets)
+        guard let quantization = y.quantization else { return y }
+        for (set, range) in outputRanges(x, affine).enumerated() {
+            (quantization.scales[set], quantization.zeros[set]) = Quantization.covering(range)
+        }
+        let (from, to, scale, shift) = (x.pointer, y.bytes, affine.pointer, affine.rows(1..<2).pointer)
+        forEachSlice { set, at, pixels, _ in
+            let row = set * channels
+            beitseg_scale_shift_quantized(
+                from + at, pixels, channels, scale + row, shift + row, activation.rawValue,
+                quantization.scales[set], quantization.zeros[set], to + at)
+        }
+        return y
+    }
+
+    /// Ranges that hold 0 and all values of the result, one for each set: those of the channels, known before the result
+    /// is, because the norm is affine and the activation bounded by its ends.
+    private func outputRanges(_ x: Tensor, _ affine: Tensor) -> [ClosedRange<Float>] {
+        let partials = Tensor(uninitialized: [sets * slices, 2, channels])
+        let (from, ranges) = (x.pointer, partials.pointer)
+        forEachSlice { _, at, pixels, slice in
+            let lows = ranges + slice * 2 * channels
+            lows.update(from: from + at, count: channels)
+            (lows + channels).update(from: from + at, count: channels)
+            beitseg_add_column_ranges(from + at, pixels, channels, lows, lows + channels)
+        }
+        return (0..<sets).map { set in
+            var (low, high) = (Float(0), Float(0))
+            for channel in 0..<channels {
+                let index = set * channels + channel
+                let (scale, shift) = (affine.pointer[index], affine.pointer[sets * channels + index])
+                for slice in set * slices..<(set + 1) * slices {
+                    for end in 0..<2 {
+                        let value = scale * ranges[(slice * 2 + end) * channels + channel] + shift
+                        (low, high) = (min(low, value), max(high, value))
+                    }
+                }
+            }
+            return max(low, activation.least)...high
         }
     }
 

@@ -11,6 +11,9 @@ package enum Precision: String, Sendable, CaseIterable, Codable {
         return Machine.multipliesBFloat16 ? nil : "this processor does not multiply them faster; int8 or fp32 serve"
     }
 
+    /// Of a last layer to class logits: not bytes, whose scales would depend on how its input is cut into parts.
+    package var ofClassifiers: Precision { self == .int8 ? (Precision.bf16.problem == nil ? .bf16 : .fp32) : self }
+
     /// Packs a weight `[outputs, ...]`; nil where the engine in use multiplies it as it is.
     func pack(_ weight: Tensor) -> (any EngineMatrix)? {
         switch self {

@@ -8,6 +8,15 @@ package enum Activation: Sendable {
     case gelu
     case relu
 
+    /// The least that it puts out; −∞ where it has none. It never puts out more than it takes, or 0.
+    var least: Float {
+        switch self {
+        case .none: -.infinity
+        case .gelu: -0.17
+        case .relu: 0
+        }
+    }
+
     /// As the kernels know it.
     var rawValue: Int32 {
         switch self {

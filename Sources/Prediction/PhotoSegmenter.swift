@@ -55,17 +55,17 @@ package struct PhotoSegmenter {
     private let options: InferenceOptions
     private let wide: Int
     /// Rows of the photo that are classified at once.
-    static let strip = 64
+    static let strip = 16
     /// Pixels of a wide photo that are classified before they are handed on.
     private static let mostPixels = 8 << 20
     /// Of how many rows of a photo one counts in its mean confidence.
     static let sampled = 8
 
     package init(_ network: WindowNetwork, _ options: InferenceOptions = InferenceOptions()) {
-        self.init(network, options, wide: LogitsStream.wide)
+        self.init(network, options, wide: MapStream.wide)
     }
 
-    /// - Parameter wide: see ``LogitsStream/wide``.
+    /// - Parameter wide: see ``MapStream/wide``.
     init(_ network: WindowNetwork, _ options: InferenceOptions, wide: Int) {
         (self.network, self.options, self.wide) = (network, options, wide)
     }
@@ -118,13 +118,13 @@ package struct PhotoSegmenter {
         let all = photo.pictures.reduce(0) { $0 + $1.plan.windows } * (options.flips ? 2 : 1)
         var done = 0
         let passes = try photo.pictures.map { plan, rows in
-            let stream = try LogitsStream(
+            let stream = try MapStream(
                 network, rows, plan, isAlsoMirrored: options.flips, batch: options.batch, wide: wide
             ) {
                 done += $0
                 try progress(Double(done) / Double(all))
             }
-            return Pass(stream, photo)
+            return Pass(stream, photo, network.classifier)
         }
         var start = 0
         while start < photo.height {
@@ -176,11 +176,12 @@ package struct PhotoSegmenter {
 
     /// Logits on their way up to the photo's size.
     private struct Pass {
-        let stream: LogitsStream
+        let stream: MapStream
+        let classifier: ((Tensor) -> Tensor)?
         let vertical, horizontal: BilinearAxis
 
-        init(_ stream: LogitsStream, _ photo: PhotoInput) {
-            self.stream = stream
+        init(_ stream: MapStream, _ photo: PhotoInput, _ classifier: ((Tensor) -> Tensor)?) {
+            (self.stream, self.classifier) = (stream, classifier)
             vertical = BilinearAxis(from: stream.height, to: photo.height)
             horizontal = BilinearAxis(from: stream.width, to: photo.width)
         }
@@ -200,9 +201,21 @@ package struct PhotoSegmenter {
             let end = columns.upperBound < horizontal.outputs ? horizontal.sources(columns).upperBound : stream.width
             return try stream.part(source, first..<end).map {
                 SegmentationOutput.Pass(
-                    rows: $0.rows, firstRow: source.lowerBound, firstColumn: $0.firstColumn, vertical: vertical,
-                    horizontal: horizontal)
+                    rows: logits($0.rows), firstRow: source.lowerBound, firstColumn: $0.firstColumn,
+                    vertical: vertical, horizontal: horizontal)
             }
+        }
+
+        /// Rows `[w, C]` of maps as logits `[w, K]`.
+        private func logits(_ rows: [Tensor]) -> [Tensor] {
+            guard let classifier, let shape = rows.first?.shape else { return rows }
+            let map = Tensor(uninitialized: [1, rows.count] + shape)
+            for (row, values) in rows.enumerated() {
+                (map.pointer + row * values.count).update(from: values.pointer, count: values.count)
+            }
+            let logits = classifier(map)
+            let all = logits.reshaped([rows.count * shape[0], logits.shape[3]])
+            return rows.indices.map { all.rows($0 * shape[0]..<($0 + 1) * shape[0]) }
         }
     }
 }

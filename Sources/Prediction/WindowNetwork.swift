@@ -14,24 +14,36 @@ package struct WindowNetwork {
     let scaling: PixelScaling
     /// How photos are brought to a size.
     package let filter: ResizeFilter
-    /// `[B, 3, H, W]`, normalised → logits `[B, h, w, K]`, h and w whole multiples of the window's patches.
-    let logits: (Tensor) -> Tensor
+    /// `[B, 3, H, W]`, normalised → maps `[B, h, w, C]`, h and w whole multiples of the window's patches. Where windows
+    /// overlap their maps are averaged: what follows is linear.
+    let maps: (Tensor) -> Tensor
+    /// C.
+    let channels: Int
+    /// `[1, rows, w, C]` of maps → logits `[1, rows, w, K]`; nil where the maps are logits.
+    let classifier: ((Tensor) -> Tensor)?
 
     package init(
         size: WindowSize, classes: Int, scaling: PixelScaling, filter: ResizeFilter = .bilinear,
         logits: @escaping (Tensor) -> Tensor
     ) {
-        (self.size, self.classes, self.scaling, self.filter, self.logits) = (size, classes, scaling, filter, logits)
+        (self.size, self.classes, self.scaling, self.filter) = (size, classes, scaling, filter)
+        (maps, channels, classifier) = (logits, classes, nil)
     }
 
     package init(_ segmenter: Segmenter, _ description: ModelDescription) {
-        let backbone = segmenter.backbone.configuration
-        self.init(
-            size: WindowSize(patch: backbone.patchSize, rows: backbone.gridHeight, columns: backbone.gridWidth),
-            classes: description.classes.count,
-            scaling: PixelScaling(mean: description.preprocessing.mean, std: description.preprocessing.std),
-            filter: description.preprocessing.filter
-        ) { segmenter(Variable($0), Tape(.inference)).value }
+        let (backbone, last) = (segmenter.backbone.configuration, segmenter.decoder.classifier)
+        size = WindowSize(patch: backbone.patchSize, rows: backbone.gridHeight, columns: backbone.gridWidth)
+        classes = description.classes.count
+        scaling = PixelScaling(mean: description.preprocessing.mean, std: description.preprocessing.std)
+        filter = description.preprocessing.filter
+        // Of logits and what they are made of, the thinner one is kept and averaged.
+        if last.inputs < last.outputs {
+            (maps, channels) = ({ segmenter.map(Variable($0), Tape(.inference)).value }, last.inputs)
+            classifier = { last(Variable($0), Tape(.inference)).value }
+        } else {
+            (maps, channels) = ({ segmenter(Variable($0), Tape(.inference)).value }, last.outputs)
+            classifier = nil
+        }
     }
 }
 

@@ -69,8 +69,8 @@ package final class StoragePool: Sendable {
 
     /// Blocks of this size and more are large.
     private static let large = 1 << 20
-    /// Blocks of different sizes leave gaps between them: more than is in use at its most may be held.
-    private static let slack = 40 << 20
+    /// Bytes of small blocks that are kept.
+    private static let smallSlack = 8 << 20
     private let state = Mutex(State())
 
     /// Bytes in live tensors at their highest since ``resetPeak()``.
@@ -80,8 +80,9 @@ package final class StoragePool: Sendable {
     package var heldBytes: Int {
         state.withLock { $0.usedBytes + $0.freeBytes + ($0.arena.map { $0.held - $0.used } ?? 0) }
     }
-    /// Bytes that live tensors of `peak` bytes at their most and the unused memory beside them can come to.
-    package func mostHeld(peak: Int) -> Int { peak + StoragePool.slack }
+    /// Bytes that live tensors of `peak` bytes at their most and the unused memory beside them can come to: blocks of
+    /// different sizes leave gaps between them.
+    package func mostHeld(peak: Int) -> Int { peak + max(4 << 20, peak / 32) }
     package func resetPeak() { state.withLock { $0.peakBytes = $0.usedBytes } }
 
     /// Hands all unused memory back to the system.
@@ -134,7 +135,7 @@ package final class StoragePool: Sendable {
             guard byteCount < StoragePool.large else {
                 return state.arena?.give(block, byteCount) == true
             }
-            guard state.freeBytes + byteCount <= StoragePool.slack else { return false }
+            guard state.freeBytes + byteCount <= StoragePool.smallSlack else { return false }
             state.free[byteCount, default: []].append(block)
             state.freeBytes += byteCount
             return true

@@ -60,7 +60,7 @@ import Testing
         let plan = WindowPlan(photoHeight: 112, photoWidth: 8000, size, Self.all[0])
         #expect(plan.rows.origins == [0, 6, 12, 18, 19])
         let picture = WholePicture(noise(width: plan.width, height: plan.height))
-        let stream = try LogitsStream(patchwork(size), picture, plan, isAlsoMirrored: false, batch: 4, wide: 0)
+        let stream = try MapStream(patchwork(size), picture, plan, isAlsoMirrored: false, batch: 4, wide: 0)
         var (top, most) = (0, 0)
         while top < stream.height {
             let end = stream.finalRows(with: top + 1)

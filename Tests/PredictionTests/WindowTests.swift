@@ -101,7 +101,7 @@ func patchwork(_ size: WindowSize) -> WindowNetwork {
                 let window = image.cropped(x: left * 4, y: top * 4, width: 8, height: 12)
                 let pixels = Tensor(uninitialized: [1, 3, 12, 8])
                 network.scaling.write(mirrored ? window.flippedHorizontally() : window, to: pixels.pointer)
-                let logits = network.logits(pixels)
+                let logits = network.maps(pixels)
                 for y in 0..<6 {
                     for x in 0..<4 {
                         let place = (top * 2 + y) * width + left * 2 + x
@@ -113,7 +113,7 @@ func patchwork(_ size: WindowSize) -> WindowNetwork {
                 }
             }
         }
-        let stream = try LogitsStream(network, WholePicture(image), plan, isAlsoMirrored: mirrored, batch: 4)
+        let stream = try MapStream(network, WholePicture(image), plan, isAlsoMirrored: mirrored, batch: 4)
         #expect(stream.height == height && stream.width == width)
         var found: [Float] = []
         for start in stride(from: 0, to: height, by: 3) {
@@ -190,7 +190,7 @@ func patchwork(_ size: WindowSize) -> WindowNetwork {
         for filter in ResizeFilter.allCases {
             var network = patchwork(size)
             network = WindowNetwork(
-                size: size, classes: 3, scaling: network.scaling, filter: filter, logits: network.logits)
+                size: size, classes: 3, scaling: network.scaling, filter: filter, logits: network.maps)
             let plan = WindowPlan(photoHeight: 40, photoWidth: 31, size, InferenceOptions())
             let resized = photo.resized(width: plan.width, height: plan.height, filter: filter)
             var prepared = PreparedPhoto(photo, PhotoPlan(network, InferenceOptions()))

@@ -2,14 +2,15 @@ import BEiTImageIO
 import BEiTOps
 import BEiTTensorCore
 
-/// The logits of a photo at one size, from top to bottom and from left to right.
+/// The network's maps of a photo at one size, from top to bottom and from left to right: logits, or what a classifier makes
+/// them of.
 ///
-/// Where windows overlap their logits are averaged. In memory are only the rows of one row of windows, and of a wide photo,
+/// Where windows overlap their maps are averaged. In memory are only the rows of one row of windows, and of a wide photo,
 /// when it is taken in parts, little more than the rows that the next row of windows shares with it.
-final class LogitsStream {
+final class MapStream {
     /// Bytes of a row of windows from which a photo is wide.
     static let wide = 128 << 20
-    /// Columns of a wide photo's logits that are kept and forgotten together.
+    /// Columns of a wide photo's maps that are kept and forgotten together.
     private static let panel = 256
 
     private let network: WindowNetwork
@@ -22,10 +23,10 @@ final class LogitsStream {
     private(set) var views: [View]
     /// Of each row of windows, how many are computed.
     private var computed: [Int]
-    /// Logits per patch in each direction; known from the first window on.
+    /// Pixels of a map per patch in each direction; known from the first window on.
     private var resolution = 0
 
-    /// The photo as it is, or mirrored, with its logits turned back.
+    /// The photo as it is, or mirrored, with its maps turned back.
     struct View {
         let isMirrored: Bool
         /// From left to right.
@@ -35,12 +36,12 @@ final class LogitsStream {
     /// Some columns of patches.
     struct Panel {
         let patches: Range<Int>
-        /// `[w, K]` each; the first is row `first`.
+        /// `[w, C]` each; the first is row `first`.
         var rows: [Tensor] = []
         var first = 0
     }
 
-    /// Some rows of logits, `[w, K]` each, that begin with column `firstColumn`.
+    /// Some rows of maps, `[w, C]` each, that begin with column `firstColumn`.
     struct Part {
         var rows: [Tensor]
         var firstColumn: Int
@@ -49,11 +50,11 @@ final class LogitsStream {
     /// - Parameters:
     ///   - picture: resized as planned.
     ///   - isAlsoMirrored: the windows are seen mirrored as well.
-    ///   - wide: see ``LogitsStream/wide``.
+    ///   - wide: see ``MapStream/wide``.
     /// - Throws: ``NotFinite``, what `picture` and `progress` throw.
     init(
         _ network: WindowNetwork, _ picture: any PictureRows, _ plan: WindowPlan, isAlsoMirrored: Bool, batch: Int,
-        wide: Int = LogitsStream.wide, progress: @escaping (Int) throws -> Void = { _ in }
+        wide: Int = MapStream.wide, progress: @escaping (Int) throws -> Void = { _ in }
     ) throws {
         (self.network, self.picture, self.plan) = (network, picture, plan)
         (self.batch, self.wide, self.progress) = (max(1, batch), wide, progress)
@@ -78,7 +79,7 @@ final class LogitsStream {
     /// Rows of windows that begin above a row.
     private func windowRows(above row: Int) -> Int { plan.rows.origins.prefix { $0 * resolution < row }.count }
 
-    /// A part of the logits of each view.
+    /// A part of the maps of each view.
     ///
     /// Parts of the same rows go from left to right over the whole width, then further down; rows and columns may overlap
     /// those before by two. What lies above and to the left of that is forgotten.
@@ -95,7 +96,7 @@ final class LogitsStream {
     }
 
     private func part(of panels: [Panel], _ rows: Range<Int>, _ columns: Range<Int>) -> Part {
-        let classes = network.classes
+        let channels = network.channels
         var copy: Tensor?
         for panel in panels {
             let own = panel.patches.lowerBound * resolution..<panel.patches.upperBound * resolution
@@ -104,16 +105,16 @@ final class LogitsStream {
             precondition(rows.lowerBound >= panel.first, "rows from \(rows.lowerBound) on are gone")
             let found = panel.rows[rows.lowerBound - panel.first..<rows.upperBound - panel.first]
             if shared == columns { return Part(rows: Array(found), firstColumn: own.lowerBound) }
-            let whole = copy ?? Tensor(uninitialized: [rows.count, columns.count, classes])
+            let whole = copy ?? Tensor(uninitialized: [rows.count, columns.count, channels])
             copy = whole
             for (place, row) in found.enumerated() {
-                (whole.pointer + (place * columns.count + shared.lowerBound - columns.lowerBound) * classes).update(
-                    from: row.pointer + (shared.lowerBound - own.lowerBound) * classes, count: shared.count * classes)
+                (whole.pointer + (place * columns.count + shared.lowerBound - columns.lowerBound) * channels).update(
+                    from: row.pointer + (shared.lowerBound - own.lowerBound) * channels, count: shared.count * channels)
             }
         }
         guard let copy else { preconditionFailure("no columns \(columns) of \(width)") }
         return Part(
-            rows: (0..<rows.count).map { copy.rows($0..<$0 + 1).reshaped([columns.count, classes]) },
+            rows: (0..<rows.count).map { copy.rows($0..<$0 + 1).reshaped([columns.count, channels]) },
             firstColumn: columns.lowerBound)
     }
 
@@ -130,11 +131,11 @@ final class LogitsStream {
             var strip = try picture.strip(lines.lowerBound * plan.size.patch..<lines.upperBound * plan.size.patch)
             strip.top += (plan.rows.origins[row] - lines.lowerBound) * plan.size.patch
             for view in views.indices {
-                let logits = network.logits(pixels(strip, lefts: part, isMirrored: views[view].isMirrored))
-                try check(logits)
-                if resolution == 0 { divide(logits.shape[1] / plan.size.rows) }
+                let maps = network.maps(pixels(strip, lefts: part, isMirrored: views[view].isMirrored))
+                try check(maps)
+                if resolution == 0 { divide(maps.shape[1] / plan.size.rows) }
                 for (place, left) in part.enumerated() {
-                    add(logits, place, to: view, top: plan.rows.origins[row], left: left)
+                    add(maps, place, to: view, top: plan.rows.origins[row], left: left)
                 }
                 try progress(part.count)
             }
@@ -145,7 +146,7 @@ final class LogitsStream {
     /// Divides the views into panels.
     private func divide(_ resolution: Int) {
         self.resolution = resolution
-        let floats = views.count * plan.size.rows * resolution * width * network.classes
+        let floats = views.count * plan.size.rows * resolution * width * network.channels
         let isWhole = plan.isOneWindow || floats * MemoryLayout<Float>.stride < wide
         let count = plan.columns.count
         let step = isWhole ? count : max(1, Self.panel / resolution)
@@ -154,12 +155,12 @@ final class LogitsStream {
         }
     }
 
-    private func check(_ logits: Tensor) throws(NotFinite) {
+    private func check(_ maps: Tensor) throws(NotFinite) {
         precondition(
-            logits.shape.count == 4 && logits.shape[1] % plan.size.rows == 0
-                && logits.shape[1] / plan.size.rows == logits.shape[2] / plan.size.columns
-                && logits.shape[3] == network.classes, "logits \(logits.shape) do not fit the patches")
-        guard Elementwise.isFinite(logits) else { throw NotFinite() }
+            maps.shape.count == 4 && maps.shape[1] % plan.size.rows == 0
+                && maps.shape[1] / plan.size.rows == maps.shape[2] / plan.size.columns
+                && maps.shape[3] == network.channels, "maps \(maps.shape) do not fit the patches")
+        guard Elementwise.isFinite(maps) else { throw NotFinite() }
     }
 
     private func pixels(_ strip: PictureStrip, lefts: ArraySlice<Int>, isMirrored: Bool) -> Tensor {
@@ -173,41 +174,41 @@ final class LogitsStream {
         return pixels
     }
 
-    /// Adds the window `index` of `logits` at the patch (`top`, `left`), by its share in the average.
-    private func add(_ logits: Tensor, _ index: Int, to view: Int, top: Int, left: Int) {
-        let (rows, columns, classes) = (logits.shape[1], logits.shape[2], network.classes)
+    /// Adds the window `index` of `maps` at the patch (`top`, `left`), by its share in the average.
+    private func add(_ maps: Tensor, _ index: Int, to view: Int, top: Int, left: Int) {
+        let (rows, columns, channels) = (maps.shape[1], maps.shape[2], network.channels)
         if views[view].isMirrored {
             for row in 0..<rows {
-                Elementwise.reverseRows(logits.pointer + (index * rows + row) * columns * classes, columns, classes)
+                Elementwise.reverseRows(maps.pointer + (index * rows + row) * columns * channels, columns, channels)
             }
         }
         if plan.isOneWindow {
-            let all = logits.reshaped([rows, columns, classes])
-            views[view].panels[0].rows = (0..<rows).map { all.rows($0..<$0 + 1).reshaped([columns, classes]) }
+            let all = maps.reshaped([rows, columns, channels])
+            views[view].panels[0].rows = (0..<rows).map { all.rows($0..<$0 + 1).reshaped([columns, channels]) }
             return
         }
         let window = left..<left + plan.size.columns
         for panel in views[view].panels.indices where views[view].panels[panel].patches.overlaps(window) {
             let all = views[view].panels[panel].patches
             let end = top * resolution + rows
-            views[view].panels[panel].extend(to: end, [all.count * resolution, classes])
+            views[view].panels[panel].extend(to: end, [all.count * resolution, channels])
             let shared = all.clamped(to: window)
             let runs = Self.runs(Array(plan.columns.coverage[shared]))
             let first = views[view].panels[panel].first
             for row in max(first, top * resolution)..<max(first, end) {
                 let down = plan.rows.coverage[row / resolution]
                 let from =
-                    logits.pointer
+                    maps.pointer
                     + ((index * rows + row - top * resolution) * columns + (shared.lowerBound - left) * resolution)
-                    * classes
+                    * channels
                 let to =
                     views[view].panels[panel].rows[row - first].pointer
-                    + (shared.lowerBound - all.lowerBound) * resolution * classes
+                    + (shared.lowerBound - all.lowerBound) * resolution * channels
                 for (patches, coverage) in runs {
-                    let start = patches.lowerBound * resolution * classes
+                    let start = patches.lowerBound * resolution * channels
                     Elementwise.addScaled(
                         1 / Float(down * coverage), from + start, into: to + start,
-                        count: patches.count * resolution * classes)
+                        count: patches.count * resolution * channels)
                 }
             }
         }
@@ -227,7 +228,7 @@ final class LogitsStream {
     }
 }
 
-extension LogitsStream.Panel {
+extension MapStream.Panel {
     fileprivate mutating func forget(above row: Int) {
         let count = min(max(row - first, 0), rows.count)
         rows.removeFirst(count)
