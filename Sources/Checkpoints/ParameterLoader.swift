@@ -28,15 +28,15 @@ struct ParameterLoader {
     mutating func load(into module: any Module, at prefix: String = "", freezing precision: Precision?) throws {
         for member in module.members {
             switch member {
-            case .parameter(let name, let parameter): try read(prefix + name, into: parameter.value)
+            case .parameter(let name, let parameter):
+                if precision != nil { parameter.renew() }
+                try read(prefix + name, into: parameter.value)
             case .buffer(let name, let tensor): try read(prefix + name, into: tensor)
             case .module(let name, let part, _):
                 try load(into: part, at: name.isEmpty ? prefix : prefix + name + "/", freezing: precision)
             }
         }
-        guard let precision else { return }
-        module.freeze(precision)
-        StoragePool.shared.trim()
+        if let precision { module.freeze(precision) }
     }
 
     private mutating func read(_ path: String, into tensor: Tensor) throws {

@@ -94,6 +94,10 @@ package final class Parameter: Variable {
         value.pointer.update(from: tensor.pointer, count: tensor.count)
     }
 
+    /// Takes new memory for the values, which are not initialised then: the memory of weights that were packed before,
+    /// if these are read one after another.
+    package func renew() { value = Tensor(uninitialized: fullShape) }
+
     /// For inference: packs a weight `[outputs, inputs]` once, lets the plain copy go, and takes no more gradients.
     package func freezePacked(_ precision: Precision) {
         freezePacked { precision.pack($0).map { [$0] } }

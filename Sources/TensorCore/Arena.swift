@@ -45,15 +45,19 @@ final class Arena {
 
     deinit { munmap(base, size) }
 
-    /// A block from the smallest free part that holds it; nil where none does.
+    /// A block from the free part that holds it and the most memory, the smallest of equals; nil where none is so large.
     /// - Parameters:
     ///   - byteCount: whole pages.
     ///   - limit: where more is held, free memory goes back to the system.
     func take(_ byteCount: Int, limit: Int) -> UnsafeMutableRawPointer? {
-        var best: Range<Int>?
-        for part in free.ranges where part.count >= byteCount && part.count < best?.count ?? .max { best = part }
+        var best: (part: Range<Int>, missing: Int)?
+        for part in free.ranges where part.count >= byteCount {
+            let missing = clean.count(in: part.lowerBound..<part.lowerBound + byteCount)
+            if let best, (best.missing, best.part.count) <= (missing, part.count) { continue }
+            best = (part, missing)
+        }
         guard let best else { return nil }
-        let block = best.lowerBound..<best.lowerBound + byteCount
+        let block = best.part.lowerBound..<best.part.lowerBound + byteCount
         free.remove(contentsOf: block)
         used += byteCount
         held += clean.count(in: block)

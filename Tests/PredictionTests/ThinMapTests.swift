@@ -14,7 +14,7 @@ import Testing
         var backbone = BackboneConfiguration()
         (backbone.imageSize, backbone.patchSize, backbone.width) = ([16, 16], 4, 24)
         (backbone.depth, backbone.heads) = (1, 2)
-        let classes = (0..<40).map { LabelClass(name: "class \($0)", color: [0, 0, UInt8($0)]) }
+        let classes = (0..<40).map { LabelClass(name: "class \($0)", color: RGBColor(0, 0, UInt8($0))) }
         let configuration = ModelConfiguration.segmentation(
             backbone, DecoderConfiguration(.deconvolution(.init(channels: [8], normGroups: 4)), classes: 40))
         guard case .segmentation(let model) = Model(configuration, Initializer(seed: 7, style: .finetuning)) else {
@@ -36,8 +36,8 @@ import Testing
         var options = InferenceOptions()
         (options.resizing, options.flips) = (.none, flips)
         var generator = Philox(seed: 2)
-        var photo = RGBImage(width: 45, height: 37)
-        for index in photo.pixels.indices { photo.pixels[index] = UInt8(generator.integer(below: 256)) }
+        let pixels = (0..<3 * 45 * 37).map { _ in UInt8(generator.integer(below: 256)) }
+        let photo = RGBImage(width: 45, height: 37, pixels: pixels)
         let results = try [false, true].map { thin -> [Float] in
             var all: [Float] = []
             let network = try network(thin: thin)
@@ -47,7 +47,7 @@ import Testing
             return all
         }
         #expect(results[0].count == 45 * 37 * 40)
-        let error = zip(results[0], results[1]).reduce(0) { max($0, abs($1.0 - $1.1)) }
+        let error = zip(results[0], results[1]).map { abs($0 - $1) }.max() ?? 1
         #expect(error < 1e-6)
     }
 }
