@@ -201,19 +201,20 @@ package struct PhotoSegmenter {
             let end = columns.upperBound < horizontal.outputs ? horizontal.sources(columns).upperBound : stream.width
             return try stream.part(source, first..<end).map {
                 SegmentationOutput.Pass(
-                    rows: logits($0.rows), firstRow: source.lowerBound, firstColumn: $0.firstColumn,
+                    rows: try logits($0.rows), firstRow: source.lowerBound, firstColumn: $0.firstColumn,
                     vertical: vertical, horizontal: horizontal)
             }
         }
 
         /// Rows `[w, C]` of maps as logits `[w, K]`.
-        private func logits(_ rows: [Tensor]) -> [Tensor] {
+        private func logits(_ rows: [Tensor]) throws(NotFinite) -> [Tensor] {
             guard let classifier, let shape = rows.first?.shape else { return rows }
             let map = Tensor(uninitialized: [1, rows.count] + shape)
             for (row, values) in rows.enumerated() {
                 (map.pointer + row * values.count).update(from: values.pointer, count: values.count)
             }
             let logits = classifier(map)
+            guard Elementwise.isFinite(logits) else { throw NotFinite() }
             let all = logits.reshaped([rows.count * shape[0], logits.shape[3]])
             return rows.indices.map { all.rows($0 * shape[0]..<($0 + 1) * shape[0]) }
         }
