@@ -79,7 +79,7 @@ package enum Checkpoint {
         var loader = ParameterLoader(
             Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0) }),
             refusals: source.refusals, positions: positions)
-        if case .inference(let precision) = use { description.precision = precision ?? .fp32 }
+        if case .inference(let precision) = use { description.precision = precision ?? .suiting(tensors) }
         try loader.load(into: model.module, freezing: use == .learning ? nil : description.precision)
         loader.refuseRest()
         guard loader.issues.isEmpty else { throw CheckpointError.parameters(file: path, loader.issues) }
@@ -108,6 +108,14 @@ package enum ModelUse: Equatable, Sendable {
     case learning
     /// Without gradients, in these numbers; nil for those that suit the file.
     case inference(Precision? = nil)
+}
+
+extension Precision {
+    /// What suits weights of these types on this machine.
+    fileprivate static func suiting(_ tensors: [StoredTensor]) -> Precision {
+        if tensors.contains(where: { $0.quantized != nil }) { return .int8 }
+        return tensors.contains { $0.elementType == .bfloat16 } && Precision.bf16.problem == nil ? .bf16 : .fp32
+    }
 }
 
 extension ModelDescription {

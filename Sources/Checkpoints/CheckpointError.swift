@@ -59,6 +59,8 @@ package enum CheckpointError: Error, Equatable, ExitStatus {
     case wrongTask(file: String, found: ModelTask, wanted: ModelTask)
     /// A model whose backbone was wanted has none.
     case noBackbone(file: String, ModelTask)
+    /// A tokenizer, where a model with layer norms is asked for.
+    case noNorms(file: String)
     /// A tokenizer that makes tokens, where pictures are asked for.
     case noDecoder(file: String)
     /// `config` describes a model that cannot be in a file of this size.
@@ -69,7 +71,7 @@ package enum CheckpointError: Error, Equatable, ExitStatus {
     case badSize(file: String, [Int], reason: String)
     case badTrainingState(file: String, reason: String)
     /// A weight that the element type of the file cannot hold.
-    case beyondFloat16(file: String, parameter: String, Float)
+    case beyondRange(file: String, parameter: String, Float, WeightType)
     /// What shall be visual tokens is none, or damaged.
     case notTokens(file: String, reason: String)
 
@@ -93,6 +95,8 @@ package enum CheckpointError: Error, Equatable, ExitStatus {
         case .noBackbone(let file, let task):
             "\(file): this is a model for \(task.rawValue), which has no backbone to start from; take one of "
                 + "`beit-seg pretrain` or `beit-seg finetune`, or none"
+        case .noNorms(let file):
+            "\(file): this is a tokenizer, which has nothing to calibrate; leave `calibrate` out"
         case .noDecoder(let file):
             "\(file): it is the encoder of a tokenizer alone, which makes tokens and no pictures; import it together with "
                 + "its decoder: beit-seg import ENCODER DECODER -o TOKENIZER"
@@ -102,8 +106,8 @@ package enum CheckpointError: Error, Equatable, ExitStatus {
             "\(file): its weights do not fit its config: \(Self.list(issues)); export or fetch it again"
         case .badTrainingState(let file, let reason):
             "\(file): its training state cannot be used: \(reason); resume from another checkpoint"
-        case .beyondFloat16(let file, let parameter, let value):
-            "\(file): not written: \(parameter) has the value \(value), float16 ends at ±65504; write it as float32"
+        case .beyondRange(let file, let parameter, let value, let type):
+            "\(file): not written: \(parameter) has the value \(value), \(type.end); write it as float32"
         case .notTokens(let file, let reason):
             "\(file): \(reason); `beit-seg tokenizer encode` writes one"
         }

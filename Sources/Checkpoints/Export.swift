@@ -92,9 +92,11 @@ package struct Export {
     ///
     /// - Parameter path: a file; for `huggingface` and `timm` a folder where it does not end in `.safetensors`.
     /// - Returns: the files.
+    /// - Precondition: the type is not int8, whose scales other programs do not know.
     ///
-    /// Throws ``CheckpointError/beyondFloat16(file:parameter:_:)``, `FileError` or `HDF5Error`.
+    /// Throws ``CheckpointError/beyondRange(file:parameter:_:_:)``, `FileError` or `HDF5Error`.
     package func write(to path: String, as type: WeightType = .float32, compress: Bool = false) throws -> [String] {
+        precondition(type != .int8, "int8 for \(layout.rawValue)")
         let files = files(for: path)
         try Checkpoint.checkRange(model.module, type, files[0])
         switch layout {
@@ -199,5 +201,11 @@ extension AxisOrder {
 }
 
 extension WeightType {
-    fileprivate var outgoing: OutgoingTensor.Format { self == .float32 ? .float32 : .float16 }
+    fileprivate var outgoing: OutgoingTensor.Format {
+        switch self {
+        case .float32, .int8: .float32
+        case .float16: .float16
+        case .bfloat16: .bfloat16
+        }
+    }
 }

@@ -2,6 +2,7 @@ import BEiTFiles
 import BEiTHDF5
 import BEiTImageIO
 import BEiTModels
+import BEiTWeightFiles
 
 /// What a file, or a folder of weights, is.
 package enum Inspection: Encodable {
@@ -54,12 +55,15 @@ package struct CheckpointFacts: Encodable {
     /// Numbers that gradients move.
     package let parameterCount: Int
     package let types: [String]
+    /// Whether weights are bytes with scales.
+    package let isQuantized: Bool
     package let hasTrainingState: Bool
     package let parameters: [Parameter]
 
     enum CodingKeys: String, CodingKey {
         case file, format, bytes, task, config, classes, preprocessing, provenance, types, parameters
         case parameterCount = "parameter_count"
+        case isQuantized = "quantized"
         case hasTrainingState = "training_state"
     }
 
@@ -73,8 +77,13 @@ package struct CheckpointFacts: Encodable {
             Parameter(
                 path: String($0.path.dropFirst("/model/".count)), shape: $0.shape, type: $0.elementType.description)
         }
+        let scales = Set(
+            parameters.filter { $0.elementType == .int8 }.map { $0.path + StoredQuantization.suffix })
+        isQuantized = !scales.isEmpty
         // Running statistics are part of the model, but learned by no gradient.
-        let learned = parameters.filter { !$0.path.hasSuffix("/running_mean") && !$0.path.hasSuffix("/running_var") }
+        let learned = parameters.filter {
+            !$0.path.hasSuffix("/running_mean") && !$0.path.hasSuffix("/running_var") && !scales.contains($0.path)
+        }
         parameterCount = learned.reduce(0) { $0 + ($1.count ?? 0) }
         types = Set(self.parameters.map(\.type)).sorted()
         hasTrainingState = !training.isEmpty

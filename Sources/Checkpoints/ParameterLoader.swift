@@ -28,9 +28,7 @@ struct ParameterLoader {
     mutating func load(into module: any Module, at prefix: String = "", freezing precision: Precision?) throws {
         for member in module.members {
             switch member {
-            case .parameter(let name, let parameter):
-                if precision != nil { parameter.renew() }
-                try read(prefix + name, into: parameter.value)
+            case .parameter(let name, let parameter): try read(prefix + name, into: parameter, precision)
             case .buffer(let name, let tensor): try read(prefix + name, into: tensor)
             case .module(let name, let part, _):
                 try load(into: part, at: name.isEmpty ? prefix : prefix + name + "/", freezing: precision)
@@ -39,12 +37,59 @@ struct ParameterLoader {
         if let precision { module.freeze(precision) }
     }
 
-    private mutating func read(_ path: String, into tensor: Tensor) throws {
-        guard let stored = rest.removeValue(forKey: path) else {
-            let refusal = refusals.first { path == $0.key || path.hasPrefix($0.key + "/") }
-            issues.append(refusal.map { .refused(path, reason: $0.value) } ?? .missing(path))
-            return
+    /// What products in bytes multiply by may be stored so.
+    private mutating func read(_ path: String, into parameter: Parameter, _ precision: Precision?) throws {
+        guard let axis = parameter.outputAxis, let stored = rest[path], stored.elementType == .int8,
+            stored.shape == parameter.fullShape
+        else {
+            if precision != nil { parameter.renew() }
+            return try read(path, into: parameter.value)
         }
+        rest[path] = nil
+        guard let quantized = stored.quantized else {
+            return issues.append(missing(path + StoredQuantization.suffix))
+        }
+        guard let weight = try read(path, quantized, shape: stored.shape, axis: axis) else { return }
+        if precision == .int8 { return parameter.hold(weight) }
+        if precision != nil { parameter.renew() }
+        weight.expand(into: parameter.value)
+    }
+
+    /// Nil where there is an issue.
+    private mutating func read(
+        _ path: String, _ stored: StoredQuantization, shape: [Int], axis: Int
+    ) throws -> QuantizedWeight? {
+        let (scalePath, wanted) = (path + StoredQuantization.suffix, QuantizedWeight.scaleShape(shape, axis: axis))
+        func flaw(_ issue: ParameterIssue) -> QuantizedWeight? {
+            issues.append(issue)
+            return nil
+        }
+        guard stored.scales.shape == wanted else {
+            return flaw(.wrongShape(scalePath, expected: wanted, found: stored.scales.shape))
+        }
+        guard stored.scales.elementType.isFloat else {
+            return flaw(.wrongType(scalePath, found: stored.scales.elementType.description))
+        }
+        let scales = Tensor(uninitialized: wanted)
+        try stored.scales.read(scales.buffer)
+        guard scales.buffer.allSatisfy({ ($0 * 127).isFinite }) else { return flaw(.notFinite(scalePath)) }
+        guard scales.buffer.allSatisfy({ $0 >= .leastNormalMagnitude }) else {
+            return flaw(.refused(scalePath, reason: "not every scale is above 0"))
+        }
+        let bytes = Tensor(uninitialized: shape, .int8)
+        let buffer = UnsafeMutableBufferPointer(start: bytes.signedBytes, count: bytes.count)
+        try stored.read(buffer)
+        guard !buffer.contains(-128) else { return flaw(.refused(path, reason: "its bytes are not all -127 to 127")) }
+        return QuantizedWeight(bytes: bytes, scales: scales, axis: axis)
+    }
+
+    private func missing(_ path: String) -> ParameterIssue {
+        let refusal = refusals.first { path == $0.key || path.hasPrefix($0.key + "/") }
+        return refusal.map { .refused(path, reason: $0.value) } ?? .missing(path)
+    }
+
+    private mutating func read(_ path: String, into tensor: Tensor) throws {
+        guard let stored = rest.removeValue(forKey: path) else { return issues.append(missing(path)) }
         let oldShape = positions?.oldShape(path, tensor.shape)
         let shape = oldShape ?? tensor.shape
         guard stored.shape == shape else {

@@ -1,19 +1,42 @@
 import BEiTFiles
 import BEiTHDF5
 import BEiTLayers
+import BEiTOps
 import BEiTTensorCore
+import BEiTWeightFiles
 
 /// The element type of weights in a file.
 package enum WeightType: String, Sendable, CaseIterable {
-    case float32, float16
+    case float32, float16, bfloat16
+    /// Of the weights that products in bytes multiply by; all else stays float32.
+    case int8
 
-    var stored: StoredType { self == .float32 ? .float32 : .float16 }
+    /// Of what is not quantised.
+    var stored: StoredType {
+        switch self {
+        case .float32, .int8: .float32
+        case .float16: .float16
+        case .bfloat16: .bfloat16
+        }
+    }
+
+    /// What rounds to infinity in it, and its largest number in words; nil for float32, which holds all.
+    fileprivate var limit: (first: Float, text: String)? {
+        switch self {
+        case .float32, .int8: nil
+        case .float16: (65520, "65504")
+        case .bfloat16: (0x1.FFp127, "3.39e38")
+        }
+    }
+
+    /// A sentence about a weight that is beyond it.
+    var end: String { "\(rawValue) ends at ±\(limit?.text ?? "3.4e38")" }
 }
 
 extension Checkpoint {
     /// Writes a checkpoint, whole or not at all.
     ///
-    /// Throws ``CheckpointError/beyondFloat16(file:parameter:_:)`` or `HDF5Error`.
+    /// Throws ``CheckpointError/beyondRange(file:parameter:_:_:)`` or `HDF5Error`.
     /// - Precondition: the model is not frozen, and the description fits it.
     package static func save(
         _ model: any Module, _ description: ModelDescription, training: TrainingState? = nil,
@@ -29,21 +52,38 @@ extension Checkpoint {
         try writer.setAttribute("classes", JSONText.line(description.classes))
         try writer.setAttribute("preprocessing", JSONText.line(description.preprocessing))
         try writer.setAttribute("provenance", JSONText.line(description.provenance))
+        let outputAxes = type == .int8 ? model.outputAxes : [:]
         for (path, tensor) in model.tensors {
-            try writer.write(
-                "/model/" + path, shape: tensor.shape, floats: UnsafeBufferPointer(tensor.buffer), as: type.stored,
-                compress: compress)
+            if let axis = outputAxes[path] {
+                try write(QuantizedWeight(tensor, axis: axis), axis, path, compress: compress, to: writer)
+            } else {
+                try writer.write(
+                    "/model/" + path, shape: tensor.shape, floats: UnsafeBufferPointer(tensor.buffer), as: type.stored,
+                    compress: compress)
+            }
         }
         if let training { try write(training, to: writer) }
         try writer.commit()
     }
 
-    /// Throws where a weight would become infinite: from 65520 on, where float16 rounds up from its largest number.
+    private static func write(
+        _ weight: QuantizedWeight, _ axis: Int, _ path: String, compress: Bool, to writer: HDF5Writer
+    ) throws {
+        let (bytes, scales) = (weight.bytes, weight.scales)
+        try writer.write(
+            "/model/" + path, shape: bytes.shape,
+            signedBytes: UnsafeBufferPointer(start: bytes.signedBytes, count: bytes.count), compress: compress)
+        try writer.write(
+            "/model/" + path + StoredQuantization.suffix, shape: QuantizedWeight.scaleShape(bytes.shape, axis: axis),
+            floats: UnsafeBufferPointer(scales.buffer))
+    }
+
+    /// Throws where a weight would become infinite in a shorter type.
     static func checkRange(_ model: any Module, _ type: WeightType, _ path: String) throws {
-        guard type == .float16 else { return }
+        guard let limit = type.limit else { return }
         for (name, tensor) in model.tensors {
-            if let value = tensor.buffer.first(where: { !(abs($0) < 65520) }) {
-                throw CheckpointError.beyondFloat16(file: path, parameter: name, value)
+            if let value = tensor.buffer.first(where: { !(abs($0) < limit.first) }) {
+                throw CheckpointError.beyondRange(file: path, parameter: name, value, type)
             }
         }
     }
@@ -58,6 +98,16 @@ extension Checkpoint {
     }
 
     fileprivate static let trainingJSON = "/training/state.json"
+}
+
+extension Module {
+    /// Of the parameters that are stored as bytes, by their paths.
+    fileprivate var outputAxes: [String: Int] {
+        Dictionary(
+            uniqueKeysWithValues: parameters.compactMap { named in
+                named.parameter.isQuantizable ? named.parameter.outputAxis.map { (named.path, $0) } : nil
+            })
+    }
 }
 
 /// The training state of a checkpoint. Its tensors stay in the file until they are read into place, so that no second

@@ -68,7 +68,11 @@ extension CheckpointFacts {
         ]
         rows += architecture
         rows += [
-            ("parameters", "\(parameterCount) (\(types.joined(separator: ", ")))"),
+            (
+                "parameters",
+                "\(parameterCount) (\(types.joined(separator: ", ")))"
+                    + (isQuantized ? ", quantised: int8 with a scale for each output" : "")
+            ),
             (
                 "input",
                 "\(preprocessing.size.map(String.init).joined(separator: "×")) pixels, mean \(preprocessing.mean), std \(preprocessing.std)"

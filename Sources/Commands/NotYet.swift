@@ -24,7 +24,6 @@ struct NotYet {
         NotYet("--min-area", of: ["predict"], "predictions.json has the pixels of each class"),
         NotYet("--min-confidence", of: ["predict"], "--format confidence writes how sure each pixel is"),
         NotYet("--contours", of: ["predict"], "--format overlay shows the classes' areas"),
-        NotYet("--as", of: ["export"], values: ["int8", "bfloat16"], "float16 takes half the space of float32"),
     ]
 
     private init(_ word: String, of commands: Set<String> = [], values: Set<String> = [], _ meanwhile: String) {

@@ -7,7 +7,7 @@ extension ElementType {
     init(_ id: hid_t) {
         let size = H5Tget_size(id), isSigned = H5Tget_sign(id) == H5T_SGN_2
         switch (H5Tget_class(id), size) {
-        case (H5T_FLOAT, 2): self = .float16
+        case (H5T_FLOAT, 2): self = exponentBits(id) == 8 ? .bfloat16 : .float16
         case (H5T_FLOAT, 4): self = .float32
         case (H5T_FLOAT, 8): self = .float64
         case (H5T_INTEGER, 1), (H5T_ENUM, 1): self = isSigned ? .int8 : .uint8
@@ -22,6 +22,11 @@ extension ElementType {
         default: self = .other("a type of \(size) bytes that beit-seg does not know")
         }
     }
+}
+
+private func exponentBits(_ type: hid_t) -> Int {
+    var (sign, exponent, exponentSize, mantissa, mantissaSize) = (0, 0, 0, 0, 0)
+    return H5Tget_fields(type, &sign, &exponent, &exponentSize, &mantissa, &mantissaSize) < 0 ? 0 : exponentSize
 }
 
 /// A Swift type whose values libhdf5 reads into and writes from memory.
@@ -57,13 +62,38 @@ extension UInt8: NativeElement {
     static func accepts(_ type: ElementType) -> Bool { type == .uint8 }
 }
 
-/// IEEE half precision, little-endian, which libhdf5 has no name for.
-func makeHalfType(orThrow failure: (String) -> HDF5Error) throws -> Handle {
-    let type = try Handle(H5Tcopy(beitseg_h5t_ieee_f32le()), H5Tclose, orThrow: failure)
-    let isSet =
-        H5Tset_fields(type.id, 15, 10, 5, 0, 10) >= 0 && H5Tset_size(type.id, 2) >= 0 && H5Tset_ebias(type.id, 15) >= 0
-    guard isSet else { throw failure(Library.reason) }
-    return type
+extension Int8: NativeElement {
+    static var native: hid_t { beitseg_h5t_native_int8() }
+    static var expected: String { "bytes (int8)" }
+    static func accepts(_ type: ElementType) -> Bool { type == .int8 }
+}
+
+/// Floating-point numbers of 16 bits, little-endian, which libhdf5 has no names for.
+enum ShortFloat {
+    /// IEEE half precision.
+    case half
+    /// The upper half of a Float.
+    case bfloat16
+
+    func makeType(orThrow failure: (String) -> HDF5Error) throws -> Handle {
+        let type = try Handle(H5Tcopy(beitseg_h5t_ieee_f32le()), H5Tclose, orThrow: failure)
+        let (exponent, bias) = self == .half ? (5, 15) : (8, 127)
+        let isSet =
+            H5Tset_fields(type.id, 15, 15 - exponent, exponent, 0, 15 - exponent) >= 0 && H5Tset_size(type.id, 2) >= 0
+            && H5Tset_ebias(type.id, bias) >= 0
+        guard isSet else { throw failure(Library.reason) }
+        return type
+    }
+
+    func bits(_ value: Float) -> UInt16 { self == .half ? Float16(value).bitPattern : bfloat16Bits(value) }
+}
+
+/// The upper half of a Float, rounded to the nearest, of two equally near ones to the even one. NaN stays NaN; values next
+/// to the largest become infinite, as in PyTorch.
+package func bfloat16Bits(_ value: Float) -> UInt16 {
+    let bits = value.bitPattern
+    if value.isNaN { return UInt16(bits >> 16) | 0x40 }
+    return UInt16((bits + 0x7FFF + (bits >> 16 & 1)) >> 16)
 }
 
 /// Texts in UTF-8 of `width` bytes, filled up with zeros.

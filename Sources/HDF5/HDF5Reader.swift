@@ -100,6 +100,11 @@ package final class HDF5Reader: Sendable {
         try read(path, rows: rows, into: buffer)
     }
 
+    /// Reads a whole dataset of int8.
+    package func readSignedBytes(_ path: String, into buffer: UnsafeMutableBufferPointer<Int8>) throws {
+        try read(path, rows: nil, into: buffer)
+    }
+
     /// Reads a whole dataset of floating-point numbers.
     package func readFloats(_ path: String) throws -> (shape: [Int], values: [Float]) { try readAll(path) }
 
@@ -189,22 +194,26 @@ package final class HDF5Reader: Sendable {
                 H5Dread(dataset.id, type, selection.memory.id, selection.file.id, hid_t(H5P_DEFAULT), target) >= 0
             else { throw failure(Library.reason) }
         }
-        if Value.self == Float.self, let half = try nativeHalf(dataset, info) {
-            // libhdf5's own conversion takes 20 times as long as reading. The halves fit in the upper half of the buffer.
+        if Value.self == Float.self, let (short, type) = try nativeShort(dataset, info) {
+            // libhdf5's own conversion takes 20 times as long as reading. They fit in the upper half of the buffer.
             let raw = UnsafeMutableRawBufferPointer(buffer)
-            try read(half.id, to: UnsafeMutableRawPointer(start) + raw.count / 2)
-            expandHalves(in: raw)
+            try read(type.id, to: UnsafeMutableRawPointer(start) + raw.count / 2)
+            switch short {
+            case .half: expand(in: raw, float(fromHalf:))
+            case .bfloat16: expand(in: raw) { Float(bitPattern: UInt32($0) << 16) }
+            }
         } else {
             try read(Value.native, to: start)
         }
     }
 
-    /// The type of little-endian halves, if that is what `dataset` holds.
-    private func nativeHalf(_ dataset: Handle, _ info: DatasetInfo) throws -> Handle? {
-        guard info.elementType == .float16 else { return nil }
+    /// The type of little-endian numbers of 16 bits, if that is what `dataset` holds.
+    private func nativeShort(_ dataset: Handle, _ info: DatasetInfo) throws -> (ShortFloat, Handle)? {
+        guard [.float16, .bfloat16].contains(info.elementType) else { return nil }
+        let short = info.elementType == .float16 ? ShortFloat.half : .bfloat16
         let stored = try Handle(H5Dget_type(dataset.id), H5Tclose, orThrow: failure(info))
-        let half = try makeHalfType(orThrow: failure(info))
-        return H5Tequal(stored.id, half.id) > 0 ? half : nil
+        let type = try short.makeType(orThrow: failure(info))
+        return H5Tequal(stored.id, type.id) > 0 ? (short, type) : nil
     }
 
     private func failure(_ info: DatasetInfo) -> (String) -> HDF5Error {
@@ -218,11 +227,12 @@ package final class HDF5Reader: Sendable {
 
 /// Turns the 16-bit floats in the upper half of `buffer` into 32-bit floats that fill it. In place: the element written
 /// never reaches past the one just read.
-private func expandHalves(in buffer: UnsafeMutableRawBufferPointer) {
+@inline(__always)
+private func expand(in buffer: UnsafeMutableRawBufferPointer, _ value: (UInt16) -> Float) {
     let halves = buffer.count / 2
     for i in 0..<buffer.count / 4 {
         let half = buffer.load(fromByteOffset: halves + 2 * i, as: UInt16.self)
-        buffer.storeBytes(of: float(fromHalf: half), toByteOffset: 4 * i, as: Float.self)
+        buffer.storeBytes(of: value(half), toByteOffset: 4 * i, as: Float.self)
     }
 }
 

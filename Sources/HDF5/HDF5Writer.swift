@@ -5,7 +5,7 @@ import Foundation
 
 /// The types that beit-seg stores; little-endian on disk.
 package enum StoredType: Sendable {
-    case float16, float32, int32, int64, uint8
+    case float16, bfloat16, float32, int32, int64, uint8, int8
 }
 
 /// An HDF5 file in the making. It appears under its name, whole, by ``commit()``, or not at all.
@@ -113,13 +113,13 @@ package final class HDF5Writer {
 
     // MARK: Whole datasets
 
-    /// Float16 rounds to the nearest, ties to even.
-    /// - Precondition: `floats` are as many as `shape` says; `format` is `.float32` or `.float16`.
+    /// Shorter formats round to the nearest, ties to even.
+    /// - Precondition: `floats` are as many as `shape` says; `format` is one of floats.
     package func write(
         _ path: String, shape: [Int], floats: UnsafeBufferPointer<Float>, as format: StoredType = .float32,
         compress: Bool = false
     ) throws {
-        precondition(format == .float32 || format == .float16)
+        precondition(format == .float32 || format.shortFloat != nil)
         try write(path, shape: shape, values: floats, as: format, compress: compress)
     }
 
@@ -151,6 +151,13 @@ package final class HDF5Writer {
         try bytes.withUnsafeBufferPointer {
             try write(path, shape: shape, values: $0, as: .uint8, compress: compress)
         }
+    }
+
+    /// - Precondition: `bytes` are as many as `shape` says.
+    package func write(
+        _ path: String, shape: [Int], signedBytes bytes: UnsafeBufferPointer<Int8>, compress: Bool = false
+    ) throws {
+        try write(path, shape: shape, values: bytes, as: .int8, compress: compress)
     }
 
     /// Texts in UTF-8, each in as many bytes as the longest, filled up with zeros.
@@ -359,9 +366,9 @@ extension HDF5Writer {
                 H5Dwrite(
                     target.dataset.id, type, selection.memory.id, selection.file.id, hid_t(H5P_DEFAULT), source))
         }
-        if let floats = values as? UnsafeBufferPointer<Float>, target.format == .float16 {
-            let half = try makeHalfType(orThrow: fail)
-            try write(half.id, from: floats.map { Float16($0) })
+        if let floats = values as? UnsafeBufferPointer<Float>, let short = target.format.shortFloat {
+            let type = try short.makeType(orThrow: fail)
+            try write(type.id, from: floats.map(short.bits))
         } else {
             try write(Value.native, from: start)
         }
@@ -379,8 +386,8 @@ extension HDF5Writer {
 extension StoredType {
     fileprivate var size: Int {
         switch self {
-        case .uint8: 1
-        case .float16: 2
+        case .uint8, .int8: 1
+        case .float16, .bfloat16: 2
         case .float32, .int32: 4
         case .int64: 8
         }
@@ -388,11 +395,22 @@ extension StoredType {
 
     fileprivate func makeType(orThrow failure: (String) -> HDF5Error) throws -> Handle {
         switch self {
-        case .float16: try makeHalfType(orThrow: failure)
+        case .float16: try ShortFloat.half.makeType(orThrow: failure)
+        case .bfloat16: try ShortFloat.bfloat16.makeType(orThrow: failure)
         case .float32: try Handle(H5Tcopy(beitseg_h5t_ieee_f32le()), H5Tclose, orThrow: failure)
         case .int32: try Handle(H5Tcopy(beitseg_h5t_std_i32le()), H5Tclose, orThrow: failure)
         case .int64: try Handle(H5Tcopy(beitseg_h5t_std_i64le()), H5Tclose, orThrow: failure)
         case .uint8: try Handle(H5Tcopy(beitseg_h5t_std_u8le()), H5Tclose, orThrow: failure)
+        case .int8: try Handle(H5Tcopy(beitseg_h5t_std_i8le()), H5Tclose, orThrow: failure)
+        }
+    }
+
+    /// Nil for formats that libhdf5 knows.
+    fileprivate var shortFloat: ShortFloat? {
+        switch self {
+        case .float16: .half
+        case .bfloat16: .bfloat16
+        default: nil
         }
     }
 }

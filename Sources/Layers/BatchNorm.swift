@@ -32,28 +32,18 @@ package final class BatchNorm {
     /// no more gradients. Does nothing the second time.
     /// - Parameters:
     ///   - kernel: `[C, in, k, k]`, or `[in, C, k, k]` of a transposed convolution.
-    ///   - isTransposed: which of the two.
     ///   - own: the bias that the convolution has already, `[C]`.
     ///   - pack: packs the kernel.
-    package func fold(
-        into kernel: Parameter, isTransposed: Bool = false, own: Parameter? = nil, pack: (Parameter) -> Void
-    ) {
+    package func fold(into kernel: Parameter, own: Parameter? = nil, pack: (Parameter) -> Void) {
         guard !isFolded else { return }
-        let values = kernel.value
-        let axis = isTransposed ? 1 : 0
-        let channels = kernel.fullShape[axis], inner = kernel.fullShape[(axis + 1)...].reduce(1, *)
-        for channel in 0..<channels {
-            let scale =
-                Double(weight.value.pointer[channel])
-                / (Double(running.variance.pointer[channel]) + Double(BatchNorm.eps)).squareRoot()
+        let scales = zip(weight.value.values, running.variance.values).map {
+            Double($0) / (Double($1) + Double(BatchNorm.eps)).squareRoot()
+        }
+        for (channel, scale) in scales.enumerated() {
             let mean = Double(running.mean.pointer[channel]) - Double(own?.value.pointer[channel] ?? 0)
             bias.value.pointer[channel] = Float(Double(bias.value.pointer[channel]) - scale * mean)
-            for row in stride(from: channel, to: values.count / inner, by: channels) {
-                for index in row * inner..<(row + 1) * inner {
-                    values.pointer[index] = Float(scale * Double(values.pointer[index]))
-                }
-            }
         }
+        kernel.scaleOutputs(by: scales)
         [weight, bias, own].forEach { $0?.freeze() }
         pack(kernel)
         isFolded = true
@@ -85,7 +75,7 @@ package final class ConvNorm: Module {
     package init(_ inputs: [Int], _ outputs: Int, kernel: Int, _ initializer: Initializer) {
         let total = inputs.reduce(0, +)
         weight = Parameter(
-            initializer.uniform([outputs, total, kernel, kernel], fanIn: total * kernel * kernel))
+            initializer.uniform([outputs, total, kernel, kernel], fanIn: total * kernel * kernel), outputAxis: 0)
         norm = BatchNorm(outputs, .relu, initializer)
         channels = inputs
     }

@@ -18,7 +18,8 @@ package final class Conv2d: Module {
         bias: Tensor? = nil, names: (weight: String, bias: String) = ("weight", "bias"), _ initializer: Initializer
     ) {
         let fanIn = inputs * kernel * kernel
-        self.weight = Parameter(weight ?? initializer.uniform([outputs, inputs, kernel, kernel], fanIn: fanIn))
+        self.weight = Parameter(
+            weight ?? initializer.uniform([outputs, inputs, kernel, kernel], fanIn: fanIn), outputAxis: 0)
         self.bias = Parameter(bias ?? initializer.uniform([outputs], fanIn: fanIn), decays: false)
         (self.stride, self.padding, self.names) = (stride, padding, names)
     }
@@ -51,7 +52,7 @@ package final class ConvTranspose2d: Module {
         _ initializer: Initializer
     ) {
         let fanIn = outputs * kernel * kernel  // as PyTorch counts
-        weight = Parameter(initializer.uniform([inputs, outputs, kernel, kernel], fanIn: fanIn))
+        weight = Parameter(initializer.uniform([inputs, outputs, kernel, kernel], fanIn: fanIn), outputAxis: 1)
         bias = hasBias ? Parameter(initializer.uniform([outputs], fanIn: fanIn), decays: false) : nil
         (self.stride, self.padding) = (stride, padding)
     }

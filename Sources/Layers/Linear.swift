@@ -16,7 +16,7 @@ package final class Linear: Module {
 
     /// - Parameter weight: `[outputs, ...]`; the axes behind the first are the inputs.
     package init(weight: Tensor, bias: Tensor) {
-        self.weight = Parameter(weight)
+        self.weight = Parameter(weight, outputAxis: 0)
         self.bias = Parameter(bias, decays: false)
     }
 
@@ -39,6 +39,8 @@ package final class LayerNorm: Module {
     /// `[D]`
     package let weight, bias: Parameter
     package let eps: Float
+    /// Sees what comes out, in float32.
+    package var observer: ((Tensor) -> Void)?
 
     package init(_ width: Int, eps: Float, _ initializer: Initializer) {
         weight = Parameter(initializer.ones([width]), decays: false)
@@ -50,6 +52,8 @@ package final class LayerNorm: Module {
 
     /// - Parameter type: of the result; what its reader multiplies, in inference.
     package func callAsFunction(_ x: Variable, _ tape: Tape, as type: ElementType = .float32) -> Variable {
-        tape.layerNorm(x, weight: weight, bias: bias, eps: eps, as: type)
+        let result = tape.layerNorm(x, weight: weight, bias: bias, eps: eps, as: type)
+        observer?(result.value)
+        return result
     }
 }

@@ -14,7 +14,7 @@ package final class Attention: Module {
     init(_ configuration: BackboneConfiguration, block: Int, _ initializer: Initializer) {
         let width = configuration.width
         heads = configuration.heads
-        qkv = Parameter(initializer.truncatedNormal([3 * width, width]))
+        qkv = Parameter(initializer.truncatedNormal([3 * width, width]), outputAxis: 0)
         qBias = Parameter(initializer.zeros([width]), decays: false)
         vBias = Parameter(initializer.zeros([width]), decays: false)
         proj = Linear(width, width, scale: residualScale(block), initializer)

@@ -59,7 +59,7 @@ private final class FeaturePyramid: Module {
         }
 
         func freeze(_ precision: Precision) {
-            norm.fold(into: first.weight, isTransposed: true, own: first.bias) {
+            norm.fold(into: first.weight, own: first.bias) {
                 $0.freezeTransposedConvolution(stride: 2, precision)
             }
             second.freeze(precision)

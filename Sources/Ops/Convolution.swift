@@ -55,17 +55,17 @@ extension Tape {
 extension Parameter {
     /// For inference: packs the weight of a `conv2d` once and takes no more gradients.
     package func freezeConvolution(_ precision: Precision) {
-        freezePacked { weight in
+        freezePacked { weight, scales in
             let kernel = ConvolutionKernel(weight.shape, stride: 1, padding: 0)
-            return precision.pack(kernel.coarseWeights(weight)).map { [$0] }
+            return precision.pack(kernel.coarseWeights(weight), scales: scales).map { [$0] }
         }
     }
 
     /// For inference: packs the weight of a `convTranspose2d` of this stride once and takes no more gradients.
     package func freezeTransposedConvolution(stride: Int, _ precision: Precision) {
-        freezePacked { weight in
+        freezePacked { weight, scales in
             let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: 0)
-            let packed = kernel.fineWeights(weight).compactMap(precision.pack)
+            let packed = kernel.fineWeights(weight).compactMap { precision.pack($0, scales: scales) }
             return packed.count == stride * stride ? packed : nil
         }
     }

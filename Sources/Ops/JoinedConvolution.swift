@@ -44,9 +44,9 @@ extension Parameter {
             && WinogradConvolution.suits([fullShape[0], channels[0], fullShape[2], fullShape[3]])
         guard channels.count > 1 else { return isPlain ? freeze() : freezeConvolution(precision) }
         let joint = JoinedKernel(fullShape, channels.map { [1, 1, 1, $0] })
-        freezePacked(keeping: isPlain ? { joint.firstKernel($0) } : nil) { weight in
+        freezePacked(keeping: isPlain ? { joint.firstKernel($0) } : nil) { weight, scales in
             let matrices = (isPlain ? [] : [joint.firstMatrix(weight)]) + joint.smallMatrices(weight)
-            let packed = matrices.compactMap(precision.pack)
+            let packed = matrices.compactMap { precision.pack($0, scales: scales) }
             return packed.count == matrices.count ? packed : nil
         }
     }

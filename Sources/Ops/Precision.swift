@@ -15,11 +15,12 @@ package enum Precision: String, Sendable, CaseIterable, Codable {
     package var ofClassifiers: Precision { self == .int8 ? (Precision.bf16.problem == nil ? .bf16 : .fp32) : self }
 
     /// Packs a weight `[outputs, ...]`; nil where the engine in use multiplies it as it is.
-    func pack(_ weight: Tensor) -> (any EngineMatrix)? {
+    /// - Parameter scales: of a weight that has been bytes before (``QuantizedMatrix/init(weight:scales:)``).
+    func pack(_ weight: Tensor, scales: Tensor? = nil) -> (any EngineMatrix)? {
         switch self {
         case .fp32: PackedMatrix(weight: weight)
         case .bf16: PackedMatrix(weight: weight, .bfloat16)
-        case .int8: QuantizedMatrix(weight: weight) ?? PackedMatrix(weight: weight)
+        case .int8: QuantizedMatrix(weight: weight, scales: scales) ?? PackedMatrix(weight: weight)
         }
     }
 }

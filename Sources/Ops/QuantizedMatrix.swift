@@ -11,8 +11,20 @@ final class QuantizedMatrix: EngineMatrix, @unchecked Sendable {
     /// Whether rows of so many inputs can be multiplied: whole groups of four, and sums that fit into 32 bits.
     static func takes(inputs: Int) -> Bool { inputs > 0 && inputs % 4 == 0 && inputs <= Int(beitseg_most_int8_terms) }
 
+    /// A weight `[outputs, ...]` that is quantised already. Nil for rows that cannot be multiplied.
+    convenience init?(_ weight: QuantizedWeight) {
+        let outputs = weight.scales.count
+        let inputs = weight.bytes.count / max(1, outputs)
+        guard outputs > 0, weight.bytes.shape[0] == outputs, Self.takes(inputs: inputs) else { return nil }
+        let scales = Storage(count: outputs, .float32)
+        scales.floats.update(from: weight.scales.pointer, count: outputs)
+        self.init(weight.bytes.signedBytes, scales: scales, outputs: outputs, inputs: inputs)
+    }
+
     /// Quantises `weight`, `[outputs, ...]` of floats. Nil for rows that cannot be multiplied.
-    convenience init?(weight: Tensor) {
+    /// - Parameter scales: those that it had as bytes, of which the same bytes come again; where there are more rows than
+    ///   scales, they begin anew.
+    convenience init?(weight: Tensor, scales known: Tensor? = nil) {
         let outputs = weight.shape.first ?? 0
         let inputs = weight.count / max(1, outputs)
         guard outputs > 0, Self.takes(inputs: inputs) else { return nil }
@@ -21,8 +33,15 @@ final class QuantizedMatrix: EngineMatrix, @unchecked Sendable {
         let values = quantized.address.assumingMemoryBound(to: Int8.self)
         WorkerPool.current.run(outputs, grain: 64) {
             let at = $0.lowerBound * inputs
-            beitseg_quantize_weights(
-                weight.pointer + at, $0.count, inputs, values + at, scales.floats + $0.lowerBound)
+            guard let known else {
+                return beitseg_quantize_weights(
+                    weight.pointer + at, $0.count, inputs, values + at, scales.floats + $0.lowerBound)
+            }
+            for row in $0 {
+                scales.floats[row] = known.pointer[row % known.count]
+                QuantizedWeight.quantize(
+                    weight.pointer + row * inputs, inputs, scale: scales.floats[row], into: values + row * inputs)
+            }
         }
         self.init(values, scales: scales, outputs: outputs, inputs: inputs)
     }

@@ -68,6 +68,12 @@ package class Variable {
 package final class Parameter: Variable {
     /// Whether weight decay applies: matrices and kernels, not biases, norms, layer scales, cls token and positions.
     package let decays: Bool
+    /// The axis of the outputs in a matrix or a kernel that a product multiplies by; nil for all else.
+    package let outputAxis: Int?
+    /// The values as a file has them, until they are packed or expanded.
+    private var quantized: QuantizedWeight?
+    /// The scales of values that were expanded.
+    private var scales: Tensor?
     /// The weights in the layout of the matrix engine, once they are frozen so: one matrix for a linear layer or a
     /// convolution, one for each phase of a transposed convolution.
     private(set) var packedMatrices: [any EngineMatrix] = []
@@ -80,8 +86,8 @@ package final class Parameter: Variable {
     /// The shape, also when the values are packed away.
     package let fullShape: [Int]
 
-    package init(_ value: Tensor, decays: Bool = true) {
-        self.decays = decays
+    package init(_ value: Tensor, decays: Bool = true, outputAxis: Int? = nil) {
+        (self.decays, self.outputAxis) = (decays, outputAxis)
         fullShape = value.shape
         super.init(value, needsGradient: true)
     }
@@ -98,22 +104,68 @@ package final class Parameter: Variable {
     /// if these are read one after another.
     package func renew() { value = Tensor(uninitialized: fullShape) }
 
+    /// Whether inference in int8 multiplies by it in bytes, and files of int8 have it so.
+    package var isQuantizable: Bool {
+        guard let outputAxis, fullShape[outputAxis] > 0 else { return false }
+        return QuantizedMatrix.takes(inputs: fullShape.elementCount / fullShape[outputAxis])
+    }
+
+    /// Takes the values of a file for inference. They are packed as they are, or become floats when the parameter is
+    /// frozen.
+    package func hold(_ weight: QuantizedWeight) {
+        precondition(weight.bytes.shape == fullShape && !isPacked, "\(weight.bytes.shape) for \(fullShape)")
+        (quantized, value) = (weight, Tensor(uninitialized: [0]))
+    }
+
+    private func expand() {
+        guard let quantized else { return }
+        renew()
+        quantized.expand(into: value)
+        (scales, self.quantized) = (quantized.scales, nil)
+    }
+
+    /// Multiplies the values of each output, in place.
+    package func scaleOutputs(by factors: [Double]) {
+        guard let outputAxis else { preconditionFailure("outputs of a parameter that has none") }
+        expand()
+        let runs = OutputRuns(fullShape, axis: outputAxis)
+        for (output, factor) in factors.enumerated() {
+            runs.forEach(of: output) {
+                for index in $0 { value.pointer[index] = Float(factor * Double(value.pointer[index])) }
+            }
+        }
+        guard let scales else { return }
+        let scaled = zip(scales.values, factors).map { Float(abs($1) * Double($0)) }
+        self.scales = scaled.allSatisfy { $0.isNormal } ? Tensor(scaled, [scaled.count]) : nil
+    }
+
     /// For inference: packs a weight `[outputs, inputs]` once, lets the plain copy go, and takes no more gradients.
     package func freezePacked(_ precision: Precision) {
-        freezePacked { precision.pack($0).map { [$0] } }
+        guard precision == .int8, !isPacked, let quantized, let matrix = QuantizedMatrix(quantized) else {
+            return freezePacked { precision.pack($0, scales: $1).map { [$0] } }
+        }
+        (packedMatrices, self.quantized) = ([matrix], nil)
+        value = Tensor(uninitialized: [0])
+        freeze()
     }
 
     /// As `freezePacked(_:)`, where `pack` says how; nil leaves the plain copy.
     /// - Parameter rest: what of the values is not packed, and stays.
-    func freezePacked(keeping rest: ((Tensor) -> Tensor)? = nil, _ pack: (Tensor) -> [any EngineMatrix]?) {
-        guard !isPacked, let matrices = pack(value) else { return freeze() }
+    func freezePacked(
+        keeping rest: ((Tensor) -> Tensor)? = nil, _ pack: (_ weight: Tensor, _ scales: Tensor?) -> [any EngineMatrix]?
+    ) {
+        expand()
+        guard !isPacked, let matrices = pack(value, scales) else { return freeze() }
         packedMatrices = matrices
         value = rest?(value) ?? Tensor(uninitialized: [0])
         freeze()
     }
 
     /// Takes no more gradients.
-    package func freeze() { slot = nil }
+    package func freeze() {
+        expand()
+        (slot, scales) = (nil, nil)
+    }
 }
 
 /// What a forward pass is for, and, in training, the way back: each operation records a step that turns the gradient

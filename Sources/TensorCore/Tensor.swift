@@ -58,6 +58,12 @@ package struct Tensor: @unchecked Sendable {
     /// The first element of a tensor of bytes, as ``pointer``.
     package var bytes: UnsafeMutablePointer<UInt8> { storage.bytes + offset }
 
+    /// The first element of a tensor of int8, as ``pointer``.
+    package var signedBytes: UnsafeMutablePointer<Int8> {
+        precondition(elementType == .int8, "int8 of a tensor of \(elementType)")
+        return address.assumingMemoryBound(to: Int8.self)
+    }
+
     package var buffer: UnsafeMutableBufferPointer<Float> { .init(start: pointer, count: count) }
 
     package var values: [Float] { Array(buffer) }

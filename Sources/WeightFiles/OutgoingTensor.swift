@@ -1,3 +1,4 @@
+import BEiTHDF5
 import BEiTTensorCore
 
 /// A tensor on its way into a file: what the header says of it, and the way to its values.
@@ -70,11 +71,4 @@ extension OutgoingTensor.Format {
         }
         return nil
     }
-}
-
-/// The upper half of a Float, rounded. NaN stays NaN; values next to the largest become infinite, as in PyTorch.
-private func bfloat16Bits(_ value: Float) -> UInt16 {
-    let bits = value.bitPattern
-    if value.isNaN { return UInt16(bits >> 16) | 0x40 }
-    return UInt16((bits + 0x7FFF + (bits >> 16 & 1)) >> 16)
 }

@@ -47,7 +47,7 @@ import Testing
         }
         for value: Float in [65520, -65520, 1e38] {
             weight.pointer[3] = value
-            #expect(throws: CheckpointError.beyondFloat16(file: path, parameter: "decoder/head/bias", value)) {
+            #expect(throws: CheckpointError.beyondRange(file: path, parameter: "decoder/head/bias", value, .float16)) {
                 try save(.float16)
             }
             #expect(!FileManager.default.fileExists(atPath: path))

@@ -40,7 +40,7 @@ import Testing
             ("predict a.jpg --format tiff", "--format tiff"), ("predict a.jpg --format coco", "--format coco"),
             ("predict a.jpg --only cat", "--only"), ("predict a.jpg --merge a=b", "--merge"),
             ("predict a.jpg --min-area 9", "--min-area"), ("predict a.jpg --min-confidence 0.5", "--min-confidence"),
-            ("predict a.jpg --contours", "--contours"), ("export m.h5 -o x --as int8", "--as int8"),
+            ("predict a.jpg --contours", "--contours"),
         ])
     func whatIsToCome(_ line: String, _ words: String) throws {
         let run = try Program(arguments: line.split(separator: " ").map(String.init))

@@ -37,6 +37,35 @@ import Testing
         #expect(try reader.info("/w") == DatasetInfo(path: "/w", shape: shape, elementType: .float16))
     }
 
+    /// The upper half of the bits, rounded to even; told from halves by its fields.
+    @Test(arguments: shapes) func bfloat16RoundsToNearest(_ shape: [Int]) throws {
+        let scratch = try Scratch(), values = sampleFloats(shape.reduce(1, *))
+        let file = try file(scratch) { try $0.write("w", shape: shape, floats: values, as: .bfloat16) }
+        let reader = try HDF5Reader(file)
+        let read = try reader.readFloats("/w")
+        for (found, value) in zip(read.values, values) {
+            let up = value.bitPattern.addingReportingOverflow(0x8000).partialValue & 0xFFFF_0000
+            let isTie = value.bitPattern & 0xFFFF == 0x8000
+            let even = isTie ? up & 0xFFFE_0000 : up
+            #expect(value.isNaN ? found.isNaN : found.bitPattern == even, "\(value) became \(found)")
+        }
+        #expect(read.values.count == values.count)
+        #expect(try reader.info("/w") == DatasetInfo(path: "/w", shape: shape, elementType: .bfloat16))
+    }
+
+    @Test(arguments: shapes) func signedBytes(_ shape: [Int]) throws {
+        let scratch = try Scratch(), values = (0..<shape.reduce(1, *)).map { Int8(truncatingIfNeeded: $0 * 7) }
+        let file = try file(scratch) { writer in
+            try values.withUnsafeBufferPointer { try writer.write("q", shape: shape, signedBytes: $0) }
+        }
+        let reader = try HDF5Reader(file)
+        var found = [Int8](repeating: 0, count: values.count)
+        try found.withUnsafeMutableBufferPointer { try reader.readSignedBytes("/q", into: $0) }
+        #expect(found == values)
+        #expect(try reader.info("/q").elementType == .int8)
+        #expect(throws: HDF5Error.self) { try reader.readFloats("/q") }
+    }
+
     @Test func everyHalfBecomesItsFloat() {
         for half in UInt16.min ... .max {
             let expected = Float(Float16(bitPattern: half)), found = float(fromHalf: half)

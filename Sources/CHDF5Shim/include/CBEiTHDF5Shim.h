@@ -10,11 +10,13 @@ hid_t beitseg_h5t_ieee_f64le(void);
 hid_t beitseg_h5t_std_i32le(void);
 hid_t beitseg_h5t_std_i64le(void);
 hid_t beitseg_h5t_std_u8le(void);
+hid_t beitseg_h5t_std_i8le(void);
 hid_t beitseg_h5t_native_float(void);
 hid_t beitseg_h5t_native_double(void);
 hid_t beitseg_h5t_native_int32(void);
 hid_t beitseg_h5t_native_int64(void);
 hid_t beitseg_h5t_native_uint8(void);
+hid_t beitseg_h5t_native_int8(void);
 hid_t beitseg_h5t_c_s1(void);
 
 /// Teaches libhdf5 to hand over references to text of variable length as they stand in a file: the conversion from

@@ -1,0 +1,73 @@
+import BEiTCheckpoints
+import BEiTDatasets
+import BEiTFiles
+import BEiTImageIO
+import BEiTModels
+import BEiTTensorCore
+
+/// Shows a few photos to a model that will be quantised, and moves the outliers that they bring about into its weights
+/// (``OutlierSmoothing``).
+package struct Calibration {
+    /// Photos that are read.
+    package static let most = 16
+
+    private let model: Model
+    private let smoothing: OutlierSmoothing
+    private let configuration: BackboneConfiguration
+    private let scaling: PixelScaling
+    private let filter: ResizeFilter
+    private let file: String
+
+    /// - Parameter file: the model's.
+    /// - Throws: ``CheckpointError/noNorms(file:)`` for a tokenizer.
+    /// - Precondition: the model is not frozen.
+    package init(of model: Model, _ description: ModelDescription, file: String) throws {
+        guard let backbone = model.backbone else { throw CheckpointError.noNorms(file: file) }
+        (self.model, smoothing, self.file) = (model, OutlierSmoothing(backbone), file)
+        let form = description.preprocessing
+        configuration = backbone.configuration
+        (scaling, filter) = (PixelScaling(mean: form.mean, std: form.std), form.filter)
+    }
+
+    /// Of more photos than ``most`` it takes some from all over the list. The model sees the middle of each.
+    ///
+    /// - Parameter failed: hears of each photo that cannot be read, and is left out.
+    /// - Returns: the number of photos that were seen.
+    /// - Throws: ``CalibrationError`` where there is none; ``PredictionError/neverFinite(model:)``.
+    package func run(over images: [InputImage], failed: (any Error) -> Void) throws -> Int {
+        let count = min(images.count, Self.most)
+        let photos = (0..<count).map { images[$0 * images.count / count] }.photos
+        let size = configuration.imageSize
+        let loop = ImageLoop(count, threads: 2, cost: { photos.decodedBytes($0) }) { [filter] in
+            try photos.decode($0).central(height: size[0], width: size[1], filter: filter)
+        }
+        var seen = 0
+        try loop.run(of: file, photos, progress: { _ in }, failed: { failed($1) }) { batch in
+            batch.filter { !isFinite(answer(to: $0.item), &seen) }.map(\.index)
+        }
+        guard seen > 0 else { throw CalibrationError() }
+        smoothing.apply()
+        return seen
+    }
+
+    private func isFinite(_ logits: Tensor, _ seen: inout Int) -> Bool {
+        guard logits.isFinite else { return false }
+        seen += 1
+        return true
+    }
+
+    private func answer(to view: RGBImage) -> Tensor {
+        let pixels = Tensor(uninitialized: [1, 3] + configuration.imageSize)
+        scaling.write(view, to: pixels.pointer)
+        let mask = [Bool](repeating: false, count: configuration.patchCount)
+        return smoothing.observe { ModelAnswer(of: model, to: pixels, mask: mask).logits }
+    }
+}
+
+/// No photo to calibrate with.
+package struct CalibrationError: ExitStatus, Equatable {
+    package var exitStatus: Int32 { 65 }
+    package var description: String {
+        "none of the photos to calibrate with can be read; name others, or leave `calibrate` out"
+    }
+}
