@@ -11,8 +11,8 @@ struct Benchmark: Command {
         discussion: HelpText.discussion(
             """
             Times a BEiT segmentation model with random weights (pretraining-step: a masked image model of 8192 tokens from a
-            cache), and a loop of fused multiply-adds on registers, which is the
-            most that this machine's cores can do.
+            cache; tokenizer-step: the tokenizer of the preset's name), and a loop of fused multiply-adds on registers, which
+            is the most that this machine's cores can do.
             """,
             examples: "beit-seg benchmark --preset base --size 224 --size 512 --batch 1 --batch 8 --json"))
 
@@ -24,7 +24,11 @@ struct Benchmark: Command {
     var size: [Int] = []
     @Option(help: "Images in a batch; repeatable (default: 1).")
     var batch: [Int] = []
-    @Option(help: "What to time: forward, training-step, pretraining-step; repeatable (default: the first two).")
+    @Option(
+        help: """
+            What to time: \(SpeedResult.Pass.allCases.map(\.rawValue).joined(separator: ", ")); repeatable (default: the \
+            first two).
+            """)
     var pass: [SpeedResult.Pass] = []
     @Option(help: "Number of classes.")
     var classes = 150
@@ -43,6 +47,9 @@ struct Benchmark: Command {
             throw ValidationError("--batch \(batch) is not 1 to 4096")
         }
         guard seconds >= 0, seconds <= 86_400 else { throw ValidationError("--seconds \(seconds) is not 0 to 86400") }
+        if pass.contains(.tokenizerStep), TokenizerPreset(rawValue: preset.rawValue) == nil {
+            throw ValidationError("--pass tokenizer-step: there is no tokenizer \(preset)")
+        }
         guard (1...65_535).contains(classes) else { throw ValidationError("--classes \(classes) is not 1 to 65535") }
     }
 

@@ -3,7 +3,7 @@
 /// ``Tape/conv2d(joining:weight:bias:activation:)``); of every kernel all taps count, also where Winograd's way saves most
 /// of the products, so that a figure says how fast the same work is done.
 extension ModelConfiguration {
-    /// Floating-point operations of one forward pass of one image; nil for a tokenizer, whose size is free.
+    /// Floating-point operations of one forward pass of one image; nil for a tokenizer, which takes photos of any size.
     package var forwardFlops: Double? {
         guard let backbone else { return nil }
         return backbone.forwardFlops + headFlops(backbone)
@@ -33,5 +33,36 @@ extension BackboneConfiguration {
         let attention = 4 * tokens * tokens * width
         let patch = Double(3 * patchSize * patchSize)
         return 2 * Double(patchCount) * width * patch + Double(depth) * (projections + attention)
+    }
+}
+
+extension TokenizerConfiguration {
+    /// Of an image of so many pixels, from the photo to its tokens and back.
+    package func forwardFlops(pixels: Double) -> Double {
+        let tokens = pixels / Double(downsampling * downsampling)
+        let widths = (0..<groups).map { hidden << $0 }
+        let codes = Double((widths.last ?? hidden) * vocabulary)
+        let encoder = pixels * Double(49 * 3 * hidden) + tokens * codes
+        var terms = encoder + blockTerms([hidden] + widths, taps: [9, 9, 9, 1], pixels: pixels, growth: 0.25)
+        if hasDecoder {
+            terms += tokens * Double(vocabulary * codeWidth) + pixels * Double(hidden * 6)
+            terms += blockTerms([codeWidth] + widths.reversed(), taps: [1, 9, 9, 9], pixels: tokens, growth: 4)
+        }
+        return 2 * terms
+    }
+
+    /// The multiply-adds of groups of residual blocks, each on `growth` times the pixels of the one before.
+    private func blockTerms(_ widths: [Int], taps: [Int], pixels: Double, growth: Double) -> Double {
+        var (terms, pixels) = (0.0, pixels)
+        for (inputs, outputs) in zip(widths, widths.dropFirst()) {
+            for block in 0..<blocks {
+                let first = block == 0 ? inputs : outputs, inner = outputs / 4
+                let channels = [first, inner, inner, inner, outputs]
+                let convolutions = zip(taps, zip(channels, channels.dropFirst())).map { $0 * $1.0 * $1.1 }
+                terms += pixels * Double(convolutions.reduce(first == outputs ? 0 : first * outputs, +))
+            }
+            pixels *= growth
+        }
+        return terms
     }
 }

@@ -12,6 +12,8 @@ package struct SpeedResult: Codable, Sendable {
         case trainingStep = "training-step"
         /// Of masked image modeling, with tokens from a cache.
         case pretrainingStep = "pretraining-step"
+        /// Of the tokenizer that bears the preset's name.
+        case tokenizerStep = "tokenizer-step"
     }
     package var pass: Pass
     package var preset: String
@@ -36,7 +38,8 @@ package struct SpeedResult: Codable, Sendable {
     }
 }
 
-/// Times a model with random weights on random pixels: one for segmentation, or for masked image modeling with 8192 tokens.
+/// Times a model with random weights on random pixels: one for segmentation, for masked image modeling with 8192 tokens,
+/// or a tokenizer.
 package struct SpeedMeasurement {
     package var preset: Preset
     package var decoder = DecoderConfiguration.Name.deconvolution
@@ -62,7 +65,12 @@ package struct SpeedMeasurement {
 
     /// - Parameter peakGflops: of the machine on the threads in use.
     package func run(_ pass: SpeedResult.Pass, peakGflops: Double) -> SpeedResult {
-        let (time, flops) = pass == .pretrainingStep ? pretraining() : segmentation(pass)
+        let (time, flops) =
+            switch pass {
+            case .forward, .trainingStep: segmentation(pass)
+            case .pretrainingStep: pretraining()
+            case .tokenizerStep: tokenizer()
+            }
         let gflops = flops * Double(batch) / time / 1e9
         return SpeedResult(
             pass: pass, preset: preset.rawValue, size: size, batch: batch, threads: WorkerPool.current.threads,
@@ -97,15 +105,21 @@ package struct SpeedMeasurement {
         let mask = (0..<batch).flatMap { _ in masks(&generator) }
         let positions = mask.indices.filter { mask[$0] }
         let tokens = mask.map { _ in Int32(generator.integer(below: head.vocabulary)) }
-        let optimizer = AdamW([AdamW.Group(model.parameters.map(\.parameter))])
-        let time = median {
-            let tape = Tape(.training)
-            let loss = model.tokenLoss(pixels, mask: mask, tokens: tokens, at: positions, tape).loss
-            tape.backward(from: loss)
-            optimizer.step(rate: 1e-4, weightDecay: 0.05)
-            optimizer.clearGradients()
-        }
+        let time = median(
+            step(model) { model.tokenLoss(pixels, mask: mask, tokens: tokens, at: positions, $0).loss })
         return (time, ModelConfiguration.mim(backbone, head).trainingFlops(hidden: masks.count) ?? 0)
+    }
+
+    /// Forward with relaxed codes, the evidence lower bound, backward and an AdamW step, as `tokenizer train` does them.
+    private func tokenizer() -> (seconds: Double, flops: Double) {
+        guard let configuration = TokenizerPreset(rawValue: preset.rawValue)?.configuration else {
+            preconditionFailure("no tokenizer \(preset)")
+        }
+        let model = DiscreteVAE(configuration, Initializer(seed: 0, style: .pretraining))
+        let values = randomPixels().values.map { DiscreteVAE.mapPixels(($0 + 1) / 2) }
+        let pixels = Tensor(values, [batch, size, size, 3])
+        let time = median(step(model) { model.loss(of: pixels, temperature: 1, klWeight: 1, $0) })
+        return (time, 3 * configuration.forwardFlops(pixels: Double(size * size)))
     }
 
     private func randomPixels() -> Tensor {
@@ -119,11 +133,15 @@ package struct SpeedMeasurement {
     private func trainingStep(_ model: Segmenter, _ pixels: Variable) -> () -> Void {
         var generator = Philox(seed: 2)
         let labels = (0..<batch * size * size).map { _ in Int32(generator.integer(below: classes)) }
+        return step(model) { model.loss(pixels, labels: labels, size: [size, size], ignoreIndex: nil, $0) }
+    }
+
+    /// One update of the model by its loss.
+    private func step(_ model: any Module, _ loss: @escaping (Tape) -> Variable) -> () -> Void {
         let optimizer = AdamW([AdamW.Group(model.parameters.map(\.parameter))])
         return {
             let tape = Tape(.training)
-            tape.backward(
-                from: model.loss(pixels, labels: labels, size: [size, size], ignoreIndex: nil, tape))
+            tape.backward(from: loss(tape))
             optimizer.step(rate: 1e-4, weightDecay: 0.05)
             optimizer.clearGradients()
         }
