@@ -34,8 +34,13 @@ package final class Conv2d: Module {
         bias.freeze()
     }
 
-    package func callAsFunction(_ x: Variable, _ tape: Tape) -> Variable {
-        tape.conv2d(x, weight: weight, bias: bias, stride: stride, padding: padding)
+    /// The parameters behind x as of ``Tape/conv2d(_:weight:bias:stride:padding:activation:residual:gain:)``.
+    package func callAsFunction(
+        _ x: Variable, _ tape: Tape, activation: Activation = .none, residual: Variable? = nil, gain: Float = 1
+    ) -> Variable {
+        tape.conv2d(
+            x, weight: weight, bias: bias, stride: stride, padding: padding, activation: activation,
+            residual: residual, gain: gain)
     }
 }
 

@@ -5,7 +5,9 @@ import BEiTTensorCore
 /// One residual block: x' + g·res(x), x' = x or a 1×1 convolution of it where the widths differ.
 private final class ResidualBlock: Module {
     private let idPath: Conv2d?
+    /// The last one stands apart: its result is added to the stream.
     private let convolutions: [Conv2d]
+    private let last: Conv2d
     private let gain: Float
 
     /// - Parameter kernels: of the four convolutions; encoder 3, 3, 3, 1, decoder 1, 3, 3, 3.
@@ -14,19 +16,20 @@ private final class ResidualBlock: Module {
         let hidden = outputs / 4
         idPath = inputs == outputs ? nil : convolution(inputs, outputs, kernel: 1, initializer)
         let widths = [inputs, hidden, hidden, hidden, outputs]
-        convolutions = kernels.enumerated().map {
+        convolutions = kernels.dropLast().enumerated().map {
             convolution(widths[$0.offset], widths[$0.offset + 1], kernel: $0.element, initializer)
         }
+        last = convolution(hidden, outputs, kernel: kernels.last ?? 1, initializer)
     }
 
     var members: [Member] {
         (idPath.map { [.module("id_path", $0)] } ?? [])
-            + convolutions.enumerated().map { .module("res_path/conv_\($0.offset + 1)", $0.element) }
+            + (convolutions + [last]).enumerated().map { .module("res_path/conv_\($0.offset + 1)", $0.element) }
     }
 
     func callAsFunction(_ x: Variable, _ tape: Tape) -> Variable {
-        let residual = convolutions.reduce(x) { $1(tape.relu($0), tape) }
-        return tape.add(idPath?(x, tape) ?? x, tape.scale(residual, gain))
+        let inner = convolutions.reduce(tape.relu(x)) { $1($0, tape, activation: .relu) }
+        return last(inner, tape, residual: idPath?(x, tape) ?? x, gain: gain)
     }
 }
 

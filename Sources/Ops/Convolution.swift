@@ -3,32 +3,41 @@ import BEiTTensorCore
 extension Tape {
     /// Convolution (cross-correlation) with zero padding: `[B, H, W, in]` to
     /// `[B, (H + 2·padding − kH) / stride + 1, …, out]`, weight `[out, in, kH, kW]`, bias `[out]`.
-    /// - Parameter activation: in the same pass; it has no way back, so in inference alone.
+    /// - Parameters:
+    ///   - activation: in the same pass; in training none or ReLU.
+    ///   - residual: of the result's shape: the result is residual + gain·convolution, in the same pass.
     package func conv2d(
         _ x: Variable, weight: Parameter, bias: Parameter? = nil, stride: Int = 1, padding: Int = 0,
-        activation: Activation = .none
+        activation: Activation = .none, residual: Variable? = nil, gain: Float = 1
     ) -> Variable {
-        precondition(activation == .none || !isTraining, "an activation that has no way back")
+        precondition(activation != .gelu || !isTraining, "an activation that has no way back")
+        precondition(activation == .none || residual == nil && gain == 1, "an activation under a residual")
         let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: padding)
-        let epilogue = Epilogue(bias: bias?.value, activation: activation)
+        let epilogue = Epilogue(
+            bias: bias?.value, activation: activation,
+            gamma: gain == 1 ? nil : Tensor(repeating: gain, [weight.fullShape[0]]), residual: residual?.value)
         let y =
             weight.packed.map { kernel.coarse(from: x.value, weights: $0, epilogue) }
             ?? kernel.coarse(from: x.value, kernel: weight.value, inference: !isTraining, epilogue)
+        precondition(residual.map { $0.shape == y.shape } ?? true, "residual of another shape than \(y.shape)")
         let (height, width) = (x.shape[1], x.shape[2])
-        let step = KernelGradients(x, weight, bias)
-        return record(y, from: [x, weight, bias]) { dy in
+        let step = KernelGradients(x, weight, bias, gain: gain)
+        let (residualSlot, rectified) = (residual?.slot, activation == .relu ? y : nil)
+        return record(y, from: [x, weight, bias, residual]) { dy in
+            if let rectified { reluBackward(rectified, dy) }
             step.input { weight in
                 let matrices = kernel.fineWeights(weight).map(packOnce)
                 return kernel.fine(from: dy, weights: matrices, height: height, width: width)
             }
             step.weight { x in kernel.weightGradient(coarse: dy, fine: x) }
             step.bias(dy)
+            residualSlot?.add(dy)
         }
     }
 
     /// Transposed convolution: `[B, h, w, in]` to `[B, (h − 1)·stride − 2·padding + kH, …, out]`, weight
     /// `[in, out, kH, kW]`, bias `[out]`.
-    /// - Parameter activation: as of ``conv2d(_:weight:bias:stride:padding:activation:)``.
+    /// - Parameter activation: in the same pass; it has no way back, so in inference alone.
     package func convTranspose2d(
         _ x: Variable, weight: Parameter, bias: Parameter? = nil, stride: Int, padding: Int = 0,
         activation: Activation = .none
@@ -79,28 +88,33 @@ private struct KernelGradients {
     private let inputSlot, weightSlot, biasSlot: GradientSlot?
     /// Each is kept only where the other's gradient is asked for.
     private let input, weight: Tensor?
+    /// What the result was multiplied by: it goes into the small tensors.
+    private let gain: Float
 
-    init(_ x: Variable, _ weight: Parameter, _ bias: Parameter?) {
+    init(_ x: Variable, _ weight: Parameter, _ bias: Parameter?, gain: Float = 1) {
         (inputSlot, weightSlot, biasSlot) = (x.slot, weight.slot, bias?.slot)
         input = weightSlot == nil ? nil : x.value
         self.weight = inputSlot == nil ? nil : weight.value
+        self.gain = gain
     }
 
     func input(_ gradient: (_ weight: Tensor) -> Tensor) {
         guard let inputSlot, let weight else { return }
         precondition(weight.count > 0, "a kernel that was packed for inference has no backward")
-        inputSlot.add(gradient(weight))
+        inputSlot.add(gradient(timesGain(weight)))
     }
 
     func weight(_ gradient: (_ input: Tensor) -> Tensor) {
         guard let weightSlot, let input else { return }
-        weightSlot.add(gradient(input))
+        weightSlot.add(timesGain(gradient(input)))
     }
 
     func bias(_ dy: Tensor) {
         guard let biasSlot, let channels = dy.shape.last else { return }
-        biasSlot.accumulateIntoZeros([channels]) {
-            RowSums.add(dy, rows: dy.count / channels, columns: channels, into: $0)
-        }
+        let sums = Tensor.zeros([channels])
+        RowSums.add(dy, rows: dy.count / channels, columns: channels, into: sums)
+        biasSlot.add(timesGain(sums))
     }
+
+    private func timesGain(_ x: Tensor) -> Tensor { gain == 1 ? x : Elementwise.scaled(x, gain) }
 }

@@ -10,7 +10,7 @@ extension Tape {
     /// mixes channels alone, which resizing does not: so a small map goes through the taps at its own size, and what
     /// comes of each tap is resized, shifted to its place and added up. Of a map of half the height and width that takes
     /// a quarter of the arithmetic.
-    /// - Parameter activation: as of ``conv2d(_:weight:bias:stride:padding:activation:)``.
+    /// - Parameter activation: in the same pass; it has no way back, so in inference alone.
     package func conv2d(
         joining maps: [Variable], weight: Parameter, bias: Parameter? = nil, activation: Activation = .none
     ) -> Variable {

@@ -10,10 +10,15 @@ extension Tape {
         }
         let slot = x.slot
         return record(y, from: [x]) { dy in
-            WorkerPool.current.run(y.count, grain: Elementwise.grain) {
-                beitseg_relu_backward(y.pointer + $0.lowerBound, dy.pointer + $0.lowerBound, $0.count)
-            }
+            reluBackward(y, dy)
             slot?.add(dy)
         }
+    }
+}
+
+/// Turns the gradient of y = max(x, 0) into that of x, in place.
+func reluBackward(_ y: Tensor, _ dy: Tensor) {
+    WorkerPool.current.run(y.count, grain: Elementwise.grain) {
+        beitseg_relu_backward(y.pointer + $0.lowerBound, dy.pointer + $0.lowerBound, $0.count)
     }
 }

@@ -128,23 +128,26 @@ struct OuterProduct {
     let window: Window
     let rows: Int
 
-    /// A task takes some rows of the result, the columns of one row of the window, and one share of the positions;
-    /// the shares are added up in order.
+    /// The columns of a window that is gathered as a whole; a wider one is taken row by row.
+    private static let mostColumns = 384
+
+    /// A task takes some rows of the result, the columns of the window or of one of its rows, and one share of the
+    /// positions; the shares are added up in order.
     func run(_ a: Tensor, _ map: Tensor) -> Tensor {
         let engine = MatrixEngine.current
-        let kernelRow = window.kernelWidth * window.channels
+        let lines = window.columns > Self.mostColumns ? window.kernelHeight : 1
         let bands = max(1, (rows + 255) / 256)
-        let parts = bands * window.kernelHeight
+        let parts = bands * lines
         let shares = max(1, min((24 + parts - 1) / parts, window.positions / 256))
         let size = rows * window.columns
         let sums = Tensor(uninitialized: [shares, rows, window.columns])
         WorkerPool.current.run(shares * parts) { task in
             let (share, part) = task.quotientAndRemainder(dividingBy: parts)
-            let (kernelY, band) = part.quotientAndRemainder(dividingBy: bands)
-            let range = Tiling.part(band, of: bands, rows)
+            let (line, band) = part.quotientAndRemainder(dividingBy: bands)
             add(
-                engine, a.pointer, map.pointer, Tiling.part(share, of: shares, window.positions), range, kernelY,
-                sums.pointer + share * size + range.lowerBound * window.columns + kernelY * kernelRow)
+                engine, a.pointer, map.pointer, Tiling.part(share, of: shares, window.positions),
+                Tiling.part(band, of: bands, rows), Tiling.part(line, of: lines, window.kernelHeight),
+                sums.pointer + share * size)
         }
         let result = sums.pointer
         WorkerPool.current.run(size, grain: Elementwise.grain) { range in
@@ -156,21 +159,23 @@ struct OuterProduct {
         return sums.rows(0..<1).reshaped([rows, window.columns])
     }
 
-    /// Adds up the products of all `positions` in `c`: rows `band`, the columns of the window's row `kernelY`.
+    /// The sum of the products of all `positions`: rows `band` of `sums`, the columns of the window's rows `kernelRows`.
     private func add(
         _ engine: MatrixEngine, _ a: UnsafePointer<Float>, _ map: UnsafePointer<Float>, _ positions: Range<Int>,
-        _ band: Range<Int>, _ kernelY: Int, _ c: UnsafeMutablePointer<Float>
+        _ band: Range<Int>, _ kernelRows: Range<Int>, _ sums: UnsafeMutablePointer<Float>
     ) {
         let kernelRow = window.kernelWidth * window.channels
-        let height = min(1024, max(96, (128 << 10) / kernelRow))
+        let columns = kernelRows.count * kernelRow
+        let c = sums + band.lowerBound * window.columns + kernelRows.lowerBound * kernelRow
+        let height = min(1024, max(96, (128 << 10) / columns))
         let tiles = Tiling(rows: positions.count, columns: 1, height: height)
         for tile in 0..<tiles.rowTiles {
             let part = Tiling.part(tile, of: tiles.rowTiles, positions.count)
             let first = positions.lowerBound + part.lowerBound
-            window.withRows(first..<first + part.count, kernelRows: kernelY..<kernelY + 1, of: map) { m in
+            window.withRows(first..<first + part.count, kernelRows: kernelRows, of: map) { m in
                 engine.multiply(
-                    m: band.count, n: kernelRow, k: part.count, a + first * rows + band.lowerBound, lda: rows,
-                    transposeA: true, m, ldb: kernelRow, beta: tile == 0 ? 0 : 1, c, ldc: window.columns)
+                    m: band.count, n: columns, k: part.count, a + first * rows + band.lowerBound, lda: rows,
+                    transposeA: true, m, ldb: columns, beta: tile == 0 ? 0 : 1, c, ldc: window.columns)
             }
         }
     }

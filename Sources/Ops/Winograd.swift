@@ -147,10 +147,11 @@ struct WinogradConvolution {
             withScratch(side * side * outputs.count) { square in
                 beitseg_winograd_output(products, stride, outputs.count, square)
                 for row in 0..<min(side, height - y) {
-                    let place = ((image * height + y + row) * width + x) * channels + outputs.lowerBound
+                    let pixel = (image * height + y + row) * width + x
                     epilogue.finish(
-                        square + row * side * outputs.count, stride: outputs.count, rows: 0..<pixels, columns: outputs,
-                        into: TileTarget(result.pointer + place, stride: channels))
+                        square + row * side * outputs.count, stride: outputs.count, rows: pixel..<pixel + pixels,
+                        columns: outputs,
+                        into: TileTarget(result.pointer + pixel * channels + outputs.lowerBound, stride: channels))
                 }
             }
         }

@@ -136,6 +136,30 @@ private func pixels(_ images: Int, _ height: Int, _ width: Int) -> [(Int, Int, I
         #expect(try isSameForAnyThreads([size.input, size.transposedWeight, size.bias], size.convTranspose2d))
     }
 
+    /// ReLU, residual and gain in the convolution's own pass, against operations of their own.
+    @Test(arguments: ConvolutionCase.large) func endsInTheSamePass(_ size: ConvolutionCase) throws {
+        func check(_ inputs: [Tensor], _ fused: Operation, _ plain: Operation) throws {
+            for (result, wanted) in zip(try resultAndGradients(inputs, fused), try resultAndGradients(inputs, plain)) {
+                #expect(difference(result, wanted) < 1e-6)
+            }
+        }
+        let inputs = [size.input, size.weight, size.bias]
+        try check(inputs) {
+            $0.conv2d(
+                $1[0], weight: $1[1], bias: $1[2], stride: size.stride, padding: size.padding, activation: .relu)
+        } _: {
+            $0.relu(size.conv2d($0, $1))
+        }
+        let residual = randomTensor(size.plain(transposed: false).shape, seed: 4)
+        try check(inputs + [residual]) {
+            $0.conv2d(
+                $1[0], weight: $1[1], bias: $1[2], stride: size.stride, padding: size.padding, residual: $1[3],
+                gain: 0.25)
+        } _: {
+            $0.add($1[3], $0.scale(size.conv2d($0, $1), 0.25))
+        }
+    }
+
     @Test func onlyWhatIsAskedForGetsAGradient() throws {
         let size = ConvolutionCase()
         let (weight, bias) = (Parameter(size.weight), Parameter(size.bias))

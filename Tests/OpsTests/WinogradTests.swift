@@ -52,6 +52,18 @@ import Testing
         ConvolutionCase(images: 1, height: 18, width: 35, inputs: 65, outputs: 401),
     ]
 
+    @Test(arguments: cases) func aResidualIsAddedInItsPlace(_ size: ConvolutionCase) {
+        let inputs = [size.input, size.weight, size.bias].map { Parameter($0) }
+        let residual = Variable(randomTensor(size.plain(transposed: false).shape, seed: 4))
+        let tape = Tape(.inference)
+        WinogradConvolution.$bounds.withValue(Self.everywhere) {
+            let found = tape.conv2d(
+                inputs[0], weight: inputs[1], bias: inputs[2], padding: 1, residual: residual, gain: 0.3)
+            let expected = tape.add(residual, tape.scale(size.conv2d(tape, inputs), 0.3))
+            #expect(difference(found.value, expected.value) < 1e-6)
+        }
+    }
+
     @Test(arguments: MatrixEngine.available, cases)
     func valuesAreThoseOfTheDefinition(_ engine: MatrixEngine, _ size: ConvolutionCase) {
         let inputs = [size.input, size.weight, size.bias].map { Parameter($0) }
