@@ -61,7 +61,8 @@ package struct DeconvolutionConfiguration: DecoderArchitecture {
     }
 
     func keptCount(width: Double, patches: Double, classes: Double) -> Double {
-        patches * stages(width).reduce(result(width).pixels * classes) { $0 + 4 * $1.pixels * $1.outputs }
+        // Not the logits: at the photo's own size they are never in memory (``Tape/projectedCrossEntropy``).
+        patches * stages(width).reduce(0) { $0 + 4 * $1.pixels * $1.outputs }
     }
 
     func makeDecoder(width: Int, classes: Int, _ initializer: Initializer) -> any SegmentationDecoder {

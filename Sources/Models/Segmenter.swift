@@ -66,7 +66,12 @@ package final class Segmenter: Module {
                 classWeights: classWeights)
         }
         let features = features(pixels, tape)
-        let main = entropy(decoder(features, tape))
+        let (map, classifier) = (decoder.map(features, tape), decoder.classifier)
+        let main =
+            tape.isTraining && Array(map.shape[1...2]) == size
+            ? tape.projectedCrossEntropy(
+                map, weight: classifier.weight, bias: classifier.bias, labels: labels, ignoreIndex: ignoreIndex,
+                classWeights: classWeights) : entropy(classifier(map, tape))
         return decoder.auxiliaryLogits(features, tape).reduce(main) {
             tape.add($0, tape.scale(entropy($1.logits), $1.weight))
         }

@@ -59,6 +59,10 @@ struct LossCase: CustomTestStringConvertible, @unchecked Sendable {
         LossCase("resizedCrossEntropy, down", [2, 9, 14, 5]) {
             $0.resizedCrossEntropy($1[0], labels: mapLabels, height: 7, width: 11)
         },
+        LossCase("projectedCrossEntropy", [2, 4, 3, 3], [5, 3], [5]) {
+            $0.projectedCrossEntropy(
+                $1[0], weight: $1[1], bias: $1[2], labels: someLabels(24, classes: 5), classWeights: weights)
+        },
     ]
 }
 
@@ -126,6 +130,35 @@ private func uniformTensor(_ shape: [Int], _ range: Range<Float>) -> Tensor {
         let plain = tape.softmaxCrossEntropy(Variable(resized), labels: labels).value.scalar
         let fused = tape.resizedCrossEntropy(Variable(z), labels: labels, height: size.height, width: size.width)
         #expect(abs(fused.value.scalar - plain) < 1e-5)
+    }
+
+    /// Sizes of many shares, the last tile of each a short one.
+    @Test(arguments: MatrixEngine.available)
+    func projectedCrossEntropyIsAConvolutionThenCrossEntropy(_ engine: MatrixEngine) throws {
+        let labels = someLabels(4 * 37 * 29, classes: 11)
+        let inputs = [randomTensor([4, 37, 29, 7], seed: 1), randomTensor([11, 7, 1, 1], seed: 2)]
+        let bias = randomTensor([11], seed: 3)
+        let weights = (0..<11).map { 0.5 + Float($0) }
+        let fused: Operation = {
+            $0.projectedCrossEntropy($1[0], weight: $1[1], bias: $1[2], labels: labels, classWeights: weights)
+        }
+        let plain: Operation = {
+            $0.softmaxCrossEntropy(
+                $0.conv2d($1[0], weight: $1[1], bias: $1[2]), labels: labels, classWeights: weights)
+        }
+        try MatrixEngine.$current.withValue(engine) {
+            let results = try resultAndGradients(inputs + [bias], fused)
+            for (result, wanted) in zip(results, try resultAndGradients(inputs + [bias], plain)) {
+                let most = wanted.values.map(abs).max() ?? 0
+                #expect(zip(result.values, wanted.values).allSatisfy { abs($0 - $1) <= 2e-6 * most })
+                #expect(result.shape == wanted.shape)
+            }
+            #expect(try isSameForAnyThreads(inputs + [bias], fused))
+            let constants = (inputs + [bias]).map { Parameter($0) }
+            constants.forEach { $0.freeze() }
+            let loss = fused(Tape(.training), constants).value.scalar
+            #expect(abs(loss - results[0].scalar) < 1e-6 * abs(loss))
+        }
     }
 
     @Test func withoutALabelledRowLossAndGradientAreZero() {
