@@ -52,7 +52,7 @@ let package = Package(
         .executable(name: "beit-seg", targets: ["beit-seg"]),
     ],
     traits: [
-        .trait(name: "OneDNN", description: "Matrix products by oneDNN, with weights packed once (else OpenBLAS)."),
+        .trait(name: "OneDNN", description: "In training, matrix products by oneDNN (else OpenBLAS)."),
         .default(enabledTraits: ["OneDNN"]),
     ],
     dependencies: [

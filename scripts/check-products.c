@@ -1,4 +1,4 @@
-// Compares the kernels of reduced precision at every level of this processor with plain loops; see check-aarch64.
+// Compares the products and the kernels of reduced precision at every level of this processor with plain loops; see check-aarch64.
 #include "CBEiTKernels.h"
 #include <math.h>
 #include <stdio.h>
@@ -38,27 +38,36 @@ static int int8_differs(const beitseg_kernel_table *kernels, size_t rows, size_t
   return 0;
 }
 
-static int bf16_differs(const beitseg_kernel_table *kernels, size_t rows, size_t k, size_t columns) {
-  static float x[most_columns * most_k], c[most_rows * most_columns];
-  static uint16_t a[most_rows * most_k + 1], w[most_columns * most_k];
-  static uint16_t packed[(most_columns + beitseg_panel) * (most_k + 2)];
-  for (size_t i = 0; i < columns * k; i++) x[i] = random_float();
-  kernels->float_to_bf16(x, w, columns * k);
-  for (size_t i = 0; i < rows * k; i++) x[i] = random_float();
-  kernels->float_to_bf16(x, a, rows * k);
-  a[rows * k] = 0x7FC0;
-  kernels->pack_bf16(w, k, columns, k, packed);
-  kernels->bf16_product(a, k, rows, k, packed, columns, c, columns);
+// Whether one product is off, given a row's and an output's terms.
+static int is_off(float c, const float *a, const float *w, size_t k) {
+  double sum = 0, magnitude = 0;
+  for (size_t l = 0; l < k; l++) {
+    sum += (double)a[l] * (double)w[l];
+    magnitude += fabs((double)a[l] * (double)w[l]);
+  }
+  return !(fabs(c - sum) <= 1e-6 * magnitude);
+}
+
+// Of floats, or of bfloat16 numbers.
+static int floats_differ(const beitseg_kernel_table *kernels, size_t rows, size_t k, size_t columns, int halves) {
+  static float a[most_rows * most_k], w[most_columns * most_k], packed[(most_columns + beitseg_panel) * (most_k + 2)];
+  static float c[most_rows * most_columns];
+  static uint16_t a_halves[most_rows * most_k + 1], packed_halves[(most_columns + beitseg_panel) * (most_k + 2)];
+  for (size_t i = 0; i < columns * k; i++) w[i] = from_bf16((uint16_t)(0x3F80 + random_bits() % 0x180));
+  for (size_t i = 0; i < rows * k; i++) a[i] = random_float();
+  kernels->float_to_bf16(a, a_halves, rows * k);
+  a_halves[rows * k] = 0x7FC0;
+  if (halves) {
+    kernels->bf16_to_float(a_halves, a, rows * k);
+    kernels->pack_as_bf16(w, k, 0, columns, k, packed_halves);
+    kernels->bf16_product(a_halves, k, rows, k, packed_halves, columns, c, columns);
+  } else {
+    kernels->pack_f32(w, k, 0, columns, k, packed);
+    kernels->f32_product(a, k, rows, k, packed, columns, c, columns);
+  }
   for (size_t i = 0; i < rows; i++)
-    for (size_t j = 0; j < columns; j++) {
-      double sum = 0, magnitude = 0;
-      for (size_t l = 0; l < k; l++) {
-        double term = (double)from_bf16(a[i * k + l]) * (double)from_bf16(w[j * k + l]);
-        sum += term;
-        magnitude += fabs(term);
-      }
-      if (!(fabs(c[i * columns + j] - sum) <= 1e-6 * magnitude)) return 1;
-    }
+    for (size_t j = 0; j < columns; j++)
+      if (is_off(c[i * columns + j], a + i * k, w + j * k, k)) return 1;
   return 0;
 }
 
@@ -88,7 +97,8 @@ int main(void) {
     for (size_t rows = 1; rows <= most_rows; rows++)
       for (size_t k = 1; k <= most_k; k += k < 9 ? 1 : 43)
         for (size_t columns = 1; columns <= most_columns; columns += columns < 4 ? 1 : 11, products++) {
-          wrong += int8_differs(kernels, rows, k, columns) + bf16_differs(kernels, rows, k, columns);
+          wrong += int8_differs(kernels, rows, k, columns);
+          wrong += floats_differ(kernels, rows, k, columns, 0) + floats_differ(kernels, rows, k, columns, 1);
           wrong += quantisation_differs(kernels, columns);
         }
     printf("%s: %d sizes, %d wrong\n", beitseg_kernel_level_name(level), products, wrong);

@@ -21,7 +21,7 @@ extension Tape {
         let size = AttentionSize(qkv: qkv.shape, heads: heads)
         let y = Tensor(uninitialized: [size.batch, size.tokens, size.width], qkv.value.elementType)
         let biasValues = BiasValues(bias, size)
-        attend(qkv.value, size, biasValues, y)
+        PackedAttention(size, qkv.value.elementType).attend(qkv.value, biasValues, y)
         let (input, slot) = (qkv.value, qkv.slot)
         return record(y, from: [qkv, bias.variable]) { dy in
             let partials = biasValues.slot.map { _ in Tensor.zeros([size.batch, heads, biasValues.count]) }
@@ -55,7 +55,7 @@ extension Parameter {
     /// What the projection to q, k and v, frozen for a precision, shall put out: bfloat16 where that is multiplied faster
     /// than floats.
     package var attentionType: ElementType {
-        inputType != .float32 && Machine.multipliesBFloat16 && MatrixEngine.current == .oneDNN ? .bfloat16 : .float32
+        inputType != .float32 && Machine.multipliesBFloat16 ? .bfloat16 : .float32
     }
 }
 
@@ -155,115 +155,66 @@ private struct BiasValues {
     }
 }
 
-private func attend(_ qkv: Tensor, _ size: AttentionSize, _ bias: BiasValues, _ y: Tensor) {
-    let engine = MatrixEngine.current
-    if engine == .oneDNN, let packed = PackedAttention(size, qkv.elementType) { return packed.attend(qkv, bias, y) }
-    WorkerPool.current.run(size.batch * size.heads * size.tiles) { task in
-        let rows = size.tile(task % size.tiles)
-        withScratch(size.scoresCount + rows.count) {
-            attendTile(engine, qkv, size, bias, y, head: task / size.tiles, rows, scores: $0)
-        }
-    }
-}
-
-/// One tile of queries of one head of one image (`head` counts over images); `scores` has room for theirs and a number
-/// for each row.
-private func attendTile(
-    _ engine: MatrixEngine, _ qkv: Tensor, _ size: AttentionSize, _ bias: BiasValues, _ y: Tensor, head index: Int,
-    _ rows: Range<Int>, scores: UnsafeMutablePointer<Float>
-) {
-    let (tokens, d, stride, ld) = (size.tokens, size.headWidth, size.stride, size.scoresWidth)
-    let (image, head) = (index / size.heads, index % size.heads)
-    let q = qkv.pointer + size.offset(image: image, head: head)
-    let inverses = scores + size.scoresCount
-    engine.multiply(
-        m: rows.count, n: tokens, k: d, q + rows.lowerBound * stride, lda: stride, q + size.width, ldb: stride,
-        transposeB: true, scores, ldc: ld)
-    beitseg_attention_softmax(
-        scores, ld, rows.count, rows.lowerBound, tokens, size.scale, bias.kind, bias.head(head), bias.gridHeight,
-        bias.gridWidth, 0, inverses)
-    let out = y.pointer + size.outputOffset(image: image, head: head) + rows.lowerBound * size.width
-    engine.multiply(
-        m: rows.count, n: d, k: tokens, scores, lda: ld, q + 2 * size.width, ldb: stride, out, ldc: size.width)
-    // Dividing by the row's sum here touches d numbers a row instead of N.
-    for row in 0..<rows.count {
-        beitseg_axpby(inverses[row], out + row * size.width, 0, out + row * size.width, d)
-    }
-}
-
-/// Attention whose keys and values are packed once a head for the products of all tiles of queries; of floats, or of
+/// The way forth: keys and values are packed once a head for the products of all tiles of queries; of floats, or of
 /// bfloat16 with scores and sums in floats.
 private struct PackedAttention {
     private let size: AttentionSize
     private let elementType: ElementType
-    /// Queries × keysᵀ `[rows, N]` and scores × values `[rows, d]`, for the two heights of a tile.
-    private let scores, outputs: [Int: PackedProduct]
-    private let keysBytes, valuesBytes, scratchCount: Int
+    /// Queries × keysᵀ `[rows, N]` and scores × values `[rows, d]`.
+    private let keys, values: Panels
 
-    init?(_ size: AttentionSize, _ elementType: ElementType) {
+    init(_ size: AttentionSize, _ elementType: ElementType) {
         (self.size, self.elementType) = (size, elementType)
-        var (scores, outputs): ([Int: PackedProduct], [Int: PackedProduct]) = ([:], [:])
-        for rows in Set((0..<size.tiles).map { size.tile($0).count }) {
-            scores[rows] = PackedProduct.of(m: rows, n: size.tokens, k: size.headWidth, elementType)
-            outputs[rows] = PackedProduct.of(m: rows, n: size.headWidth, k: size.tokens, elementType)
-            guard scores[rows] != nil, outputs[rows] != nil else { return nil }
-        }
-        (self.scores, self.outputs) = (scores, outputs)
-        keysBytes = scores.values.first?.packedBytes ?? 0
-        valuesBytes = outputs.values.first?.packedBytes ?? 0
-        scratchCount = (Array(scores.values) + Array(outputs.values)).map(\.scratchCount).max() ?? 0
+        keys = Panels(inputs: size.headWidth, outputs: size.tokens, elementType: elementType)
+        values = Panels(inputs: size.tokens, outputs: size.headWidth, elementType: elementType)
     }
 
+    private var elementBytes: Int { elementType.byteCount ?? 4 }
+    private var headBytes: Int { keys.byteCount + values.byteCount }
+
     func attend(_ qkv: Tensor, _ bias: BiasValues, _ y: Tensor) {
-        let packed = Storage(byteCount: size.heads * (keysBytes + valuesBytes))
-        let element = elementType.byteCount ?? 4
+        let packed = Storage(byteCount: size.heads * headBytes)
         for image in 0..<size.batch {
             func queries(_ head: Int) -> UnsafeRawPointer {
-                UnsafeRawPointer(qkv.address + size.offset(image: image, head: head) * element)
+                UnsafeRawPointer(qkv.address + size.offset(image: image, head: head) * elementBytes)
             }
             WorkerPool.current.run(size.heads) { head in
-                pack(queries(head), into: packed.address + head * (keysBytes + valuesBytes))
+                pack(queries(head), into: packed.address + head * headBytes)
             }
             WorkerPool.current.run(size.heads * size.tiles) { task in
                 let (head, tile) = task.quotientAndRemainder(dividingBy: size.tiles)
                 let rows = size.tile(tile)
                 let target = TileTarget(y).at(row: 0, column: size.outputOffset(image: image, head: head))
                 attend(
-                    queries(head) + rows.lowerBound * size.stride * element,
-                    packed.address + head * (keysBytes + valuesBytes), bias, head: head, rows,
-                    target.at(row: rows.lowerBound, column: 0))
+                    queries(head) + rows.lowerBound * size.stride * elementBytes, packed.address + head * headBytes,
+                    bias, head: head, rows, target.at(row: rows.lowerBound, column: 0))
             }
         }
     }
 
-    private func pack(_ q: UnsafeRawPointer, into keys: UnsafeMutableRawPointer) {
-        let width = size.width * (elementType.byteCount ?? 4)
-        scores.values.first?.pack(q + width, elementType, rowStride: 1, columnStride: size.stride, into: keys)
-        outputs.values.first?.pack(
-            q + 2 * width, elementType, rowStride: size.stride, columnStride: 1, into: keys + keysBytes)
+    private func pack(_ q: UnsafeRawPointer, into packed: UnsafeMutableRawPointer) {
+        let width = size.width * elementBytes
+        keys.pack(q + width, elementType, stride: size.stride, outputs: 0..<size.tokens, into: packed)
+        values.pack(
+            q + 2 * width, elementType, stride: size.stride, transposed: true, outputs: 0..<size.headWidth,
+            into: packed + keys.byteCount)
     }
 
     /// One tile of queries `q` of one head.
     private func attend(
-        _ q: UnsafeRawPointer, _ keys: UnsafeRawPointer, _ bias: BiasValues, head: Int, _ rows: Range<Int>,
+        _ q: UnsafeRawPointer, _ packed: UnsafeRawPointer, _ bias: BiasValues, head: Int, _ rows: Range<Int>,
         _ y: TileTarget
     ) {
-        let (n, d, tokens, element) = (rows.count, size.headWidth, size.tokens, elementType.byteCount ?? 4)
-        guard let scoresProduct = scores[n], let outputProduct = outputs[n] else { return }
-        let queries = Storage(count: n * d, elementType)
-        for row in 0..<n {
-            (queries.address + row * d * element).copyMemory(
-                from: q + row * size.stride * element, byteCount: d * element)
-        }
-        withScratch(scratchCount + n * (d + 2 * tokens + 1)) { scratch in
-            let out = scratch + scratchCount
+        let (n, d, tokens) = (rows.count, size.headWidth, size.tokens)
+        withScratch(n * (d + 2 * tokens + 1)) { out in
             let (inverses, p) = (out + n * d, out + n * (d + 1))
-            scoresProduct.run(queries.address, packed: keys, p, scratch: scratch)
+            keys.multiply(q, lda: size.stride, rows: n, packed, outputs: 0..<tokens, p, ldc: tokens)
             beitseg_attention_softmax(
                 p, tokens, n, rows.lowerBound, tokens, size.scale, bias.kind, bias.head(head), bias.gridHeight,
                 bias.gridWidth, 0, inverses)
-            let values = asElements(p, count: n * tokens, room: p + n * tokens)
-            outputProduct.run(values, packed: keys + keysBytes, out, scratch: scratch)
+            values.multiply(
+                asElements(p, count: n * tokens, room: p + n * tokens), lda: tokens, rows: n, packed + keys.byteCount,
+                outputs: 0..<d, out, ldc: d)
             // Dividing by the row's sum here touches d numbers a row instead of N.
             for row in 0..<n { scale(out + row * d, by: inverses[row], into: y.at(row: row, column: 0)) }
         }

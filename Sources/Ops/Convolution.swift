@@ -26,7 +26,7 @@ extension Tape {
         return record(y, from: [x, weight, bias, residual]) { dy in
             if let rectified { reluBackward(rectified, dy) }
             step.input { weight in
-                let matrices = kernel.fineWeights(weight).map(packOnce)
+                let matrices = kernel.fineWeights(weight).map { PackedMatrix(weight: $0) }
                 return kernel.fine(from: dy, weights: matrices, height: height, width: width)
             }
             step.weight { x in kernel.weightGradient(coarse: dy, fine: x) }
@@ -45,7 +45,7 @@ extension Tape {
         precondition(activation == .none || !isTraining, "an activation that has no way back")
         let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: padding)
         let matrices =
-            weight.isPacked ? weight.packedMatrices : kernel.fineWeights(weight.value).map(packOnce)
+            weight.isPacked ? weight.packedMatrices : kernel.fineWeights(weight.value).map { PackedMatrix(weight: $0) }
         let (height, width) = kernel.fineSize(x.shape)
         let y = kernel.fine(
             from: x.value, weights: matrices, Epilogue(bias: bias?.value, activation: activation), height: height,
@@ -53,7 +53,7 @@ extension Tape {
         let step = KernelGradients(x, weight, bias)
         return record(y, from: [x, weight, bias]) { dy in
             step.input { weight in
-                kernel.coarse(from: dy, weights: packOnce(kernel.coarseWeights(weight)))
+                kernel.coarse(from: dy, weights: PackedMatrix(weight: kernel.coarseWeights(weight)))
             }
             step.weight { x in kernel.weightGradient(coarse: x, fine: dy) }
             step.bias(dy)
@@ -66,7 +66,7 @@ extension Parameter {
     package func freezeConvolution(_ precision: Precision) {
         freezePacked { weight, scales in
             let kernel = ConvolutionKernel(weight.shape, stride: 1, padding: 0)
-            return precision.pack(kernel.coarseWeights(weight), scales: scales).map { [$0] }
+            return [precision.pack(kernel.coarseWeights(weight), scales: scales)]
         }
     }
 
@@ -74,14 +74,10 @@ extension Parameter {
     package func freezeTransposedConvolution(stride: Int, _ precision: Precision) {
         freezePacked { weight, scales in
             let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: 0)
-            let packed = kernel.fineWeights(weight).compactMap { precision.pack($0, scales: scales) }
-            return packed.count == stride * stride ? packed : nil
+            return kernel.fineWeights(weight).map { precision.pack($0, scales: scales) }
         }
     }
 }
-
-/// The matrix of a kernel for the tiles of one product, packed where the engine can.
-func packOnce(_ matrix: Tensor) -> any EngineMatrix { PackedMatrix(weight: matrix) ?? PlainMatrix(matrix) }
 
 /// What the backward steps of both convolutions keep, and whom they serve.
 private struct KernelGradients {

@@ -46,8 +46,7 @@ extension Parameter {
         let joint = JoinedKernel(fullShape, channels.map { [1, 1, 1, $0] })
         freezePacked(keeping: isPlain ? { joint.firstKernel($0) } : nil) { weight, scales in
             let matrices = (isPlain ? [] : [joint.firstMatrix(weight)]) + joint.smallMatrices(weight)
-            let packed = matrices.compactMap { precision.pack($0, scales: scales) }
-            return packed.count == matrices.count ? packed : nil
+            return matrices.map { precision.pack($0, scales: scales) }
         }
     }
 }
@@ -147,7 +146,7 @@ private struct JoinedKernel {
     func forward(_ maps: [Tensor], _ weight: Parameter, inference: Bool, _ epilogue: Epilogue) -> Tensor {
         let y = convolveFirst(maps[0], weight, inference: inference)
         let packed = Array(weight.packedMatrices.suffix(small.count))
-        let matrices = packed.isEmpty ? smallMatrices(weight.value).map(packOnce) : packed
+        let matrices = packed.isEmpty ? smallMatrices(weight.value).map { PackedMatrix(weight: $0) } : packed
         let products = zip(matrices, zip(parts, maps).dropFirst()).map { matrix, map in
             let (part, x) = map
             let product = Tensor(uninitialized: Array(part.shape.dropLast()) + [spreadColumns])
@@ -188,7 +187,7 @@ private struct JoinedKernel {
                     gradients.append(nil)
                     continue
                 }
-                let matrices = first.fineWeights(slice(weight, part.channels)).map(packOnce)
+                let matrices = first.fineWeights(slice(weight, part.channels)).map { PackedMatrix(weight: $0) }
                 gradients.append(
                     first.fine(from: dy, weights: matrices, height: part.shape[1], width: part.shape[2]))
                 continue

@@ -4,19 +4,18 @@ import BEiTTensorCore
 package enum Precision: String, Sendable, CaseIterable, Codable {
     case fp32, bf16, int8
 
-    /// Why this machine or build does not compute with it; nil where it does.
+    /// Why this machine does not compute with it; nil where it does.
     package var problem: String? {
         guard self == .bf16 else { return nil }
-        if MatrixEngine.preferred != .oneDNN { return "this build is without oneDNN, which multiplies them" }
         return Machine.multipliesBFloat16 ? nil : "this processor does not multiply them faster; int8 or fp32 serve"
     }
 
     /// Of a last layer to class logits: not bytes, whose scales would depend on how its input is cut into parts.
     package var ofClassifiers: Precision { self == .int8 ? (Precision.bf16.problem == nil ? .bf16 : .fp32) : self }
 
-    /// Packs a weight `[outputs, ...]`; nil where the engine in use multiplies it as it is.
+    /// Packs a weight `[outputs, ...]`.
     /// - Parameter scales: of a weight that has been bytes before (``QuantizedMatrix/init(weight:scales:)``).
-    func pack(_ weight: Tensor, scales: Tensor? = nil) -> (any EngineMatrix)? {
+    func pack(_ weight: Tensor, scales: Tensor? = nil) -> any EngineMatrix {
         switch self {
         case .fp32: PackedMatrix(weight: weight)
         case .bf16: PackedMatrix(weight: weight, .bfloat16)

@@ -142,21 +142,21 @@ package final class Parameter: Variable {
     /// For inference: packs a weight `[outputs, inputs]` once, lets the plain copy go, and takes no more gradients.
     package func freezePacked(_ precision: Precision) {
         guard precision == .int8, !isPacked, let quantized, let matrix = QuantizedMatrix(quantized) else {
-            return freezePacked { precision.pack($0, scales: $1).map { [$0] } }
+            return freezePacked { [precision.pack($0, scales: $1)] }
         }
         (packedMatrices, self.quantized) = ([matrix], nil)
         value = Tensor(uninitialized: [0])
         freeze()
     }
 
-    /// As `freezePacked(_:)`, where `pack` says how; nil leaves the plain copy.
+    /// As `freezePacked(_:)`, where `pack` says how.
     /// - Parameter rest: what of the values is not packed, and stays.
     func freezePacked(
-        keeping rest: ((Tensor) -> Tensor)? = nil, _ pack: (_ weight: Tensor, _ scales: Tensor?) -> [any EngineMatrix]?
+        keeping rest: ((Tensor) -> Tensor)? = nil, _ pack: (_ weight: Tensor, _ scales: Tensor?) -> [any EngineMatrix]
     ) {
         expand()
-        guard !isPacked, let matrices = pack(value, scales) else { return freeze() }
-        packedMatrices = matrices
+        guard !isPacked else { return freeze() }
+        packedMatrices = pack(value, scales)
         value = rest?(value) ?? Tensor(uninitialized: [0])
         freeze()
     }

@@ -53,13 +53,12 @@ struct WinogradConvolution {
             beitseg_winograd_weight(
                 kernel.pointer + output * inputs * 9, inputs, transformed.pointer + output * inputs, outputs * inputs)
         }
-        let engine = MatrixEngine.current
         var matrices = [(any EngineMatrix)?](repeating: nil, count: elements)
         matrices.withUnsafeMutableBufferPointer { matrices in
             nonisolated(unsafe) let matrices = matrices
             WorkerPool.current.run(elements) { element in
                 let matrix = transformed.rows(element..<element + 1).reshaped([outputs, inputs])
-                matrices[element] = MatrixEngine.$current.withValue(engine) { packOnce(matrix) }
+                matrices[element] = PackedMatrix(weight: matrix)
             }
         }
         return matrices.compactMap { $0 }
@@ -167,6 +166,6 @@ extension ConvolutionKernel {
         if inference, stride == 1, padding == 1, WinogradConvolution.pays(kernel.shape, fine.shape) {
             return WinogradConvolution(kernel).convolve(fine.converted(to: .float32), epilogue)
         }
-        return coarse(from: fine, weights: packOnce(coarseWeights(kernel)), epilogue)
+        return coarse(from: fine, weights: PackedMatrix(weight: coarseWeights(kernel)), epilogue)
     }
 }

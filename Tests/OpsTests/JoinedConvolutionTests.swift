@@ -63,7 +63,7 @@ import Testing
                     let weight = inputs[map.maps.count]
                     weight.freezeJoinedConvolution(channels: map.maps.map { $0[2] }, .fp32)
                     let isPlain = bounds.tiles == 1 && map.kernel == 3
-                    #expect(weight.packedMatrices.count == (engine == .oneDNN ? map.maps.count - (isPlain ? 1 : 0) : 0))
+                    #expect(weight.packedMatrices.count == map.maps.count - (isPlain ? 1 : 0))
                     let y = Tape(.inference).conv2d(
                         joining: Array(inputs.prefix(map.maps.count)), weight: weight,
                         bias: inputs[map.maps.count + 1], activation: .relu)

@@ -105,16 +105,36 @@ import Testing
     private func bf16(_ x: Float) -> UInt16 { UInt16(truncatingIfNeeded: x.bitPattern >> 16) }
     private func float(_ x: UInt16) -> Float { Float(bitPattern: UInt32(x) << 16) }
 
-    /// The worst error of a product of bfloat16 numbers, of the sum of the products' magnitudes. Rows have gaps of NaN.
-    private func bf16Error(_ kernels: beitseg_kernel_table, rows: Int, k: Int, columns: Int) -> Double {
-        let (lda, ldw, ldc) = (k + 3, k + 1, columns + 5)
+    /// How a product's weights come to be packed.
+    enum Packing: CaseIterable { case floats, bfloats, floatsAsBFloats }
+
+    /// The worst error of a product, of the sum of the products' magnitudes. Rows have gaps of NaN.
+    private func error(
+        _ kernels: beitseg_kernel_table, _ packing: Packing, transposed: Bool, rows: Int, k: Int, columns: Int
+    ) -> Double {
+        let (lda, ldw, ldc) = (k + 3, (transposed ? columns : k) + 1, columns + 5)
         var random = Philox(seed: UInt64(rows * 1_000_000 + k * 1000 + columns))
-        let a = (0..<rows * lda).map { $0 % lda < k ? bf16(random.normal()) : 0x7FC0 }
-        let w = (0..<columns * ldw).map { $0 % ldw < k ? bf16(random.normal()) : 0x7FC0 }
-        var packed = [UInt16](repeating: 0x7FC0, count: beitseg_packed_bytes(columns, k, 2) / 2)
-        kernels.pack_bf16(w, ldw, columns, k, &packed)
+        // Numbers that bfloat16 holds, so that rounding them is no error.
+        func matrix(_ height: Int, _ width: Int, _ stride: Int) -> [Float] {
+            (0..<height * stride).map { $0 % stride < width ? float(bf16(random.normal())) : .nan }
+        }
+        let a = matrix(rows, k, lda)
+        let w = transposed ? matrix(k, columns, ldw) : matrix(columns, k, ldw)
+        let (halves, flag): ([UInt16], Int32) = (w.map(bf16), transposed ? 1 : 0)
         var c = [Float](repeating: -1, count: rows * ldc)
-        kernels.bf16_product(a, lda, rows, k, packed, columns, &c, ldc)
+        if packing == .floats {
+            var packed = [Float](repeating: .nan, count: beitseg_packed_bytes(columns, k, 4) / 4)
+            kernels.pack_f32(w, ldw, flag, columns, k, &packed)
+            kernels.f32_product(a, lda, rows, k, packed, columns, &c, ldc)
+        } else {
+            var packed = [UInt16](repeating: 0x7FC0, count: beitseg_packed_bytes(columns, k, 2) / 2)
+            if packing == .bfloats {
+                kernels.pack_bf16(halves, ldw, flag, columns, k, &packed)
+            } else {
+                kernels.pack_as_bf16(w, ldw, flag, columns, k, &packed)
+            }
+            kernels.bf16_product(a.map(bf16), lda, rows, k, packed, columns, &c, ldc)
+        }
         var worst = 0.0
         for i in 0..<rows {
             for j in 0..<ldc {
@@ -122,7 +142,9 @@ import Testing
                     if c[i * ldc + j] != -1 { return .infinity }
                     continue
                 }
-                let terms = (0..<k).map { Double(float(a[i * lda + $0])) * Double(float(w[j * ldw + $0])) }
+                let terms = (0..<k).map { term in
+                    Double(a[i * lda + term]) * Double(w[transposed ? term * ldw + j : j * ldw + term])
+                }
                 let sum = terms.reduce(0, +), magnitude = terms.reduce(0) { $0 + abs($1) }
                 let error = abs(Double(c[i * ldc + j]) - sum) / magnitude
                 worst = error.isNaN ? .infinity : max(worst, error)
@@ -131,19 +153,36 @@ import Testing
         return worst
     }
 
-    @Test(arguments: levels) func bfloats(_ level: Int32) throws {
+    @Test(arguments: levels, Packing.allCases) func floatsAndBFloats(_ level: Int32, _ packing: Packing) throws {
         let kernels = try kernels(level)
         var wrong: [String] = []
         for rows in 1...13 {
             for k in [1, 2, 3, 4, 5, 31, 70] {
-                for columns in [1, 7, 31, 32, 33, 130] {
-                    let error = bf16Error(kernels, rows: rows, k: k, columns: columns)
+                for columns in [1, 7, 31, 32, 33, 63, 64, 65, 96, 130] {
+                    let error = error(
+                        kernels, packing, transposed: (rows + k) % 2 == 0, rows: rows, k: k, columns: columns)
                     if error >= 1e-6 { wrong.append("\(rows) x \(k) x \(columns)") }
                 }
             }
         }
         #expect(wrong.isEmpty)
-        #expect(bf16Error(kernels, rows: 25, k: 771, columns: 70) < 1e-6)
+        for transposed in [false, true] {
+            #expect(error(kernels, packing, transposed: transposed, rows: 25, k: 771, columns: 70) < 1e-6)
+        }
+    }
+
+    /// The bits of an element do not depend on what is computed beside it.
+    @Test(arguments: levels) func partsOfAProductOfFloats(_ level: Int32) throws {
+        let kernels = try kernels(level)
+        let (rows, k, columns, panel) = (9, 37, 75, Int(beitseg_panel))
+        var random = Philox(seed: 1)
+        let a = (0..<rows * k).map { _ in random.normal() }, w = (0..<columns * k).map { _ in random.normal() }
+        var packed = [Float](repeating: 0, count: beitseg_packed_bytes(columns, k, 4) / 4)
+        kernels.pack_f32(w, k, 0, columns, k, &packed)
+        var whole = [Float](repeating: 0, count: rows * columns), part = [Float](repeating: 0, count: 2 * 43)
+        kernels.f32_product(a, k, rows, k, packed, columns, &whole, columns)
+        kernels.f32_product(Array(a[(3 * k)...]), k, 2, k, Array(packed[(panel * k)...]), 43, &part, 43)
+        #expect(part.indices.allSatisfy { part[$0] == whole[(3 + $0 / 43) * columns + panel + $0 % 43] })
     }
 
     @Test(arguments: levels) func peakLoopsCountTheirOperations(_ level: Int32) throws {

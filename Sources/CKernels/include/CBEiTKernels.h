@@ -19,12 +19,12 @@ typedef struct {
   long height, width, channels, kernel_width, stride, top, left, grid_height, grid_width;
 } beitseg_window;
 
-/// Packed weights of int8_product and bf16_product lie in panels of so many outputs; see quantized.def.
+/// Packed weights lie in panels of so many outputs; see panels.def.
 enum { beitseg_panel = 32 };
 /// The longest sum of products of bytes that fits in 32 bits: 255 · 128 · 65,536 < 2³¹.
 enum { beitseg_most_int8_terms = 65536 };
 
-/// The size of weights [outputs][k] of `element` bytes, 1 or 2, when packed. Reading is fastest from multiples of 64.
+/// The size of weights [outputs][k] of `element` bytes, 1, 2 or 4, when packed. Reading is fastest from multiples of 64.
 static inline size_t beitseg_packed_bytes(size_t outputs, size_t k, size_t element) {
   return (outputs + beitseg_panel - 1) / beitseg_panel * beitseg_panel * ((k * element + 3) / 4 * 4);
 }
