@@ -27,7 +27,7 @@ struct Benchmark: Command {
     @Option(
         help: """
             What to time: \(SpeedResult.Pass.allCases.map(\.rawValue).joined(separator: ", ")); repeatable (default: the \
-            first two).
+            first two). Steps take --precision fp32 or bf16, a tokenizer's fp32.
             """)
     var pass: [SpeedResult.Pass] = []
     @Option(help: "Number of classes.")
@@ -50,6 +50,9 @@ struct Benchmark: Command {
         if pass.contains(.tokenizerStep), TokenizerPreset(rawValue: preset.rawValue) == nil {
             throw ValidationError("--pass tokenizer-step: there is no tokenizer \(preset)")
         }
+        if let given = precision.precision, let other = pass.first(where: { !$0.takes(given) }) {
+            throw ValidationError("--precision \(given.rawValue) does not go with --pass \(other.rawValue)")
+        }
         guard (1...65_535).contains(classes) else { throw ValidationError("--classes \(classes) is not 1 to 65535") }
     }
 
@@ -61,7 +64,8 @@ struct Benchmark: Command {
             Console.print(Self.table.line(["pass", "size", "batch", "images/s", "GFLOP/s", "of peak", "peak memory"]))
         }
         var results: [SpeedResult] = []
-        for pass in pass.isEmpty ? [.forward, .trainingStep] : pass {
+        let passes = [SpeedResult.Pass.forward, .trainingStep].filter { $0.takes(precision.precision ?? .fp32) }
+        for pass in pass.isEmpty ? passes : pass {
             for size in size.isEmpty ? [224] : size {
                 for batch in batch.isEmpty ? [1] : batch {
                     var measurement = SpeedMeasurement(

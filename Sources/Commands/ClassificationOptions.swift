@@ -116,6 +116,7 @@ extension Finetune {
         classification.apply(to: &plan)
         augmentation.apply(to: &plan)
         recipe.apply(to: &plan)
+        precision.apply(to: &plan.recipe)
         return plan
     }
 }

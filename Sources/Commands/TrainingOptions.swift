@@ -2,6 +2,7 @@ import ArgumentParser
 import BEiTDatasets
 import BEiTFiles
 import BEiTModels
+import BEiTOps
 import BEiTTraining
 
 extension Preset: ExpressibleByArgument {}
@@ -152,6 +153,25 @@ extension TrainingCommand {
         if let advice { log.info("\(advice)") }
         try trainer.run { progress.show($0) }
     }
+}
+
+/// In what numbers a network computes while it learns.
+struct TrainingPrecisionOptions: ParsableArguments {
+    @Option(
+        help: """
+            Numbers that the network multiplies: fp32 or bf16 (default: fp32). Sums, weights, gradients and the optimizer are \
+            of float32 with both.
+            """)
+    var precision: Precision?
+
+    func validate() throws {
+        guard let precision else { return }
+        if let problem = precision.trainingProblem {
+            throw ValidationError("--precision \(precision.rawValue): \(problem)")
+        }
+    }
+
+    func apply(to recipe: inout Recipe) { recipe.precision = precision ?? recipe.precision }
 }
 
 /// What network is trained.

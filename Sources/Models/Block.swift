@@ -41,7 +41,7 @@ package final class Attention: Module {
     ) -> Variable {
         let products = tape.linear(
             x, weight: qkv, bias: tape.qkvBias(q: qBias, v: vBias),
-            epilogue: LinearEpilogue(outputType: qkv.attentionType))
+            epilogue: LinearEpilogue(outputType: tape.attentionType(of: qkv)))
         let bias = (table ?? sharedTable).map {
             AttentionBias.relative($0, gridHeight: grid.0, gridWidth: grid.1)
         }
@@ -61,7 +61,7 @@ package final class MLP: Module {
     package var members: [Member] { [.module("fc1", fc1), .module("fc2", fc2)] }
 
     func callAsFunction(_ x: Variable, _ tape: Tape, _ epilogue: LinearEpilogue) -> Variable {
-        fc2(fc1(x, tape, LinearEpilogue(gelu: true, outputType: fc2.weight.producerType)), tape, epilogue)
+        fc2(fc1(x, tape, LinearEpilogue(gelu: true, outputType: tape.producerType(of: fc2.weight))), tape, epilogue)
     }
 }
 
@@ -103,9 +103,9 @@ package final class Block: Module {
             let keep = tape.dropPathFactors(batch: stream.shape[0], rate: dropPath)
             return LinearEpilogue(residual: stream, gamma: gamma, keep: keep)
         }
-        let normed = norm1(x, tape, as: attention.qkv.inputType)
+        let normed = norm1(x, tape, as: tape.inputType(of: attention.qkv))
         let middle = attention(normed, sharedTable: sharedTable, grid: grid, tape, epilogue(x, gamma1))
-        return mlp(norm2(middle, tape, as: mlp.fc1.weight.inputType), tape, epilogue(middle, gamma2))
+        return mlp(norm2(middle, tape, as: tape.inputType(of: mlp.fc1.weight)), tape, epilogue(middle, gamma2))
     }
 }
 

@@ -124,7 +124,7 @@ final class DeconvolutionDecoder: SegmentationDecoder {
     func map(_ features: [Variable], _ tape: Tape) -> Variable {
         var x = features[0]
         for (index, stage) in stages.enumerated() {
-            let reader = index + 1 < stages.count ? stages[index + 1].deconv.weight.inputType : .float32
+            let reader = index + 1 < stages.count ? tape.inputType(of: stages[index + 1].deconv.weight) : .float32
             x = stage.norm(stage.deconv(x, tape), gelu: true, tape, as: reader)
         }
         return x

@@ -22,6 +22,7 @@ extension Tape {
         let y = Tensor(uninitialized: [size.batch, size.tokens, size.width], qkv.value.elementType)
         let biasValues = BiasValues(bias, size)
         PackedAttention(size, qkv.value.elementType).attend(qkv.value, biasValues, y)
+        if isTraining && y.elementType == .bfloat16 { return recordBFloats(y, qkv, size, bias.variable, biasValues) }
         let (input, slot) = (qkv.value, qkv.slot)
         return record(y, from: [qkv, bias.variable]) { dy in
             let partials = biasValues.slot.map { _ in Tensor.zeros([size.batch, heads, biasValues.count]) }
@@ -60,7 +61,7 @@ extension Parameter {
 }
 
 extension AttentionBias {
-    fileprivate var variable: Variable? {
+    var variable: Variable? {
         switch self {
         case .none: nil
         case .dense(let bias): bias
@@ -69,7 +70,7 @@ extension AttentionBias {
     }
 }
 
-private struct AttentionSize {
+struct AttentionSize {
     let batch, tokens, heads, headWidth: Int
     var width: Int { heads * headWidth }
     var stride: Int { 3 * width }
@@ -94,7 +95,7 @@ private struct AttentionSize {
 
 /// A bias as the kernels read it: head by head; a relative table with each of its rows reversed, so that the biases of
 /// one query to a row of keys lie side by side.
-private struct BiasValues {
+struct BiasValues {
     let kind: Int32
     let gridHeight, gridWidth: Int
     /// Elements of one head.

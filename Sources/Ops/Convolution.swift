@@ -16,20 +16,22 @@ extension Tape {
         let epilogue = Epilogue(
             bias: bias?.value, activation: activation,
             gamma: gain == 1 ? nil : Tensor(repeating: gain, [weight.fullShape[0]]), residual: residual?.value)
+        let (type, input) = (operandType, x.value.convertedMap(to: inputType(of: weight)))
         let y =
-            weight.packed.map { kernel.coarse(from: x.value, weights: $0, epilogue) }
-            ?? kernel.coarse(from: x.value, kernel: weight.value, inference: !isTraining, epilogue)
+            weight.packed.map { kernel.coarse(from: input, weights: $0, epilogue) }
+            ?? kernel.coarse(from: input, kernel: weight.value, inference: !isTraining, epilogue)
         precondition(residual.map { $0.shape == y.shape } ?? true, "residual of another shape than \(y.shape)")
         let (height, width) = (x.shape[1], x.shape[2])
-        let step = KernelGradients(x, weight, bias, gain: gain)
+        let step = KernelGradients(x, input, weight, bias, gain: gain)
         let (residualSlot, rectified) = (residual?.slot, activation == .relu ? y : nil)
         return record(y, from: [x, weight, bias, residual]) { dy in
             if let rectified { reluBackward(rectified, dy) }
+            let d = dy.converted(to: type)
             step.input { weight in
-                let matrices = kernel.fineWeights(weight).map { PackedMatrix(weight: $0) }
-                return kernel.fine(from: dy, weights: matrices, height: height, width: width)
+                let matrices = kernel.fineWeights(weight).map { PackedMatrix(weight: $0, type) }
+                return kernel.fine(from: d, weights: matrices, height: height, width: width)
             }
-            step.weight { x in kernel.weightGradient(coarse: dy, fine: x) }
+            step.weight { x in kernel.weightGradient(coarse: d, fine: x) }
             step.bias(dy)
             residualSlot?.add(dy)
         }
@@ -44,18 +46,21 @@ extension Tape {
     ) -> Variable {
         precondition(activation == .none || !isTraining, "an activation that has no way back")
         let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: padding)
+        let (type, input) = (operandType, x.value.convertedMap(to: inputType(of: weight)))
         let matrices =
-            weight.isPacked ? weight.packedMatrices : kernel.fineWeights(weight.value).map { PackedMatrix(weight: $0) }
+            weight.isPacked
+            ? weight.packedMatrices : kernel.fineWeights(weight.value).map { PackedMatrix(weight: $0, type) }
         let (height, width) = kernel.fineSize(x.shape)
         let y = kernel.fine(
-            from: x.value, weights: matrices, Epilogue(bias: bias?.value, activation: activation), height: height,
+            from: input, weights: matrices, Epilogue(bias: bias?.value, activation: activation), height: height,
             width: width)
-        let step = KernelGradients(x, weight, bias)
+        let step = KernelGradients(x, input, weight, bias)
         return record(y, from: [x, weight, bias]) { dy in
+            let d = dy.converted(to: type)
             step.input { weight in
-                kernel.coarse(from: dy, weights: PackedMatrix(weight: kernel.coarseWeights(weight)))
+                kernel.coarse(from: d, weights: PackedMatrix(weight: kernel.coarseWeights(weight), type))
             }
-            step.weight { x in kernel.weightGradient(coarse: x, fine: dy) }
+            step.weight { x in kernel.weightGradient(coarse: x, fine: d) }
             step.bias(dy)
         }
     }
@@ -87,9 +92,10 @@ private struct KernelGradients {
     /// What the result was multiplied by: it goes into the small tensors.
     private let gain: Float
 
-    init(_ x: Variable, _ weight: Parameter, _ bias: Parameter?, gain: Float = 1) {
+    /// - Parameter input: x as it was multiplied.
+    init(_ x: Variable, _ input: Tensor, _ weight: Parameter, _ bias: Parameter?, gain: Float = 1) {
         (inputSlot, weightSlot, biasSlot) = (x.slot, weight.slot, bias?.slot)
-        input = weightSlot == nil ? nil : x.value
+        self.input = weightSlot == nil ? nil : input
         self.weight = inputSlot == nil ? nil : weight.value
         self.gain = gain
     }

@@ -7,7 +7,7 @@ import CBEiTKernels
 struct Epilogue {
     /// `[outputs]`
     var bias: Tensor?
-    /// Receives product + bias, `[rows, outputs]`, for the way back.
+    /// Receives product + bias, `[rows, outputs]`, for the way back; of floats or of bfloat16.
     var saved: Tensor?
     var activation = Activation.none
     /// Layer scale γ, `[outputs]`.
@@ -33,6 +33,16 @@ struct Epilogue {
         let at = row * outputs + column
         let (bias, gamma) = (bias.map { $0.pointer + column }, gamma.map { $0.pointer + column })
         let keep = keep.map { $0.pointer + row }
+        if let product = self.saved, product.elementType == .bfloat16 {
+            let (product, residual) = (product.bfloats + at, residual.map { $0.pointer + at })
+            guard activation == .gelu else {
+                return beitseg_residual_epilogue(
+                    tile, stride, rows.count, columns.count, bias, product, gamma, keep, residual, target.floats,
+                    target.stride)
+            }
+            return beitseg_gelu_epilogue(
+                tile, stride, rows.count, columns.count, bias, product, target.bfloats, target.stride)
+        }
         let (saved, residual) = (saved.map { $0.pointer + at }, residual.map { $0.pointer + at })
         switch target.elementType {
         case .bfloat16:

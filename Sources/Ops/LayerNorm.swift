@@ -3,7 +3,7 @@ import CBEiTKernels
 
 extension Tape {
     /// Layer norm over the last axis, biased variance; x `[..., D]`, weight and bias `[D]`.
-    /// - Parameter type: of the result; another than float32 in inference alone. Bytes are quantised row by row.
+    /// - Parameter type: of the result; bytes, which are quantised row by row, in inference alone.
     package func layerNorm(
         _ x: Variable, weight: Parameter, bias: Parameter, eps: Float, as type: ElementType = .float32
     ) -> Variable {
@@ -11,7 +11,8 @@ extension Tape {
         precondition(x.shape.last == columns, "layer norm of \(x.shape) with \(columns) weights")
         let rows = x.value.count / columns
         if type != .float32 {
-            return Variable(reducedLayerNorm(x.value, rows: rows, weight.value, bias.value, eps: eps, as: type))
+            let y = reducedLayerNorm(x.value, rows: rows, weight.value, bias.value, eps: eps, as: type)
+            return isTraining ? recordBFloatNorm(y, x, weight, bias, eps: eps) : Variable(y)
         }
         let (y, input) = (Tensor(uninitialized: x.shape), x.value)
         let mean = Tensor(uninitialized: [rows])
@@ -25,31 +26,36 @@ extension Tape {
         }
         let (xSlot, weightSlot, biasSlot) = (x.slot, weight.slot, bias.slot)
         return record(y, from: [x, weight, bias]) { dy in
-            // dw and db side by side, so that one reduction serves both.
-            let sums = Tensor.zeros([2 * columns])
-            func run(_ dx: UnsafeMutablePointer<Float>?, add: Bool) {
-                RowSums.reduce(rows: rows, columns: 2 * columns, into: sums) { range, partial in
-                    let at = range.lowerBound * columns
-                    beitseg_layer_norm_backward(
-                        input.pointer + at, dy.pointer + at, range.count, columns, w.pointer,
-                        mean.pointer + range.lowerBound, rstd.pointer + range.lowerBound, add ? 1 : 0,
-                        dx.map { $0 + at }, partial, partial + columns)
-                }
+            normBackward(input.shape, xSlot, weightSlot, biasSlot) { rows, dx, add, dw, db in
+                let at = rows.lowerBound * columns
+                beitseg_layer_norm_backward(
+                    input.pointer + at, dy.pointer + at, rows.count, columns, w.pointer,
+                    mean.pointer + rows.lowerBound, rstd.pointer + rows.lowerBound, add ? 1 : 0, dx.map { $0 + at },
+                    dw, db)
             }
-            if let xSlot {
-                xSlot.accumulate(input.shape) { run($0.pointer, add: !$1) }
-            } else {
-                run(nil, add: false)
+        }
+    }
+
+    /// `y` of bfloat16, whose gradient is of bfloat16.
+    private func recordBFloatNorm(
+        _ y: Tensor, _ x: Variable, _ weight: Parameter, _ bias: Parameter, eps: Float
+    ) -> Variable {
+        let (input, w, columns) = (x.value, weight.value, weight.value.count)
+        let (xSlot, weightSlot, biasSlot) = (x.slot, weight.slot, bias.slot)
+        return record(y, from: [x, weight, bias]) { dy in
+            normBackward(input.shape, xSlot, weightSlot, biasSlot) { rows, dx, add, dw, db in
+                let at = rows.lowerBound * columns
+                beitseg_layer_norm_backward_bf16(
+                    input.pointer + at, dy.bfloats + at, rows.count, columns, w.pointer, eps, add ? 1 : 0,
+                    dx.map { $0 + at }, dw, db)
             }
-            weightSlot?.accumulateIntoZeros([columns]) { beitseg_add_into(sums.pointer, $0.pointer, columns) }
-            biasSlot?.accumulateIntoZeros([columns]) { beitseg_add_into(sums.pointer + columns, $0.pointer, columns) }
         }
     }
 
     private func reducedLayerNorm(
         _ x: Tensor, rows: Int, _ weight: Tensor, _ bias: Tensor, eps: Float, as type: ElementType
     ) -> Tensor {
-        precondition(!isTraining, "\(type) in training")
+        precondition(!isTraining || type == .bfloat16, "\(type) in training")
         let columns = weight.count
         let y = type == .uint8 ? Tensor(quantized: x.shape) : Tensor(uninitialized: x.shape, type)
         WorkerPool.current.run(rows, grain: 32) {
@@ -65,4 +71,27 @@ extension Tape {
         }
         return y
     }
+}
+
+/// Calls `kernel` with slices of rows, the gradient of x and whether it is added to, and where that of weight and bias adds
+/// up.
+private func normBackward(
+    _ shape: [Int], _ xSlot: GradientSlot?, _ weightSlot: GradientSlot?, _ biasSlot: GradientSlot?,
+    _ kernel:
+        (
+            _ rows: Range<Int>, _ dx: UnsafeMutablePointer<Float>?, _ add: Bool, _ dw: UnsafeMutablePointer<Float>,
+            _ db: UnsafeMutablePointer<Float>
+        ) -> Void
+) {
+    let columns = shape.last ?? 1
+    // dw and db side by side, so that one reduction serves both.
+    let sums = Tensor.zeros([2 * columns])
+    func run(_ dx: UnsafeMutablePointer<Float>?, add: Bool) {
+        RowSums.reduce(rows: shape.elementCount / max(1, columns), columns: 2 * columns, into: sums) {
+            kernel($0, dx, add, $1, $1 + columns)
+        }
+    }
+    if let xSlot { xSlot.accumulate(shape) { run($0.pointer, add: !$1) } } else { run(nil, add: false) }
+    weightSlot?.accumulateIntoZeros([columns]) { beitseg_add_into(sums.pointer, $0.pointer, columns) }
+    biasSlot?.accumulateIntoZeros([columns]) { beitseg_add_into(sums.pointer + columns, $0.pointer, columns) }
 }

@@ -11,7 +11,7 @@ package struct LinearEpilogue {
     package var gamma: Parameter?
     /// Stochastic depth: a factor per sample, `[B]`; rows are spread evenly over the samples.
     package var keep: Tensor?
-    /// Of y: float32, or bfloat16 in inference.
+    /// Of y: float32 or bfloat16.
     package var outputType = ElementType.float32
 
     package init(
@@ -37,13 +37,18 @@ extension Tape {
         let rows = x.shape.elementCount / inputs
         let y = Tensor(uninitialized: x.shape.dropLast() + [outputs], epilogue.outputType)
         let call = LinearCall(rows: rows, inputs: inputs, outputs: outputs, x: x, epilogue: epilogue)
+        precondition(!isTraining || !epilogue.gelu || epilogue.outputType == operandType, "gelu of another type")
         let keepsProduct = isTraining && (epilogue.gelu || epilogue.gamma != nil)
-        let product = keepsProduct ? Tensor(uninitialized: y.shape) : nil
-        call.forward(x.value, weight, bias?.value, y, saving: product)
+        let product = keepsProduct ? Tensor(uninitialized: y.shape, operandType) : nil
+        let input = x.value.converted(to: inputType(of: weight))
+        call.forward(input, matrix(of: weight), bias?.value, y, saving: product)
 
-        let (input, weightValue) = (x.value, weight.value)
+        let weightValue = weight.value
         let (xSlot, weightSlot, biasSlot) = (x.slot, weight.slot, bias?.slot)
+        let back = BFloatLinearBackward(call, input, weightValue, x.value.elementType, product)
+        let isBFloat = operandType == .bfloat16
         return record(y, from: [x, weight, bias, epilogue.gamma, epilogue.residual]) { dy in
+            if isBFloat { return back(dy, xSlot, weightSlot, biasSlot) }
             let dProduct = call.backwardThroughEpilogue(dy, product: product)
             biasSlot?.accumulateIntoZeros([outputs]) { RowSums.add(dProduct, rows: rows, columns: outputs, into: $0) }
             weightSlot?.accumulate(weight.fullShape) { gradient, fresh in
@@ -60,8 +65,16 @@ extension Tape {
     }
 }
 
+extension Tape {
+    /// The weight for one product.
+    private func matrix(of weight: Parameter) -> any EngineMatrix {
+        if let packed = weight.packed { return packed }
+        return operandType == .bfloat16 ? PackedMatrix(weight: weight.value, .bfloat16) : PlainMatrix(weight.value)
+    }
+}
+
 /// The sizes and the epilogue of one call.
-private struct LinearCall {
+struct LinearCall {
     let rows, inputs, outputs: Int
     let gelu: Bool
     let residual: Tensor?
@@ -92,12 +105,10 @@ private struct LinearCall {
         return result
     }
 
-    func forward(_ x: Tensor, _ weight: Parameter, _ bias: Tensor?, _ y: Tensor, saving product: Tensor?) {
+    func forward(_ x: Tensor, _ weight: any EngineMatrix, _ bias: Tensor?, _ y: Tensor, saving product: Tensor?) {
         let epilogue = Epilogue(
             bias: bias, saved: product, activation: gelu ? .gelu : .none, gamma: gamma, keep: keep, residual: residual)
-        (weight.packed ?? PlainMatrix(weight.value)).multiply(
-            Product(rows: rows, inputs: inputs, outputs: outputs, epilogue: epilogue),
-            x.converted(to: weight.inputType), into: y)
+        weight.multiply(Product(rows: rows, inputs: inputs, outputs: outputs, epilogue: epilogue), x, into: y)
     }
 
     /// The gradient of the product (with bias) from the gradient of the result; hands the residual its share.

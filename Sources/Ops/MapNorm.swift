@@ -7,7 +7,8 @@ extension Tape {
     ///
     /// - Parameters:
     ///   - consumesInput: the caller needs x no more; in inference the result takes over its memory.
-    ///   - type: of the result; another than float32 in inference alone. Bytes have a scale and a zero point for each image.
+    ///   - type: of the result; its gradient is of floats. Bytes, in inference alone, have a scale and a zero point for
+    ///     each image.
     ///
     /// Source: Wu and He, "Group Normalization", arXiv:1803.08494, §3.
     package func groupNorm(
@@ -16,12 +17,13 @@ extension Tape {
     ) -> Variable {
         let norm = MapNorm(x.shape, sets: x.shape[0], groups: groups, gelu ? .gelu : .none)
         let statistics = norm.statistics(of: x.value, eps: eps)
-        if type != .float32 {
-            precondition(!isTraining, "\(type) in training")
+        if type != .float32 && !isTraining {
             let affine = norm.affine(statistics, weight: weight.value, bias: bias.value)
             return Variable(type == .uint8 ? norm.quantized(x.value, affine) : norm.rounded(x.value, affine))
         }
-        guard consumesInput && !isTraining else { return normalize(x, norm, statistics, weight, bias, constant: false) }
+        guard consumesInput && !isTraining else {
+            return normalize(x, norm, statistics, weight, bias, constant: false, as: type)
+        }
         norm.apply(norm.affine(statistics, weight: weight.value, bias: bias.value), to: x.value, into: x.value)
         return Variable(x.value)
     }
@@ -57,13 +59,14 @@ extension Tape {
     /// - Parameter constant: whether the statistics do not depend on x.
     private func normalize(
         _ x: Variable, _ norm: MapNorm, _ statistics: MapNorm.Statistics, _ weight: Parameter, _ bias: Parameter,
-        constant: Bool
+        constant: Bool, as type: ElementType = .float32
     ) -> Variable {
+        precondition(type == .float32 || type == .bfloat16, "\(type) in training")
         let (input, w) = (x.value, weight.value)
         let affine = norm.affine(statistics, weight: w, bias: bias.value)
         let (xSlot, weightSlot, biasSlot) = (x.slot, weight.slot, bias.slot)
-        let result = Tensor(uninitialized: x.shape)
-        norm.apply(affine, to: input, into: result)
+        let result = type == .float32 ? Tensor(uninitialized: x.shape) : norm.rounded(input, affine)
+        if type == .float32 { norm.apply(affine, to: input, into: result) }
         return record(result, from: [x, weight, bias]) { dy in
             let sums = norm.backwardThroughActivation(dy, input, affine)
             let gradients = norm.parameterGradients(sums, statistics)

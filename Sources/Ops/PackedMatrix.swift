@@ -1,6 +1,8 @@
 import BEiTTensorCore
+import CBEiTKernels
 
-/// A weight matrix of floats or bfloat16, packed once for many products (inference).
+/// A weight matrix of floats or bfloat16, packed for many products (inference), or for one of a step of training: so a step
+/// never holds all weights twice.
 package final class PackedMatrix: EngineMatrix, @unchecked Sendable {
     package let inputs, outputs: Int
     package let inputType: ElementType
@@ -18,6 +20,22 @@ package final class PackedMatrix: EngineMatrix, @unchecked Sendable {
             panels.pack(weight.pointer, .float32, stride: inputs, outputs: $0, into: values.address)
         }
         (self.panels, self.values) = (panels, values)
+    }
+
+    /// The transpose of `weight`, `[inputs, ...]` of floats, rounded to bfloat16: for products x·W.
+    init(transposing weight: Tensor) {
+        let inputs = weight.shape[0]
+        let outputs = weight.count / max(1, inputs)
+        let panels = Panels(inputs: inputs, outputs: outputs, elementType: .bfloat16)
+        let values = Storage(byteCount: panels.byteCount)
+        let to = values.address.assumingMemoryBound(to: UInt16.self)
+        // A part of all panels, for whose rows the weight lies side by side.
+        WorkerPool.current.run(inputs, grain: 64) {
+            beitseg_pack_pairs(
+                weight.pointer + $0.lowerBound * outputs, outputs, $0.count, outputs, Panels.panel,
+                to + $0.lowerBound * Panels.panel, (inputs + 1) / 2 * 2 * Panels.panel)
+        }
+        (self.inputs, self.outputs, inputType, self.panels, self.values) = (inputs, outputs, .bfloat16, panels, values)
     }
 
     func tiling(rows: Int, height: Int?) -> Tiling {

@@ -1,6 +1,6 @@
 import BEiTTensorCore
 
-/// The type that inference multiplies in; sums are float32 or, of bytes, exact.
+/// The type that products are computed in; sums are float32 or, of bytes, exact.
 package enum Precision: String, Sendable, CaseIterable, Codable {
     case fp32, bf16, int8
 
@@ -8,6 +8,15 @@ package enum Precision: String, Sendable, CaseIterable, Codable {
     package var problem: String? {
         guard self == .bf16 else { return nil }
         return Machine.multipliesBFloat16 ? nil : "this processor does not multiply them faster; int8 or fp32 serve"
+    }
+
+    /// Why this machine does not learn with it; nil where it does.
+    package var trainingProblem: String? {
+        switch self {
+        case .fp32: nil
+        case .bf16: Machine.multipliesBFloat16 ? nil : "this processor does not multiply them faster than fp32"
+        case .int8: "training computes in fp32 or bf16"
+        }
     }
 
     /// Of a last layer to class logits: not bytes, whose scales would depend on how its input is cut into parts.

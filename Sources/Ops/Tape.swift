@@ -175,6 +175,8 @@ package final class Parameter: Variable {
 package final class Tape {
     package enum Mode: Sendable { case inference, training }
     package let mode: Mode
+    /// What linear layers, attention and convolutions multiply in training: float32 or bfloat16; sums are float32.
+    package let operandType: ElementType
     /// Random choices of the pass (drop path, Gumbel noise).
     package var generator: Philox
     /// Whether batch norms go by their running statistics in training too.
@@ -183,11 +185,24 @@ package final class Tape {
     package private(set) var statistics: [StatisticsUpdate] = []
     private var steps: [() -> Void] = []
 
-    package init(_ mode: Mode, generator: Philox = Philox(seed: 0)) {
-        (self.mode, self.generator) = (mode, generator)
+    /// - Parameter precision: of the products in training; not int8.
+    package convenience init(_ mode: Mode, generator: Philox = Philox(seed: 0), precision: Precision = .fp32) {
+        precondition(precision != .int8, "training with bytes")
+        self.init(mode, generator: generator, precision == .bf16 ? .bfloat16 : .float32)
+    }
+
+    private init(_ mode: Mode, generator: Philox, _ operandType: ElementType) {
+        (self.mode, self.generator, self.operandType) = (mode, generator, operandType)
     }
 
     package var isTraining: Bool { mode == .training }
+
+    /// What a layer that multiplies by `weight` takes.
+    package func inputType(of weight: Parameter) -> ElementType { isTraining ? operandType : weight.inputType }
+    /// What a product before it shall put out.
+    package func producerType(of weight: Parameter) -> ElementType { isTraining ? operandType : weight.producerType }
+    /// What the projection to q, k and v shall put out.
+    package func attentionType(of weight: Parameter) -> ElementType { isTraining ? operandType : weight.attentionType }
 
     func note(_ update: StatisticsUpdate) { statistics.append(update) }
 
@@ -216,8 +231,8 @@ package final class Tape {
     /// are to take up counts once.
     package func checkpoint(_ input: Variable, _ segment: @escaping (Variable, Tape) -> Variable) -> Variable {
         guard isTraining else { return segment(input, self) }
-        let makeTape = { [start = generator, usesRunningStatistics] in
-            let tape = Tape(.training, generator: start)
+        let makeTape = { [start = generator, usesRunningStatistics, operandType] in
+            let tape = Tape(.training, generator: start, operandType)
             tape.usesRunningStatistics = usesRunningStatistics
             return tape
         }

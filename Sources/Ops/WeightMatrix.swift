@@ -69,6 +69,11 @@ struct Operand {
         return address.assumingMemoryBound(to: Float.self)
     }
 
+    var bfloats: UnsafePointer<UInt16> {
+        precondition(elementType == .bfloat16, "bfloat16 of \(elementType)")
+        return address.assumingMemoryBound(to: UInt16.self)
+    }
+
     var bytes: UnsafePointer<UInt8> {
         precondition(elementType == .uint8, "bytes of \(elementType)")
         return address.assumingMemoryBound(to: UInt8.self)

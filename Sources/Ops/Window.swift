@@ -34,12 +34,14 @@ struct Window {
 
     /// Writes the rows `positions` of the matrix of a map of other elements; each byte of the padding is `padding`.
     func gather(
-        _ positions: Range<Int>, elementBytes: Int, padding: UInt8, from map: UnsafeRawPointer,
-        into matrix: UnsafeMutableRawPointer
+        _ positions: Range<Int>, kernelRows: Range<Int>? = nil, elementBytes: Int, padding: UInt8,
+        from map: UnsafeRawPointer, into matrix: UnsafeMutableRawPointer
     ) {
         var window = forKernels
+        let kernelRows = kernelRows ?? 0..<kernelHeight
         beitseg_gather_window_bytes(
-            &window, map, elementBytes, padding, positions.lowerBound, positions.count, 0, kernelHeight, matrix)
+            &window, map, elementBytes, padding, positions.lowerBound, positions.count, kernelRows.lowerBound,
+            kernelRows.upperBound, matrix)
     }
 
     private var forKernels: beitseg_window {

@@ -132,9 +132,10 @@ struct OuterProduct {
     private static let mostColumns = 384
 
     /// A task takes some rows of the result, the columns of the window or of one of its rows, and one share of the
-    /// positions; the shares are added up in order.
+    /// positions; the shares are added up in order. Both sides are of floats or of bfloat16.
     func run(_ a: Tensor, _ map: Tensor) -> Tensor {
         let engine = MatrixEngine.current
+        let add = a.elementType == .bfloat16 ? addBFloats : addFloats
         let lines = window.columns > Self.mostColumns ? window.kernelHeight : 1
         let bands = max(1, (rows + 255) / 256)
         let parts = bands * lines
@@ -145,7 +146,7 @@ struct OuterProduct {
             let (share, part) = task.quotientAndRemainder(dividingBy: parts)
             let (line, band) = part.quotientAndRemainder(dividingBy: bands)
             add(
-                engine, a.pointer, map.pointer, Tiling.part(share, of: shares, window.positions),
+                engine, a, map, Tiling.part(share, of: shares, window.positions),
                 Tiling.part(band, of: bands, rows), Tiling.part(line, of: lines, window.kernelHeight),
                 sums.pointer + share * size)
         }
@@ -160,23 +161,52 @@ struct OuterProduct {
     }
 
     /// The sum of the products of all `positions`: rows `band` of `sums`, the columns of the window's rows `kernelRows`.
-    private func add(
-        _ engine: MatrixEngine, _ a: UnsafePointer<Float>, _ map: UnsafePointer<Float>, _ positions: Range<Int>,
-        _ band: Range<Int>, _ kernelRows: Range<Int>, _ sums: UnsafeMutablePointer<Float>
+    private func addFloats(
+        _ engine: MatrixEngine, _ a: Tensor, _ map: Tensor, _ positions: Range<Int>, _ band: Range<Int>,
+        _ kernelRows: Range<Int>, _ sums: UnsafeMutablePointer<Float>
     ) {
-        let kernelRow = window.kernelWidth * window.channels
-        let columns = kernelRows.count * kernelRow
+        let (kernelRow, columns) = widths(kernelRows)
         let c = sums + band.lowerBound * window.columns + kernelRows.lowerBound * kernelRow
-        let height = min(1024, max(96, (128 << 10) / columns))
-        let tiles = Tiling(rows: positions.count, columns: 1, height: height)
-        for tile in 0..<tiles.rowTiles {
-            let part = Tiling.part(tile, of: tiles.rowTiles, positions.count)
-            let first = positions.lowerBound + part.lowerBound
-            window.withRows(first..<first + part.count, kernelRows: kernelRows, of: map) { m in
+        for (index, part) in tiles(of: positions, columns: columns).enumerated() {
+            window.withRows(part, kernelRows: kernelRows, of: map.pointer) { m in
                 engine.multiply(
-                    m: band.count, n: columns, k: part.count, a + first * rows + band.lowerBound, lda: rows,
-                    transposeA: true, m, ldb: columns, beta: tile == 0 ? 0 : 1, c, ldc: window.columns)
+                    m: band.count, n: columns, k: part.count, a.pointer + part.lowerBound * rows + band.lowerBound,
+                    lda: rows, transposeA: true, m, ldb: columns, beta: index == 0 ? 0 : 1, c, ldc: window.columns)
             }
+        }
+    }
+
+    private func addBFloats(
+        _ engine: MatrixEngine, _ a: Tensor, _ map: Tensor, _ positions: Range<Int>, _ band: Range<Int>,
+        _ kernelRows: Range<Int>, _ sums: UnsafeMutablePointer<Float>
+    ) {
+        let (kernelRow, columns) = widths(kernelRows)
+        let c = sums + band.lowerBound * window.columns + kernelRows.lowerBound * kernelRow
+        for (index, part) in tiles(of: positions, columns: columns).enumerated() {
+            let matrix = Storage(count: part.count * columns, .bfloat16)
+            window.gather(
+                part, kernelRows: kernelRows, elementBytes: 2, padding: 0, from: map.address, into: matrix.address)
+            let right = PairedRows(matrix.bfloats, stride: columns, rows: part.count, columns: columns, .right)
+            let left = PairedRows(
+                a.bfloats + part.lowerBound * rows + band.lowerBound, stride: rows, rows: part.count,
+                columns: band.count, .left)
+            PairedRows.multiply(left, right, into: c, stride: window.columns, adds: index > 0)
+        }
+    }
+
+    /// Columns of one row of the window, and of so many.
+    private func widths(_ kernelRows: Range<Int>) -> (one: Int, all: Int) {
+        let one = window.kernelWidth * window.channels
+        return (one, kernelRows.count * one)
+    }
+
+    /// Parts of the positions whose gathered rows stay in the second-level cache.
+    private func tiles(of positions: Range<Int>, columns: Int) -> [Range<Int>] {
+        let height = min(1024, max(96, (128 << 10) / columns))
+        let tiles = Tiling(rows: positions.count, columns: 1, height: height).rowTiles
+        return (0..<tiles).map {
+            let part = Tiling.part($0, of: tiles, positions.count)
+            return positions.lowerBound + part.lowerBound..<positions.lowerBound + part.upperBound
         }
     }
 }

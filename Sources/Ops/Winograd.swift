@@ -166,6 +166,6 @@ extension ConvolutionKernel {
         if inference, stride == 1, padding == 1, WinogradConvolution.pays(kernel.shape, fine.shape) {
             return WinogradConvolution(kernel).convolve(fine.converted(to: .float32), epilogue)
         }
-        return coarse(from: fine, weights: PackedMatrix(weight: coarseWeights(kernel)), epilogue)
+        return coarse(from: fine, weights: PackedMatrix(weight: coarseWeights(kernel), fine.elementType), epilogue)
     }
 }

@@ -1,4 +1,5 @@
 import BEiTModels
+import BEiTOps
 import Foundation
 
 /// The memory that a run can have.
@@ -59,15 +60,16 @@ extension ModelConfiguration {
     /// Bytes that learning takes at least, by arithmetic alone: weights, gradient and moments, the pixels of a batch and of
     /// those that wait, and the features of blocks and decoder that the way back needs. Some two thirds of what it really
     /// takes, so that nothing that would work is refused.
-    func leastTrainingBytes(batch: Int, checkpointsBlocks: Bool, size: [Int]) -> Int {
+    /// - Parameter precision: of the products.
+    func leastTrainingBytes(batch: Int, checkpointsBlocks: Bool, size: [Int], precision: Precision) -> Int {
         let pixels = Double(size[0]) * Double(size[1])
         var (weights, features) = (0.0, 4 * 3 * pixels)
         if let backbone {
             let (width, hidden) = (Double(backbone.width), Double(backbone.hiddenWidth))
             let tokens = pixels / Double(backbone.patchSize * backbone.patchSize)
             weights += Double(backbone.depth) * (4 * width * width + 2 * width * hidden)
-            // Residual, norm, q, k, v, attention's result, both products of the MLP.
-            let block = tokens * (6 * width + 2 * hidden)
+            // Residual; norm, q, k, v, attention's result, both products of the MLP.
+            let block = tokens * (width + (5 * width + 2 * hidden) * (precision == .bf16 ? 0.5 : 1))
             features +=
                 checkpointsBlocks ? block + Double(backbone.depth) * tokens * width : Double(backbone.depth) * block
             weights += decoder?.weightCount(width: backbone.width) ?? 0

@@ -1,4 +1,5 @@
 import BEiTFiles
+import BEiTOps
 import Foundation
 
 /// How a model is trained, whatever it learns.
@@ -23,6 +24,9 @@ package struct Recipe: Codable, Equatable, Sendable {
     package var clipGradient: Double?
     /// Decay of the moving average of the weights, which is then what is validated and kept as the best; nil for none.
     package var averageDecay: Double?
+    /// What the network multiplies; sums, weights, moments and gradients are float32. Nil for float32, as in checkpoints
+    /// from before there was a choice.
+    package var precision: Precision?
     package var seed: UInt64 = 0
     /// Epochs from one validation to the next.
     package var evaluateEvery = 1
@@ -82,6 +86,7 @@ package struct Recipe: Codable, Equatable, Sendable {
         {
             return "`\(name)` is \(value), and must be above 0 and at most 1"
         }
+        if precision == .int8 { return "`precision` is int8, and must be fp32 or bf16" }
         return nil
     }
 
@@ -134,6 +139,7 @@ extension Recipe {
     package var summary: String {
         let length = steps.map { "\($0) steps" } ?? "\(epochs) epochs"
         let extras = [
+            precision == .bf16 ? "products of bfloat16" : nil,
             clipGradient.map { "clipping at \($0)" }, averageDecay.map { "weights averaged with decay \($0)" },
         ]
         let parts = [

@@ -14,6 +14,15 @@ package struct SpeedResult: Codable, Sendable {
         case pretrainingStep = "pretraining-step"
         /// Of the tokenizer that bears the preset's name.
         case tokenizerStep = "tokenizer-step"
+
+        /// Whether it computes in this precision.
+        package func takes(_ precision: Precision) -> Bool {
+            switch precision {
+            case .fp32: true
+            case .bf16: self != .tokenizerStep
+            case .int8: self == .forward
+            }
+        }
     }
     package var pass: Pass
     package var preset: String
@@ -43,7 +52,7 @@ package struct SpeedResult: Codable, Sendable {
 package struct SpeedMeasurement {
     package var preset: Preset
     package var decoder = DecoderConfiguration.Name.deconvolution
-    /// Of the forward pass; steps of training are of float32.
+    /// One that the pass takes.
     package var precision = Precision.fp32
     package var size: Int
     package var batch: Int
@@ -74,7 +83,7 @@ package struct SpeedMeasurement {
         let gflops = flops * Double(batch) / time / 1e9
         return SpeedResult(
             pass: pass, preset: preset.rawValue, size: size, batch: batch, threads: WorkerPool.current.threads,
-            precision: (pass == .forward ? precision : .fp32).rawValue, imagesPerSecond: Double(batch) / time,
+            precision: precision.rawValue, imagesPerSecond: Double(batch) / time,
             gflops: gflops, peakGflops: peakGflops,
             shareOfPeak: gflops / peakGflops, peakMemoryBytes: Machine.peakMemoryBytes)
     }
@@ -139,8 +148,8 @@ package struct SpeedMeasurement {
     /// One update of the model by its loss.
     private func step(_ model: any Module, _ loss: @escaping (Tape) -> Variable) -> () -> Void {
         let optimizer = AdamW([AdamW.Group(model.parameters.map(\.parameter))])
-        return {
-            let tape = Tape(.training)
+        return { [precision] in
+            let tape = Tape(.training, precision: precision)
             tape.backward(from: loss(tape))
             optimizer.step(rate: 1e-4, weightDecay: 0.05)
             optimizer.clearGradients()

@@ -173,7 +173,7 @@ extension Trainer {
             guard let batch = try batches.next() else { preconditionFailure("a batch for every step") }
             latest.images += objective.images(of: batch)
             let place = (progress.step * passes + pass) * sampler.workers + sampler.rank
-            let tape = Tape(.training, generator: RandomStream.network.generator(seed: recipe.seed, place))
+            let tape = tape(RandomStream.network.generator(seed: recipe.seed, place))
             let loss = objective.loss(batch, tape)
             guard !communicator.any(!loss.value.scalar.isFinite) else {
                 throw diverged("loss", step: progress.step + 1)
@@ -188,6 +188,10 @@ extension Trainer {
         statistics.forEach { $0.apply() }  // pass by pass
         average?.update(steps: progress.step)
         return Update(loss: losses / Double(passes * communicator.size), learningRate: rate, gradientNorm: norm)
+    }
+
+    private func tape(_ generator: Philox) -> Tape {
+        Tape(.training, generator: generator, precision: recipe.precision ?? .fp32)
     }
 
     private func diverged(_ what: String, step: Int) -> TrainingError {
@@ -206,7 +210,7 @@ extension Trainer {
             most: members.count, gradients: gradients.byteCount(passes: recipe.accumulate),
             makeBatch: { try objective.loader(Array(members.prefix($0))) },
             pass: { batch in
-                let tape = Tape(.training, generator: RandomStream.network.generator(seed: recipe.seed, 0))
+                let tape = tape(RandomStream.network.generator(seed: recipe.seed, 0))
                 let loss = objective.rehearse(batch, tape)
                 gradients.pass(0) { tape.backward(from: loss, gradient: .zeros([1])) }
             }, clear: { gradients.release() })

@@ -4,6 +4,7 @@ import BEiTFiles
 import BEiTImageIO
 import BEiTLayers
 import BEiTModels
+import BEiTOps
 
 /// All that makes an objective anew, beside the recipe.
 package protocol TrainingSettings: Codable, Sendable {
@@ -115,6 +116,7 @@ extension Trainer where Task: PlannedObjective {
         _ plan: Plan, folder: RunFolder, note: (String) -> Void
     ) throws where Plan.Task == Task {
         if let problem = plan.recipe.problem ?? plan.recipe.contradiction ?? plan.problem { throw PlanError(problem) }
+        try plan.recipe.requirePrecision()
         // All that can be refused at once comes before the data is read, which may take long.
         try folder.requireFree()
         let start = try StartingPoint(plan.initial, for: Task.task)
@@ -161,6 +163,7 @@ extension Trainer where Task: PlannedObjective {
             throw TrainingError.badState(file: folder.last, reason: problem)
         }
         var saved = found
+        try saved.recipe.requirePrecision()
         if let data = changes.data {
             (saved.settings.folders, saved.settings.provenance.data) = (data, data)
             if let problem = saved.settings.problem { throw PlanError(problem) }
@@ -201,12 +204,20 @@ extension TrainingSettings {
     /// Throws ``PlanError`` where a pass with a batch cannot fit into the machine's memory, before anything tries it.
     fileprivate func requireMemory(_ recipe: Recipe) throws(PlanError) {
         let bytes = configuration.leastTrainingBytes(
-            batch: recipe.batch, checkpointsBlocks: checkpointsBlocks, size: preprocessing.size)
+            batch: recipe.batch, checkpointsBlocks: checkpointsBlocks, size: preprocessing.size,
+            precision: recipe.precision ?? .fp32)
         try MachineMemory.require(bytes, isLeast: true)
     }
 }
 
 extension Recipe {
+    /// Throws ``PlanError`` where this machine does not multiply in the run's precision: another would give another
+    /// run.
+    fileprivate func requirePrecision() throws(PlanError) {
+        guard let precision, let problem = precision.trainingProblem else { return }
+        throw PlanError("the run's precision is \(precision.rawValue): \(problem)")
+    }
+
     /// Makes the run longer.
     /// - Parameters:
     ///   - done: updates so far.

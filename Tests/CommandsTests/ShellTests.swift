@@ -76,6 +76,10 @@ import Testing
             (["tokenizer", "train", "-o", "x"], 64, "tokenizer train --help"),
             (["predict", "x", "--format", "fo"], 64, "following: index, color"),
             (["benchmark", "--seconds", "nan"], 64, "--seconds nan"),
+            (["benchmark", "--pass", "training-step", "--precision", "int8"], 64, "--precision int8"),
+            (["finetune", "--data", "/nowhere", "-o", "x", "--precision", "int8"], 64, "fp32 or bf16"),
+            (["pretrain", "--data", "/nowhere", "-o", "x", "--precision", "int8"], 64, "fp32 or bf16"),
+            (["finetune", "--resume", "/nowhere", "--precision", "fp32"], 64, "leave out --precision"),
             (["elbo", "x", "-m", "x", "--tokenizer", "x", "--report", "/tmp"], 64, "it is a folder"),
         ] as [([String], Int32, String)])
     func mistakesAreRefusedAtOnce(_ arguments: [String], _ status: Int32, _ word: String) throws {

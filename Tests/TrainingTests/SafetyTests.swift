@@ -389,7 +389,8 @@ private func savedStep(_ folder: RunFolder) throws -> Int {
             var found = 0
             let folder = try set.run(plan, in: "run") { if case .memory(let bytes) = $0 { found = bytes } }
             let configuration = try Checkpoint.describe(folder.last).configuration
-            let least = configuration.leastTrainingBytes(batch: 3, checkpointsBlocks: false, size: [224, 224])
+            let least = configuration.leastTrainingBytes(
+                batch: 3, checkpointsBlocks: false, size: [224, 224], precision: .fp32)
             #expect(least < found && least > found / 6, "\(least >> 20) of \(found >> 20) MiB")
         }
     }

@@ -21,6 +21,8 @@ typedef struct {
 
 /// Packed weights lie in panels of so many outputs; see panels.def.
 enum { beitseg_panel = 32 };
+/// The left-hand sides of bf16_outer_product lie in panels of so many columns; see training.def.
+enum { beitseg_outer_panel = 12 };
 /// The longest sum of products of bytes that fits in 32 bits: 255 · 128 · 65,536 < 2³¹.
 enum { beitseg_most_int8_terms = 65536 };
 
