@@ -57,22 +57,24 @@ struct Benchmark: Command {
     }
 
     func execute() throws {
-        let peaks = Machine.measurePeaks()
-        let peak = peaks.map(\.gflops).max() ?? 0
+        let numbers = precision.precision ?? .fp32
+        let peaks = Machine.measurePeaks(numbers)
         if !output.json {
-            for peak in peaks { Console.print("peak \(peak.instructionSet): \(formatted(peak.gflops)) GFLOP/s") }
+            for (set, gflops) in peaks {
+                Console.print("peak \(set), \(numbers.rawValue): \(formatted(gflops)) GFLOP/s")
+            }
             Console.print(Self.table.line(["pass", "size", "batch", "images/s", "GFLOP/s", "of peak", "peak memory"]))
         }
         var results: [SpeedResult] = []
-        let passes = [SpeedResult.Pass.forward, .trainingStep].filter { $0.takes(precision.precision ?? .fp32) }
+        let passes = [SpeedResult.Pass.forward, .trainingStep].filter { $0.takes(numbers) }
         for pass in pass.isEmpty ? passes : pass {
             for size in size.isEmpty ? [224] : size {
                 for batch in batch.isEmpty ? [1] : batch {
                     var measurement = SpeedMeasurement(
                         preset: preset, size: size, batch: batch, classes: classes, seconds: seconds)
                     measurement.decoder = decoder
-                    measurement.precision = precision.precision ?? .fp32
-                    results.append(measurement.run(pass, peakGflops: peak))
+                    measurement.precision = numbers
+                    results.append(measurement.run(pass, peakGflops: peaks.map(\.gflops).max()))
                     if !output.json, let result = results.last { Console.print(row(result)) }
                 }
             }
@@ -90,7 +92,7 @@ struct Benchmark: Command {
     private func row(_ result: SpeedResult) -> String {
         Self.table.line([
             result.pass.rawValue, "\(result.size)", "\(result.batch)", formatted(result.imagesPerSecond),
-            String(format: "%.1f", result.gflops), String(format: "%.1f%%", 100 * result.shareOfPeak),
+            String(format: "%.1f", result.gflops), result.shareOfPeak.map { String(format: "%.1f%%", 100 * $0) } ?? "-",
             "\(result.peakMemoryBytes >> 20) MiB",
         ])
     }

@@ -17,13 +17,19 @@ package enum Machine {
     /// Whether it multiplies bfloat16 faster than float32.
     package static let multipliesBFloat16 = beitseg_bf16_is_fast() == 1
 
-    /// The arithmetic peak in float32 GFLOP/s of each instruction set on the threads of the pool, best of several
-    /// rounds: a loop of fused multiply-adds on registers.
-    package static func measurePeaks() -> [(instructionSet: String, gflops: Double)] {
+    /// The arithmetic peak in GFLOP/s of each instruction set on the threads of the pool, best of several rounds: a loop of
+    /// multiply-adds on registers, of a precision's numbers. Without the sets that have no instruction for these.
+    package static func measurePeaks(_ precision: Precision = .fp32) -> [(instructionSet: String, gflops: Double)] {
         (0...beitseg_kernel_level()).compactMap { level in
-            guard let kernels = beitseg_kernels_at(level) else { return nil }
-            let gflops = (0..<20).map { _ in round(kernels.pointee.multiply_add_loop) }.max() ?? 0
-            return (String(cString: beitseg_kernel_level_name(level)), gflops)
+            guard let kernels = beitseg_kernels_at(level)?.pointee else { return nil }
+            let loop =
+                switch precision {
+                case .fp32: kernels.multiply_add_loop
+                case .bf16: kernels.bf16_loop
+                case .int8: kernels.int8_loop
+                }
+            let gflops = loop.flatMap { loop in (0..<20).map { _ in round(loop) }.max() } ?? 0
+            return gflops > 0 ? (String(cString: beitseg_kernel_level_name(level)), gflops) : nil
         }
     }
 

@@ -34,8 +34,8 @@ package struct SpeedResult: Codable, Sendable {
     /// From the median of the rounds.
     package var imagesPerSecond: Double
     package var gflops: Double
-    package var peakGflops: Double
-    package var shareOfPeak: Double
+    /// Of the machine with these numbers; nil where the processor has no instruction for them.
+    package var peakGflops, shareOfPeak: Double?
     package var peakMemoryBytes: Int
 
     enum CodingKeys: String, CodingKey {
@@ -72,8 +72,8 @@ package struct SpeedMeasurement {
         return backbone
     }
 
-    /// - Parameter peakGflops: of the machine on the threads in use.
-    package func run(_ pass: SpeedResult.Pass, peakGflops: Double) -> SpeedResult {
+    /// - Parameter peakGflops: of the machine on the threads in use, in this precision; nil where it has none.
+    package func run(_ pass: SpeedResult.Pass, peakGflops: Double?) -> SpeedResult {
         let (time, flops) =
             switch pass {
             case .forward, .trainingStep: segmentation(pass)
@@ -85,7 +85,7 @@ package struct SpeedMeasurement {
             pass: pass, preset: preset.rawValue, size: size, batch: batch, threads: WorkerPool.current.threads,
             precision: precision.rawValue, imagesPerSecond: Double(batch) / time,
             gflops: gflops, peakGflops: peakGflops,
-            shareOfPeak: gflops / peakGflops, peakMemoryBytes: Machine.peakMemoryBytes)
+            shareOfPeak: peakGflops.map { gflops / $0 }, peakMemoryBytes: Machine.peakMemoryBytes)
     }
 
     /// Seconds of a pass, and the arithmetic for an image.
