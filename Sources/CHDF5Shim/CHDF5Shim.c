@@ -1,6 +1,9 @@
 #define _GNU_SOURCE
 #include "CBEiTHDF5Shim.h"
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -89,6 +92,13 @@ void beitseg_h5_innermost_error(char *text, size_t capacity) {
     struct text target = {text, capacity};
     text[0] = 0;
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, copy_description, &target);
+}
+
+void beitseg_h5_release_memory(void) {
+    H5garbage_collect();
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 int beitseg_h5_descriptor(hid_t file) {

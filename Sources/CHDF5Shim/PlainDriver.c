@@ -3,6 +3,7 @@
 #include "CBEiTHDF5Shim.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -126,16 +127,23 @@ static herr_t refuse(const char *reason) {
     return -1;
 }
 
-static herr_t plain_read(H5FD_t *common, H5FD_mem_t type, hid_t plan, haddr_t address, size_t size, void *buffer) {
-    (void)plan;
-    const struct plain_file *file = (const struct plain_file *)common;
-    if (address > file->size || size > file->size - address) return refuse("it ends before what it refers to");
+// Returns 0, or why the bytes cannot be read.
+static const char *read_bytes(const struct plain_file *file, haddr_t address, size_t size, void *buffer) {
+    if (address > file->size || size > file->size - address) return "it ends before what it refers to";
     for (size_t done = 0; done < size;) {
         ssize_t got = pread(file->descriptor, (char *)buffer + done, size - done, (off_t)(address + done));
         if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return refuse(got < 0 ? strerror(errno) : "it has become shorter");
+        if (got <= 0) return got < 0 ? strerror(errno) : "it has become shorter";
         done += (size_t)got;
     }
+    return NULL;
+}
+
+static herr_t plain_read(H5FD_t *common, H5FD_mem_t type, hid_t plan, haddr_t address, size_t size, void *buffer) {
+    (void)plan;
+    const struct plain_file *file = (const struct plain_file *)common;
+    const char *problem = read_bytes(file, address, size, buffer);
+    if (problem) return refuse(problem);
     return is_sound(type, buffer, size, file->size) ? 0 : refuse("a header in it makes no sense");
 }
 
@@ -171,4 +179,15 @@ herr_t beitseg_h5_use_plain_driver(hid_t access) {
     static hid_t driver = H5I_INVALID_HID;  // callers hold the lock of libhdf5
     if (driver < 0) driver = H5FDregister(&plain_driver);
     return driver < 0 ? -1 : H5Pset_driver(access, driver, NULL);
+}
+
+const struct plain_file *beitseg_h5_plain_file(hid_t file) {
+    void *descriptor = NULL;
+    if (H5Fget_vfd_handle(file, H5P_DEFAULT, &descriptor) < 0 || !descriptor) return NULL;
+    return (const struct plain_file *)((char *)descriptor - offsetof(struct plain_file, descriptor));
+}
+
+int beitseg_plain_read(const struct plain_file *file, haddr_t address, size_t size, void *buffer) {
+    if (address > file->allocated || size > file->allocated - address) return -1;
+    return read_bytes(file, address, size, buffer) ? -1 : 0;
 }

@@ -66,6 +66,16 @@ package enum Checkpoint {
     package static func load(
         _ path: String, task: ModelTask? = nil, for use: ModelUse = .inference(), size: [Int]? = nil
     ) throws -> (model: Model, description: ModelDescription) {
+        let result = try read(path, task, for: use, size)
+        HDF5Reader.releaseMemory()
+        // The plain weights, though never all in memory, were all asked for: the arena shall not go by that.
+        if use != .learning { StoragePool.shared.resetPeak() }
+        return result
+    }
+
+    private static func read(
+        _ path: String, _ task: ModelTask?, for use: ModelUse, _ size: [Int]?
+    ) throws -> (Model, ModelDescription) {
         let reader = try HDF5Reader(path)
         var description = try describe(reader)
         if let task, task != description.task {
@@ -78,13 +88,15 @@ package enum Checkpoint {
         let model = Model(description.configuration, .unset)
         var loader = ParameterLoader(
             Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0) }),
-            refusals: source.refusals, positions: positions)
-        if case .inference(let precision) = use { description.precision = precision ?? .suiting(tensors) }
-        try loader.load(into: model.module, freezing: use == .learning ? nil : description.precision)
+            refusals: source.refusals, positions: positions, keepsValues: use != .inspection)
+        var frozen: Precision?
+        if case .inference(let precision) = use {
+            description.precision = precision ?? .suiting(tensors)
+            frozen = description.precision
+        }
+        try loader.load(into: model.module, freezing: frozen)
         loader.refuseRest()
         guard loader.issues.isEmpty else { throw CheckpointError.parameters(file: path, loader.issues) }
-        // The plain weights, though never all in memory, were all asked for: the arena shall not go by that.
-        if use != .learning { StoragePool.shared.resetPeak() }
         return (model, description)
     }
 
@@ -106,6 +118,8 @@ package enum Checkpoint {
 /// What a model is read for.
 package enum ModelUse: Equatable, Sendable {
     case learning
+    /// Every value is read and looked at, and none is kept.
+    case inspection
     /// Without gradients, in these numbers; nil for those that suit the file.
     case inference(Precision? = nil)
 }

@@ -19,7 +19,7 @@ package enum Inspection: Encodable {
         }
         do {
             let facts = try CheckpointFacts(path)
-            _ = try Checkpoint.load(path, for: .learning)
+            _ = try Checkpoint.load(path, for: .inspection)
             self = .checkpoint(facts)
         } catch CheckpointError.foreign {
             self = try TokenFacts(path).map { .tokens($0) } ?? .foreign(ForeignFacts(path))

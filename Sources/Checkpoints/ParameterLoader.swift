@@ -3,6 +3,7 @@ import BEiTModels
 import BEiTOps
 import BEiTTensorCore
 import BEiTWeightFiles
+import Synchronization
 
 /// Fills a model from a file, tensor by tensor, and gathers what does not fit.
 struct ParameterLoader {
@@ -13,14 +14,18 @@ struct ParameterLoader {
     private(set) var resized: [String] = []
     private let refusals: [String: String]
     private let positions: PositionResizing?
+    private let keepsValues: Bool
 
     /// - Parameters:
     ///   - refusals: paths, also of groups, that must not be read, with the reasons.
     ///   - positions: from the file's grid of patches to the model's.
+    ///   - keepsValues: false where they are only looked at; the model then has none.
     init(
-        _ tensors: [String: StoredTensor], refusals: [String: String] = [:], positions: PositionResizing? = nil
+        _ tensors: [String: StoredTensor], refusals: [String: String] = [:], positions: PositionResizing? = nil,
+        keepsValues: Bool = true
     ) {
         (rest, self.refusals, self.positions) = (tensors, refusals, positions?.isIdentity == true ? nil : positions)
+        self.keepsValues = keepsValues
     }
 
     /// Module by module.
@@ -49,7 +54,7 @@ struct ParameterLoader {
         guard let quantized = stored.quantized else {
             return issues.append(missing(path + StoredQuantization.suffix))
         }
-        guard let weight = try read(path, quantized, shape: stored.shape, axis: axis) else { return }
+        guard let weight = try read(path, quantized, shape: stored.shape, axis: axis), keepsValues else { return }
         if precision == .int8 { return parameter.hold(weight) }
         if precision != nil { parameter.renew() }
         weight.expand(into: parameter.value)
@@ -79,7 +84,7 @@ struct ParameterLoader {
         let bytes = Tensor(uninitialized: shape, .int8)
         let buffer = UnsafeMutableBufferPointer(start: bytes.signedBytes, count: bytes.count)
         try stored.read(buffer)
-        guard !buffer.contains(-128) else { return flaw(.refused(path, reason: "its bytes are not all -127 to 127")) }
+        guard !bytes.hasLeastByte else { return flaw(.refused(path, reason: "its bytes are not all -127 to 127")) }
         return QuantizedWeight(bytes: bytes, scales: scales, axis: axis)
     }
 
@@ -98,6 +103,10 @@ struct ParameterLoader {
         guard stored.elementType.isFloat else {
             return issues.append(.wrongType(path, found: stored.elementType.description))
         }
+        guard keepsValues else {
+            if try !stored.areFinite() { issues.append(.notFinite(path)) }
+            return
+        }
         let target = oldShape.map { Tensor(uninitialized: $0) } ?? tensor
         try stored.read(target.buffer)
         guard target.isFinite else { return issues.append(.notFinite(path)) }
@@ -108,4 +117,17 @@ struct ParameterLoader {
 
     /// Makes an issue of each tensor that nobody asked for.
     mutating func refuseRest() { issues += rest.keys.sorted().map { .unexpected($0) } }
+}
+
+extension Tensor {
+    /// Whether −128 is among bytes from −128 to 127.
+    fileprivate var hasLeastByte: Bool {
+        let bytes = signedBytes, isFound = Atomic(false)
+        WorkerPool.current.run(count, grain: 1 << 18) {
+            var least: Int8 = 0
+            for index in $0 { least = min(least, bytes[index]) }
+            if least == -128 { isFound.store(true, ordering: .relaxed) }
+        }
+        return isFound.load(ordering: .relaxed)
+    }
 }

@@ -16,7 +16,8 @@ package struct DatasetInfo: Equatable, Sendable {
 struct Contents: Sendable {
     enum Entry: Sendable {
         case group
-        case dataset(DatasetInfo)
+        /// `obstacle`: why its values cannot be read, as far as it says without reading them.
+        case dataset(DatasetInfo, obstacle: String?)
         case refused(String)
     }
     private static let mostLinks = 100_000, deepest = 1_000
@@ -30,8 +31,8 @@ struct Contents: Sendable {
         let depth: Int
     }
 
-    /// Walks the open file `root`. Throws ``HDF5Error`` if the root group cannot be read.
-    init(root: Handle, file: String) throws {
+    /// Walks the open file `root` of so many bytes. Throws ``HDF5Error`` if the root group cannot be read.
+    init(root: Handle, file: String, fileSize: Int) throws {
         var entered: Set<haddr_t> = [beitseg_h5_address(root.id)]
         var pending: [Step] = []
         try enter(root, path: "", depth: 0, file: file, pending: &pending, entered: &entered)
@@ -46,7 +47,9 @@ struct Contents: Sendable {
                     try enter(
                         object, path: step.path, depth: step.depth, file: file, pending: &pending, entered: &entered)
                 case H5I_DATASET:
-                    entries[step.path] = .dataset(try DatasetInfo(object, path: step.path, file: file))
+                    let info = try DatasetInfo(object, path: step.path, file: file)
+                    let check = StorageCheck(info: info, file: file, fileSize: fileSize)
+                    entries[step.path] = .dataset(info, obstacle: check.obstacle(object))
                 default: break  // a type with a name: no data
                 }
             } catch let error as HDF5Error {

@@ -68,6 +68,14 @@ struct StorageCheck {
         return count
     }
 
+    /// Why it throws; nil where it does not.
+    func obstacle(_ dataset: Handle) -> String? {
+        do {
+            _ = try self(dataset)
+            return nil
+        } catch let error as HDF5Error { return error.reason } catch { return "\(error)" }
+    }
+
     /// Whether a filter of the dataset makes it smaller. Throws for filters that are not libhdf5's own.
     private func checkFilters(of plan: Handle) throws -> Bool {
         var compresses = false

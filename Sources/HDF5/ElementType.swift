@@ -85,6 +85,46 @@ enum ShortFloat {
         return type
     }
 
+    /// Nil where `dataset` holds others, also where these are big-endian.
+    init?(_ dataset: Handle, orThrow failure: (String) -> HDF5Error) throws {
+        let stored = try Handle(H5Dget_type(dataset.id), H5Tclose, orThrow: failure)
+        guard H5Tget_size(stored.id) == 2 else { return nil }
+        for short in [ShortFloat.half, .bfloat16] {
+            let type = try short.makeType(orThrow: failure)
+            guard H5Tequal(stored.id, type.id) <= 0 else {
+                self = short
+                return
+            }
+        }
+        return nil
+    }
+
+    /// Writes numbers as floats. They may stand in the upper half of these: what is written never reaches past what was
+    /// just read.
+    func expand(_ shorts: UnsafeRawBufferPointer, into floats: UnsafeMutableRawBufferPointer) {
+        switch self {
+        case .half: Self.expand(shorts, into: floats, float(fromHalf:))
+        case .bfloat16: Self.expand(shorts, into: floats) { Float(bitPattern: UInt32($0) << 16) }
+        }
+    }
+
+    /// Whether none of the numbers is infinite or NaN.
+    func areFinite(_ shorts: UnsafeRawBufferPointer) -> Bool {
+        areAllFinite(shorts, exponent: UInt16(self == .half ? 0x7C00 : 0x7F80))
+    }
+
+    @inline(__always)
+    private static func expand(
+        _ shorts: UnsafeRawBufferPointer, into floats: UnsafeMutableRawBufferPointer, _ value: (UInt16) -> Float
+    ) {
+        guard let from = shorts.baseAddress, let to = floats.baseAddress else { return }
+        precondition(floats.count >= 2 * shorts.count, "\(shorts.count) bytes of shorts into \(floats.count) of floats")
+        for i in 0..<shorts.count / 2 {
+            to.storeBytes(
+                of: value(from.load(fromByteOffset: 2 * i, as: UInt16.self)), toByteOffset: 4 * i, as: Float.self)
+        }
+    }
+
     func bits(_ value: Float) -> UInt16 { self == .half ? Float16(value).bitPattern : bfloat16Bits(value) }
 }
 
@@ -104,4 +144,27 @@ func makeTextType(width: Int, orThrow failure: (String) -> HDF5Error) throws -> 
         && H5Tset_strpad(type.id, H5T_STR_NULLPAD) >= 0
     guard isSet else { throw failure(Library.reason) }
     return type
+}
+
+/// `Float(Float16(bitPattern: half))` without a call per element, which a processor that need not have F16C costs.
+package func float(fromHalf half: UInt16) -> Float {
+    // The exponents' biases differ by 112; a product puts that right for denormals too.
+    let magnitude = Float(bitPattern: UInt32(half & 0x7FFF) << 13) * 0x1p112
+    let special: UInt32 = magnitude >= 65536 ? 0x7F80_0000 : 0  // infinity or NaN
+    return Float(bitPattern: magnitude.bitPattern | special | UInt32(half & 0x8000) << 16)
+}
+
+/// Whether no number has an exponent of ones, as infinities and NaN have.
+@inline(__always)
+func areAllFinite<Bits: FixedWidthInteger & UnsignedInteger>(
+    _ numbers: UnsafeRawBufferPointer, exponent: Bits
+) -> Bool {
+    guard let from = numbers.baseAddress else { return true }
+    // It carries into the sign bit. Integers: the loop is vectorised.
+    let one = Bits(1) << Bits(exponent.trailingZeroBitCount)
+    var carry: Bits = 0
+    for i in 0..<numbers.count / MemoryLayout<Bits>.size {
+        carry |= (from.load(fromByteOffset: i * MemoryLayout<Bits>.size, as: Bits.self) & exponent) &+ one
+    }
+    return carry.leadingZeroBitCount > 0
 }

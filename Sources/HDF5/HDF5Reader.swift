@@ -1,7 +1,9 @@
 import BEiTFiles
+import BEiTTensorCore
 import CBEiTHDF5
 import CBEiTHDF5Shim
 import Foundation
+import Synchronization
 
 /// An HDF5 file open for reading, of any origin: nothing in it is trusted. Values come out in row-major order.
 ///
@@ -21,16 +23,17 @@ package final class HDF5Reader: Sendable {
 
     package init(_ file: String) throws {
         self.file = file
-        fileSize = try sizeOfRegularFile(file)
+        let fileSize = try sizeOfRegularFile(file)
+        self.fileSize = fileSize
         (root, contents) = try Library.locked {
             let root = try openForReading(file)
-            return (root, try Contents(root: root, file: file))
+            return (root, try Contents(root: root, file: file, fileSize: fileSize))
         }
         var datasets: [DatasetInfo] = [], refusals: [String: String] = [:]
         for (path, entry) in contents.entries {
             switch entry {
             case .group: break
-            case .dataset(let info): datasets.append(info)
+            case .dataset(let info, _): datasets.append(info)
             case .refused(let reason): refusals[path] = reason
             }
         }
@@ -38,11 +41,14 @@ package final class HDF5Reader: Sendable {
         self.refusals = refusals
     }
 
+    /// Hands back to the system what was needed to read files that are closed again: some megabytes for a model.
+    package static func releaseMemory() { Library.locked { beitseg_h5_release_memory() } }
+
     /// Whether `path` is a dataset that can be asked for.
     package func contains(_ path: String) -> Bool { (try? info(path)) != nil }
 
     package func info(_ path: String) throws -> DatasetInfo {
-        guard case .dataset(let info) = try entry(path) else { throw HDF5Error.noDataset(file: file, path: path) }
+        guard case .dataset(let info, _) = try entry(path) else { throw HDF5Error.noDataset(file: file, path: path) }
         return info
     }
 
@@ -64,14 +70,8 @@ package final class HDF5Reader: Sendable {
     /// Why the values of a dataset cannot be read, as far as it says without reading them: it declares more than the file
     /// holds, or needs a filter that is not here. Nil if nothing is known against it.
     package func obstacle(_ info: DatasetInfo) -> String? {
-        do {
-            return try Library.locked {
-                let dataset = try Handle(
-                    H5Dopen2(root.id, info.path, hid_t(H5P_DEFAULT)), H5Dclose, orThrow: failure(info))
-                _ = try StorageCheck(info: info, file: file, fileSize: fileSize)(dataset)
-                return nil
-            }
-        } catch let error as HDF5Error { return error.reason } catch { return "\(error)" }
+        guard case .dataset(_, let obstacle) = contents.entries[info.path] else { return nil }
+        return obstacle
     }
 
     // MARK: Values
@@ -103,6 +103,18 @@ package final class HDF5Reader: Sendable {
     /// Reads a whole dataset of int8.
     package func readSignedBytes(_ path: String, into buffer: UnsafeMutableBufferPointer<Int8>) throws {
         try read(path, rows: nil, into: buffer)
+    }
+
+    /// Reads a whole dataset of floating-point numbers, and keeps none. Returns whether all are finite as Floats.
+    package func areFinite(_ path: String) throws -> Bool {
+        try Library.locked {
+            let info = try info(path)
+            let (dataset, count) = try open(info, as: Float.self)
+            if let answer = try areFiniteAsStored(dataset, info) { return answer }
+            let values = Tensor(uninitialized: [count])
+            try transfer(from: dataset, info, rows: nil, into: values.buffer)
+            return values.isFinite
+        }
     }
 
     /// Reads a whole dataset of floating-point numbers.
@@ -187,6 +199,7 @@ package final class HDF5Reader: Sendable {
         from dataset: Handle, _ info: DatasetInfo, rows: Range<Int>?, into buffer: UnsafeMutableBufferPointer<Value>
     ) throws {
         guard !buffer.isEmpty, let start = buffer.baseAddress else { return }
+        if rows == nil, try readRuns(of: dataset, info, into: buffer) { return }
         let failure = failure(info)
         let selection = try RowSelection(dataset, shape: info.shape, rows: rows, orThrow: failure)
         func read(_ type: hid_t, to target: UnsafeMutableRawPointer) throws {
@@ -194,26 +207,45 @@ package final class HDF5Reader: Sendable {
                 H5Dread(dataset.id, type, selection.memory.id, selection.file.id, hid_t(H5P_DEFAULT), target) >= 0
             else { throw failure(Library.reason) }
         }
-        if Value.self == Float.self, let (short, type) = try nativeShort(dataset, info) {
+        if Value.self == Float.self, let short = try ShortFloat(dataset, orThrow: failure) {
             // libhdf5's own conversion takes 20 times as long as reading. They fit in the upper half of the buffer.
-            let raw = UnsafeMutableRawBufferPointer(buffer)
+            let raw = UnsafeMutableRawBufferPointer(buffer), type = try short.makeType(orThrow: failure)
             try read(type.id, to: UnsafeMutableRawPointer(start) + raw.count / 2)
-            switch short {
-            case .half: expand(in: raw, float(fromHalf:))
-            case .bfloat16: expand(in: raw) { Float(bitPattern: UInt32($0) << 16) }
-            }
+            short.expand(UnsafeRawBufferPointer(rebasing: raw[(raw.count / 2)...]), into: raw)
         } else {
             try read(Value.native, to: start)
         }
     }
 
-    /// The type of little-endian numbers of 16 bits, if that is what `dataset` holds.
-    private func nativeShort(_ dataset: Handle, _ info: DatasetInfo) throws -> (ShortFloat, Handle)? {
-        guard [.float16, .bfloat16].contains(info.elementType) else { return nil }
-        let short = info.elementType == .float16 ? ShortFloat.half : .bfloat16
-        let stored = try Handle(H5Dget_type(dataset.id), H5Tclose, orThrow: failure(info))
-        let type = try short.makeType(orThrow: failure(info))
-        return H5Tequal(stored.id, type.id) > 0 ? (short, type) : nil
+    /// Reads a whole dataset beside libhdf5. False where that cannot be done, and where something is wrong.
+    private func readRuns<Value: NativeElement>(
+        of dataset: Handle, _ info: DatasetInfo, into buffer: UnsafeMutableBufferPointer<Value>
+    ) throws -> Bool {
+        let type = try Handle(H5Dget_type(dataset.id), H5Tclose, orThrow: failure(info))
+        if H5Tequal(type.id, Value.native) > 0 {
+            return StoredRuns(dataset, info, in: root)?.read(into: UnsafeMutableRawBufferPointer(buffer)) ?? false
+        }
+        guard Value.self == Float.self, let short = try ShortFloat(dataset, orThrow: failure(info)),
+            let runs = StoredRuns(dataset, info, in: root)
+        else { return false }
+        let floats = UnsafeMutableRawBufferPointer(buffer)
+        return runs.forEachBlock { first, block in
+            short.expand(block, into: UnsafeMutableRawBufferPointer(rebasing: floats[(4 * first)...]))
+        }
+    }
+
+    /// Nil where a dataset cannot be read beside libhdf5, or something is wrong.
+    private func areFiniteAsStored(_ dataset: Handle, _ info: DatasetInfo) throws -> Bool? {
+        let type = try Handle(H5Dget_type(dataset.id), H5Tclose, orThrow: failure(info))
+        let short = try ShortFloat(dataset, orThrow: failure(info)), isFinite = Atomic(true)
+        guard short != nil || H5Tequal(type.id, Float.native) > 0, let runs = StoredRuns(dataset, info, in: root) else {
+            return nil
+        }
+        let isRead = runs.forEachBlock { _, block in
+            let isSound = short?.areFinite(block) ?? areAllFinite(block, exponent: UInt32(0x7F80_0000))
+            if !isSound { isFinite.store(false, ordering: .relaxed) }
+        }
+        return isRead ? isFinite.load(ordering: .relaxed) : nil
     }
 
     private func failure(_ info: DatasetInfo) -> (String) -> HDF5Error {
@@ -223,25 +255,6 @@ package final class HDF5Reader: Sendable {
     private func wrongShape(_ info: DatasetInfo, expected: String) -> HDF5Error {
         .wrongShape(file: file, path: info.path, expected: expected, found: "\(info.shape)")
     }
-}
-
-/// Turns the 16-bit floats in the upper half of `buffer` into 32-bit floats that fill it. In place: the element written
-/// never reaches past the one just read.
-@inline(__always)
-private func expand(in buffer: UnsafeMutableRawBufferPointer, _ value: (UInt16) -> Float) {
-    let halves = buffer.count / 2
-    for i in 0..<buffer.count / 4 {
-        let half = buffer.load(fromByteOffset: halves + 2 * i, as: UInt16.self)
-        buffer.storeBytes(of: value(half), toByteOffset: 4 * i, as: Float.self)
-    }
-}
-
-/// `Float(Float16(bitPattern: half))` without a call per element, which a processor that need not have F16C costs.
-package func float(fromHalf half: UInt16) -> Float {
-    // The exponents' biases differ by 112; a product puts that right for denormals too.
-    let magnitude = Float(bitPattern: UInt32(half & 0x7FFF) << 13) * 0x1p112
-    let special: UInt32 = magnitude >= 65536 ? 0x7F80_0000 : 0  // infinity or NaN
-    return Float(bitPattern: magnitude.bitPattern | special | UInt32(half & 0x8000) << 16)
 }
 
 /// Bytes in `file`. Anything but a regular file is refused: opening a pipe would wait for ever.

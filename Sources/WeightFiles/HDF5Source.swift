@@ -41,7 +41,8 @@ package struct HDF5Source: TensorSource {
                     ? nil
                     : scales[info.path + StoredQuantization.suffix].map {
                         StoredQuantization(scales: $0) { try reader.readSignedBytes(info.path, into: $0) }
-                    }
+                    },
+                look: { try reader.areFinite(info.path) }
             ) { try reader.readFloats(info.path, into: $0) }
         }
         (self.tensors, self.refusals) = (tensors, refusals)

@@ -8,15 +8,27 @@ package struct StoredTensor: Sendable {
     /// Reads all values, converted to Float (integers cannot be), in row-major order. The buffer takes all of them, no more, no less.
     package let read: @Sendable (UnsafeMutableBufferPointer<Float>) throws -> Void
 
+    /// Reads all values, keeps none, and says whether all are finite as Floats. Nil where they are to be read for that.
+    private let look: (@Sendable () throws -> Bool)?
+
     /// Of a tensor of int8 that has its scales beside it.
     package let quantized: StoredQuantization?
 
     package init(
         name: String, shape: [Int], elementType: ElementType, quantized: StoredQuantization? = nil,
+        look: (@Sendable () throws -> Bool)? = nil,
         read: @escaping @Sendable (UnsafeMutableBufferPointer<Float>) throws -> Void
     ) {
         (self.name, self.shape, self.elementType, self.read) = (name, shape, elementType, read)
-        self.quantized = quantized
+        (self.quantized, self.look) = (quantized, look)
+    }
+
+    /// Whether the values of a tensor of floating-point numbers are finite as Floats. Reads all, and keeps none.
+    package func areFinite() throws -> Bool {
+        if let look { return try look() }
+        let values = Tensor(uninitialized: shape)
+        try read(values.buffer)
+        return values.isFinite
     }
 }
 

@@ -188,7 +188,7 @@ import Testing
             default: datasets["/model/head/bias"] = ([7], [Int8](repeating: 1, count: 7), [])
             }
         }
-        for use in [ModelUse.learning, .inference(), .inference(.fp32)] {
+        for use in [ModelUse.learning, .inspection, .inference(), .inference(.fp32)] {
             #expect(throws: CheckpointError.parameters(file: path, [flaw.issue])) {
                 try Checkpoint.load(path, for: use)
             }

@@ -51,6 +51,9 @@ haddr_t beitseg_h5_address(hid_t object);
 /// always terminated). Empty if the stack is.
 void beitseg_h5_innermost_error(char *text, size_t capacity);
 
+/// Hands back to the system what libhdf5 keeps of files that are closed, and what malloc does.
+void beitseg_h5_release_memory(void);
+
 /// The file descriptor that libhdf5 reads and writes `file` by; -1 on failure.
 int beitseg_h5_descriptor(hid_t file);
 
@@ -64,3 +67,20 @@ int beitseg_h5_discard(int descriptor);
 /// libhdf5's own drivers keep metadata that they read in one buffer for all, and damaged addresses lead out of that
 /// buffer (1.10.8: `H5F__accum_read`).
 herr_t beitseg_h5_use_plain_driver(hid_t access);
+
+/// A file that the driver above has open, for reads beside libhdf5's.
+typedef struct plain_file beitseg_plain_file;
+/// Valid while `file`, which was opened by that driver, is open; NULL on failure.
+const beitseg_plain_file *beitseg_h5_plain_file(hid_t file);
+/// Reads bytes as they stand in the file. Any thread may do so while libhdf5 is at work. Returns 0, or -1 where they
+/// cannot be read, also where libhdf5 takes the file to end before.
+int beitseg_plain_read(const beitseg_plain_file *file, haddr_t address, size_t size, void *buffer);
+
+/// The sums of the Fletcher-32 checksum of a chunk; both begin with 0.
+typedef struct {
+  uint64_t first, second;
+} beitseg_fletcher32;
+/// Takes in the next bytes, an even number of them but for the last ones.
+void beitseg_fletcher32_add(beitseg_fletcher32 *sums, const void *bytes, size_t size);
+/// The checksum as the filter stores it behind the bytes, little-endian.
+uint32_t beitseg_fletcher32_value(const beitseg_fletcher32 *sums);
