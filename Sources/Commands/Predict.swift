@@ -178,7 +178,8 @@ struct Predict: ImageCommand {
 
     func execute() throws {
         let images = try photos.find(excluding: output, flat: flat, log)
-        let (network, description, path) = try model.segmentationNetwork(size: inference.modelSize)
+        var heading = PredictionHeading(model: try model.path())
+        let (network, description, _) = try model.segmentationNetwork(size: inference.modelSize)
         var settings = PredictionSettings(output: output)
         if !format.isEmpty { settings.formats = PredictionFormat.allCases.filter(format.contains) }
         settings.inference = try inference.options
@@ -186,7 +187,7 @@ struct Predict: ImageCommand {
         settings.overlay = OverlayStyle(opacity: opacity, hasLegend: !hasNoLegend)
         settings.alsoRead = photos.paths
         settings.shard = try shard ?? Shard.ofLauncher(ProcessInfo.processInfo.environment)
-        let heading = try PredictionManifest(model: path, options: given(description.precision))
+        heading.options = given(description.precision)
         let run = PredictionRun(network, classes: description.classes, heading: heading, settings)
         let result = try working { progress in
             try run.run(images) { [log, common] event in

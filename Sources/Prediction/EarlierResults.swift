@@ -34,7 +34,7 @@ struct EarlierResults {
     }
 
     /// The record of an image whose results are all there and were made of the photo as it is now.
-    func record(of image: InputImage, _ photo: PredictionRecord.Photo, _ form: ResultForm) -> PredictionRecord? {
+    func record(of image: InputImage, _ photo: KnownFile, _ form: ResultForm) -> PredictionRecord? {
         guard form.isComplete(image.stem) else { return nil }
         let wanted = form.names(image.stem)
         guard var record = byFile[photo.file] ?? byPath[image.path] else {
@@ -65,7 +65,7 @@ struct EarlierResults {
 
 extension ResultForm {
     /// The record of complete results that no manifest knows: from the index mask, where there is one that fits.
-    fileprivate func unknownRecord(of image: InputImage, _ photo: PredictionRecord.Photo) -> PredictionRecord? {
+    fileprivate func unknownRecord(of image: InputImage, _ photo: KnownFile) -> PredictionRecord? {
         guard formats.contains(.index), let mask = try? decodeMask(path(image.stem, .index)),
             mask.values.allSatisfy({ $0 < classes.count })
         else { return nil }

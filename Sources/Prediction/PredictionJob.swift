@@ -8,7 +8,7 @@ struct PredictionJob: Sendable {
     /// Its place among the records.
     var place: Int
     var image: InputImage
-    var photo: PredictionRecord.Photo
+    var photo: KnownFile
 
     /// The record of an image that failed for a reason which lies in it.
     func failure(_ error: any Error) -> PredictionRecord {

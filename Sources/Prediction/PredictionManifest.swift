@@ -1,5 +1,6 @@
 import BEiTFiles
 import Foundation
+import Synchronization
 
 /// The file `predictions.json` in the output folder.
 package struct PredictionManifest: Codable, Equatable, Sendable {
@@ -7,25 +8,24 @@ package struct PredictionManifest: Codable, Equatable, Sendable {
     package var model: String
     /// SHA-256 of that file, in hexadecimal.
     package var modelFingerprint: String?
+    /// That file as it was; a run that was cut off before the fingerprint was known is known by this.
+    package var modelFile: KnownFile?
     /// What changes results beside the model, as it was typed: `--slide --flip`; the first manifests did not say.
     package var options: String?
     /// In the order of the images; behind them those of earlier runs that this one was not asked for.
     package var images: [PredictionRecord] = []
 
-    /// The manifest of a run that has not begun. Throws ``FileError`` where the model cannot be read.
-    package init(model: String, options: String) throws {
-        (self.model, self.options) = (model, options)
-        modelFingerprint = try SHA256.hexDigest(ofFile: model)
-    }
-
     private enum CodingKeys: String, CodingKey {
         case model, options, images
         case modelFingerprint = "model_fingerprint"
+        case modelFile = "model_file"
     }
 
     /// Whether the results of both can lie in one folder.
     func goesWith(_ other: PredictionManifest) -> Bool {
-        modelFingerprint == other.modelFingerprint && options == other.options
+        guard options == other.options else { return false }
+        if let modelFingerprint, let known = other.modelFingerprint { return modelFingerprint == known }
+        return modelFile != nil && modelFile == other.modelFile
     }
 
     /// Processes that share the work have a manifest each.
@@ -76,20 +76,40 @@ package struct PredictionManifest: Codable, Equatable, Sendable {
 
 /// The records of a run that is not finished, a line each: what a killed run leaves for the next one.
 final class PredictionJournal: Sendable {
+    private struct State {
+        var records: [PredictionRecord]
+        var hasBegun = false, hasFingerprint = false
+    }
     private let path: String
+    private let heading: PredictionHeading
+    private let state: Mutex<State>
 
     static func path(_ manifest: String) -> String { PredictionManifest.hidden(manifest, "journal") }
 
-    /// A new journal that begins with `records`. Throws ``FileError``.
-    init(_ path: String, _ heading: PredictionManifest, records: [PredictionRecord]) throws {
-        self.path = path
-        let lines = try [JSONText.line(heading)] + records.map { try JSONText.line($0) }
-        try AtomicFile.write(lines.joined(separator: "\n") + "\n", to: path)
+    /// A new journal that begins with `records`. It replaces one that is there when it begins.
+    init(_ path: String, _ heading: PredictionHeading, records: [PredictionRecord]) {
+        (self.path, self.heading) = (path, heading)
+        state = Mutex(State(records: records))
     }
+
+    /// To be called before a result gets its name: from then on those of earlier runs do not count. Throws ``FileError``.
+    func begin() throws { try state.withLock { if !$0.hasBegun { try write(&$0) } } }
 
     /// Throws ``FileError``, also where the journal has been removed, with the folder or without.
     func add(_ record: PredictionRecord) throws {
-        try appendBytes(Array((try JSONText.line(record) + "\n").utf8), to: path)
+        try state.withLock { state in
+            state.records.append(record)
+            try appendBytes(Array((try JSONText.line(record) + "\n").utf8), to: path)
+            // Once more, where the first line lacks what is known now.
+            if !state.hasFingerprint, heading.soFar.modelFingerprint != nil { try write(&state) }
+        }
+    }
+
+    private func write(_ state: inout State) throws {
+        let heading = heading.soFar
+        let lines = try [JSONText.line(heading)] + state.records.map { try JSONText.line($0) }
+        try AtomicFile.write(lines.joined(separator: "\n") + "\n", to: path)
+        (state.hasBegun, state.hasFingerprint) = (true, heading.modelFingerprint != nil)
     }
 
     func remove() { path.withFileSystemName { _ = unlink($0) } }

@@ -7,27 +7,6 @@ package struct PredictionRecord: Codable, Equatable, Sendable {
         case done, failed
     }
 
-    /// A photo as it was when it was read; by it a photo is known again, however its path is spelled.
-    package struct Photo: Codable, Equatable, Sendable {
-        /// Without links, "." and "..".
-        package var file: String
-        package var bytes: Int
-        /// The time of its last change, in nanoseconds since 1970.
-        package var modified: Int
-
-        /// Throws `FileError` where the photo is not there, or is no file.
-        init(_ path: String) throws(FileError) {
-            let status = try FileSystem.requireStatus(of: path)
-            guard status.kind == .file else {
-                throw FileError(
-                    .notAFile, path: path,
-                    reason: status.kind == .folder
-                        ? "it is a folder, not an image" : "it is no file, but a device or a pipe")
-            }
-            (file, bytes, modified) = (FileSystem.realPath(path) ?? path, status.size, status.modified)
-        }
-    }
-
     /// As it was opened.
     package var path: String
     package var status: Status
@@ -41,7 +20,7 @@ package struct PredictionRecord: Codable, Equatable, Sendable {
     package var meanConfidence: Double?
     /// The results, as seen from the output folder.
     package var files: [String]?
-    package var photo: Photo?
+    package var photo: KnownFile?
     /// Why it failed.
     package var error: String?
 
@@ -55,7 +34,7 @@ package struct PredictionRecord: Codable, Equatable, Sendable {
 
     /// An image that is done.
     init(
-        _ path: String, _ width: Int, _ height: Int, _ counts: ClassCounts, _ classes: [LabelClass], photo: Photo?,
+        _ path: String, _ width: Int, _ height: Int, _ counts: ClassCounts, _ classes: [LabelClass], photo: KnownFile?,
         files: [String], seconds: Double? = nil, meanConfidence: Double? = nil
     ) {
         (self.path, status) = (path, .done)

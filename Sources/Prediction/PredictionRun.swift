@@ -38,13 +38,12 @@ package enum PredictionEvent: Sendable {
 package struct PredictionRun {
     private let network: WindowNetwork
     private let classes: [LabelClass]
-    /// The manifest, yet without images.
-    private let heading: PredictionManifest
+    private let heading: PredictionHeading
     private let settings: PredictionSettings
     private let form: ResultForm
 
     package init(
-        _ network: WindowNetwork, classes: [LabelClass], heading: PredictionManifest, _ settings: PredictionSettings
+        _ network: WindowNetwork, classes: [LabelClass], heading: PredictionHeading, _ settings: PredictionSettings
     ) {
         (self.network, self.classes, self.heading, self.settings) = (network, classes, heading, settings)
         form = ResultForm(
@@ -68,7 +67,7 @@ package struct PredictionRun {
         defer { withExtendedLifetime(lock) {} }
         let earlier =
             try settings.resumes
-            ? EarlierResults(settings.output, heading, own: manifestPath) : EarlierResults()
+            ? EarlierResults(settings.output, heading.manifest(), own: manifestPath) : EarlierResults()
         if !settings.resumes { forgetOthers(manifestPath) }
         let part = settings.shard?.part(of: Array(images.enumerated())) ?? Array(images.enumerated())
         let records = RecordList(count: part.count, report: report)
@@ -77,10 +76,10 @@ package struct PredictionRun {
         let folders = open.map { form.path($0.image.stem, .index).parent }
         for folder in Set(folders + [settings.output]) { AtomicFile.removeAbandoned(in: folder) }
         let complete = records.all.filter { $0.status == .done }
-        let journal = try PredictionJournal(
+        let journal = PredictionJournal(
             PredictionJournal.path(manifestPath), heading, records: complete + kept.filter { $0.status == .done })
         let stop = try segment(open, records, journal)
-        var manifest = heading
+        var manifest = try heading.manifest()
         manifest.images = records.all + kept
         try manifest.write(to: manifestPath)
         journal.remove()
@@ -119,7 +118,7 @@ package struct PredictionRun {
             }
             do {
                 if let problem = image.problem { throw problem }
-                let photo = try PredictionRecord.Photo(image.path)
+                let photo = try KnownFile(photo: image.path)
                 if settings.resumes, let record = earlier.record(of: image, photo, form) {
                     records.take(place, record)
                 } else {
@@ -194,6 +193,7 @@ package struct PredictionRun {
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         try queue.submit {
             try CannotWrite.translating {
+                try journal.begin()
                 let record = try writing.finish(seconds: seconds)
                 if record.status == .done { try journal.add(record) }
                 records.set(job.place, record)

@@ -73,6 +73,26 @@ import Testing
         #expect(run.status == 64 && run.errors.first?.contains("as it was then") == true, "\(run.errors)")
     }
 
+    /// A run that was cut off before it knew its model's fingerprint is known by the model's file as it was.
+    @Test func aJournalWithoutAFingerprint() throws {
+        let folder = try workshop()
+        _ = try resume(folder, folder["in"])
+        let data = try Data(contentsOf: URL(fileURLWithPath: folder["out/predictions.json"]))
+        var heading = try JSONDecoder().decode(PredictionManifest.self, from: data)
+        #expect(heading.modelFingerprint == (try SHA256.hexDigest(ofFile: folder["model.h5"])))
+        let records = try heading.images.dropLast().map { try JSONText.line($0) }
+        (heading.images, heading.modelFingerprint) = ([], nil)
+        let journal = try ([JSONText.line(heading)] + records).joined(separator: "\n") + "\n"
+        try AtomicFile.write(journal, to: folder["out/.predictions.json.journal"])
+        #expect(try resume(folder, folder["in"]).contains("1 image segmented"))
+        try FileManager.default.setAttributes([.modificationDate: Date()], ofItemAtPath: folder["model.h5"])
+        #expect(try resume(folder, folder["in"]).contains("3 were complete already"))
+        try AtomicFile.write(journal, to: folder["out/.predictions.json.journal"])
+        let run = try Program(
+            arguments: ["predict", folder["in"], "-m", folder["model.h5"], "-o", folder["out"], "--resume"])
+        #expect(run.status == 64, "\(run.errors)")
+    }
+
     /// Edited by hand, or cut off.
     @Test(
         arguments: [

@@ -1,4 +1,5 @@
 import BEiTFiles
+import Foundation
 import Testing
 
 @Suite struct SHA256Tests {
@@ -25,5 +26,27 @@ import Testing
     ])
     func padding(_ count: Int, _ wanted: String) {
         #expect(SHA256.hexDigest([UInt8](repeating: UInt8(ascii: "a"), count: count)) == wanted)
+    }
+
+    /// Computed by whoever has time, waited for by several.
+    @Test(arguments: [0, 1, 262_144, 3_000_001]) func pending(_ count: Int) throws {
+        let folder = try Scratch(), bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 / 3) }
+        try AtomicFile.write(bytes, to: folder["a"])
+        let wanted = SHA256.hexDigest(bytes)
+        let digests = (0..<9).map { _ in PendingDigest(ofFile: folder["a"]) }
+        for digest in digests {
+            #expect(digest.known == nil || digest.known == wanted)
+            #expect(try digest.wait() == wanted)
+            #expect(try digest.known == wanted && digest.wait() == wanted)
+        }
+        #expect(try SHA256.hexDigest(ofFile: folder["a"]) == wanted)
+    }
+
+    @Test func pendingOfNoFile() throws {
+        let folder = try Scratch(), digest = PendingDigest(ofFile: folder["none"])
+        #expect(throws: FileError.self) { try digest.wait() }
+        #expect(digest.known == nil)
+        #expect(mkfifo(folder["pipe"], 0o600) == 0)
+        _ = try PendingDigest(ofFile: folder["pipe"]).wait()
     }
 }
