@@ -49,6 +49,12 @@ package enum Machine {
 
     /// The largest resident memory of the process so far, in bytes.
     package static var peakMemoryBytes: Int {
+        // What getrusage says also counts what the process that started this one had then.
+        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8))?.split(separator: "\n")
+        let line = status?.first { $0.hasPrefix("VmHWM:") }
+        if let kilobytes = line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap({ Int($0) }) {
+            return kilobytes * 1024
+        }
         var usage = rusage()
         getrusage(0, &usage)  // RUSAGE_SELF, an enumeration on one system and a number on the other
         #if os(Linux)
