@@ -70,6 +70,7 @@ private struct BFloatHead {
                 let scores = Storage(count: n * tokens, .bfloat16)
                 round(dp, scoresWidth, rows: n, columns: tokens, into: scores.bfloats, tokens)
                 beitseg_bf16_product(scores.bfloats, tokens, n, tokens, keyTerms.bfloats, d, dq, d)
+                withExtendedLifetime(scores) {}
                 round(
                     dq, d, rows: n, columns: d, into: dqkv.bfloats + offset + rows.lowerBound * size.stride, size.stride
                 )

@@ -56,5 +56,6 @@ struct PairedRows {
                 left.from(rows.lowerBound), rows.count, left.rows, right.from(columns.lowerBound), columns.count,
                 adds ? 1 : 0, c + rows.lowerBound * stride + columns.lowerBound, stride)
         }
+        withExtendedLifetime((left.panels, right.panels)) {}
     }
 }

@@ -135,7 +135,6 @@ struct OuterProduct {
     /// positions; the shares are added up in order. Both sides are of floats or of bfloat16.
     func run(_ a: Tensor, _ map: Tensor) -> Tensor {
         let engine = MatrixEngine.current
-        let add = a.elementType == .bfloat16 ? addBFloats : addFloats
         let lines = window.columns > Self.mostColumns ? window.kernelHeight : 1
         let bands = max(1, (rows + 255) / 256)
         let parts = bands * lines
@@ -161,43 +160,32 @@ struct OuterProduct {
     }
 
     /// The sum of the products of all `positions`: rows `band` of `sums`, the columns of the window's rows `kernelRows`.
-    private func addFloats(
+    private func add(
         _ engine: MatrixEngine, _ a: Tensor, _ map: Tensor, _ positions: Range<Int>, _ band: Range<Int>,
         _ kernelRows: Range<Int>, _ sums: UnsafeMutablePointer<Float>
     ) {
-        let (kernelRow, columns) = widths(kernelRows)
+        let kernelRow = window.kernelWidth * window.channels
+        let columns = kernelRows.count * kernelRow
         let c = sums + band.lowerBound * window.columns + kernelRows.lowerBound * kernelRow
         for (index, part) in tiles(of: positions, columns: columns).enumerated() {
-            window.withRows(part, kernelRows: kernelRows, of: map.pointer) { m in
-                engine.multiply(
-                    m: band.count, n: columns, k: part.count, a.pointer + part.lowerBound * rows + band.lowerBound,
-                    lda: rows, transposeA: true, m, ldb: columns, beta: index == 0 ? 0 : 1, c, ldc: window.columns)
+            let (first, adds) = (part.lowerBound * rows + band.lowerBound, index > 0)
+            if a.elementType == .bfloat16 {
+                let matrix = Storage(count: part.count * columns, .bfloat16)
+                window.gather(
+                    part, kernelRows: kernelRows, elementBytes: 2, padding: 0, from: map.address, into: matrix.address)
+                PairedRows.multiply(
+                    PairedRows(a.bfloats + first, stride: rows, rows: part.count, columns: band.count, .left),
+                    PairedRows(matrix.bfloats, stride: columns, rows: part.count, columns: columns, .right), into: c,
+                    stride: window.columns, adds: adds)
+                withExtendedLifetime(matrix) {}
+            } else {
+                window.withRows(part, kernelRows: kernelRows, of: map.pointer) { m in
+                    engine.multiply(
+                        m: band.count, n: columns, k: part.count, a.pointer + first, lda: rows, transposeA: true, m,
+                        ldb: columns, beta: adds ? 1 : 0, c, ldc: window.columns)
+                }
             }
         }
-    }
-
-    private func addBFloats(
-        _ engine: MatrixEngine, _ a: Tensor, _ map: Tensor, _ positions: Range<Int>, _ band: Range<Int>,
-        _ kernelRows: Range<Int>, _ sums: UnsafeMutablePointer<Float>
-    ) {
-        let (kernelRow, columns) = widths(kernelRows)
-        let c = sums + band.lowerBound * window.columns + kernelRows.lowerBound * kernelRow
-        for (index, part) in tiles(of: positions, columns: columns).enumerated() {
-            let matrix = Storage(count: part.count * columns, .bfloat16)
-            window.gather(
-                part, kernelRows: kernelRows, elementBytes: 2, padding: 0, from: map.address, into: matrix.address)
-            let right = PairedRows(matrix.bfloats, stride: columns, rows: part.count, columns: columns, .right)
-            let left = PairedRows(
-                a.bfloats + part.lowerBound * rows + band.lowerBound, stride: rows, rows: part.count,
-                columns: band.count, .left)
-            PairedRows.multiply(left, right, into: c, stride: window.columns, adds: index > 0)
-        }
-    }
-
-    /// Columns of one row of the window, and of so many.
-    private func widths(_ kernelRows: Range<Int>) -> (one: Int, all: Int) {
-        let one = window.kernelWidth * window.channels
-        return (one, kernelRows.count * one)
     }
 
     /// Parts of the positions whose gathered rows stay in the second-level cache.

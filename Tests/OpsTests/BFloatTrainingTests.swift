@@ -5,12 +5,7 @@ import Testing
 
 /// Steps of training whose products are of bfloat16, against those of float32: results and gradients of everything.
 @Suite struct BFloatTrainingTests {
-    struct Case: CustomTestStringConvertible, Sendable {
-        var name: String
-        var shapes: [[Int]]
-        var operation: @Sendable (Tape, [Parameter]) -> Variable
-        var testDescription: String { name }
-    }
+    typealias Case = TransformerOpsTests.Case
 
     static let cases = [
         Case(name: "linear of floats", shapes: [[3, 67, 45], [801, 45], [801]]) {
