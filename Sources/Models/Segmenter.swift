@@ -50,20 +50,21 @@ package final class Segmenter: Module {
     /// the decoder's further heads, each with its weight: `[1]`.
     /// - Parameters:
     ///   - pixels: `[B, 3, H, W]`, normalised.
-    ///   - labels: B·size[0]·size[1] classes, row-major; `ignoreIndex` for none.
+    ///   - labels: B·size[0]·size[1] classes or groups (K + g), row-major; `ignoreIndex` for none.
     ///   - classWeights: a factor for each class; nil for all alike.
+    ///   - groups: classes of which a pixel is one, whichever.
     package func loss(
         _ pixels: Variable, labels: [Int32], size: [Int], ignoreIndex: Int32?, classWeights: [Float]? = nil,
-        _ tape: Tape
+        groups: [ClassGroup] = [], _ tape: Tape
     ) -> Variable {
         func entropy(_ logits: Variable) -> Variable {
             guard Array(logits.shape[1...2]) != size else {
                 return tape.softmaxCrossEntropy(
-                    logits, labels: labels, ignoreIndex: ignoreIndex, classWeights: classWeights)
+                    logits, labels: labels, ignoreIndex: ignoreIndex, classWeights: classWeights, groups: groups)
             }
             return tape.resizedCrossEntropy(
                 logits, labels: labels, height: size[0], width: size[1], ignoreIndex: ignoreIndex,
-                classWeights: classWeights)
+                classWeights: classWeights, groups: groups)
         }
         let features = features(pixels, tape)
         let (map, classifier) = (decoder.map(features, tape), decoder.classifier)
@@ -71,7 +72,7 @@ package final class Segmenter: Module {
             tape.isTraining && Array(map.shape[1...2]) == size
             ? tape.projectedCrossEntropy(
                 map, weight: classifier.weight, bias: classifier.bias, labels: labels, ignoreIndex: ignoreIndex,
-                classWeights: classWeights) : entropy(classifier(map, tape))
+                classWeights: classWeights, groups: groups) : entropy(classifier(map, tape))
         return decoder.auxiliaryLogits(features, tape).reduce(main) {
             tape.add($0, tape.scale(entropy($1.logits), $1.weight))
         }

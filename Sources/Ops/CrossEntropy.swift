@@ -9,23 +9,25 @@ extension Tape {
     /// row, loss and gradient are 0. The probabilities are computed anew for the gradient, not kept.
     /// - Parameters:
     ///   - logits: `[..., K]`, a row for each pixel, image or token.
-    ///   - labels: a class for each row.
+    ///   - labels: a class for each row, or a group: K + g for the g-th.
     ///   - ignoreIndex: rows with this label count for nothing.
     ///   - classWeights: K factors.
-    /// - Precondition: every label is `ignoreIndex` or in 0 ..< K; labels are checked where they are read.
+    ///   - groups: of a row with such a label it is the probabilities' sum over the group that counts.
+    /// - Precondition: every label is `ignoreIndex` or in 0 ..< K + groups; labels are checked where they are read.
     package func softmaxCrossEntropy(
         _ logits: Variable, labels: [Int32], ignoreIndex: Int32? = 255, labelSmoothing: Float = 0,
-        classWeights: [Float]? = nil
+        classWeights: [Float]? = nil, groups: [ClassGroup] = []
     ) -> Variable {
         let (z, classes) = (logits.value, logits.shape.last ?? 1)
         precondition(labels.count * classes == z.count, "\(labels.count) labels for logits \(z.shape)")
         let targets = LabelTargets(
-            labels, classes: classes, ignoreIndex: ignoreIndex, smoothing: labelSmoothing, weights: classWeights)
+            labels, classes: classes, ignoreIndex: ignoreIndex, smoothing: labelSmoothing, weights: classWeights,
+            groups: groups)
         return rowLoss(logits, factor: targets.inverseWeight) { rows, scale, gradient, stride in
             targets.withLabels(rows) {
                 beitseg_cross_entropy(
-                    z.pointer + rows.lowerBound * classes, rows.count, classes, $0, targets.ignored, targets.smoothing,
-                    targets.weights?.pointer, scale, gradient, stride)
+                    z.pointer + rows.lowerBound * classes, rows.count, classes, $0, targets.ignored,
+                    targets.groups?.pointer, targets.smoothing, targets.weights?.pointer, scale, gradient, stride)
             }
         }
     }
@@ -71,31 +73,61 @@ extension Tape {
     }
 }
 
+/// Classes of which a row has one, nobody says which: its loss is −ln of the sum of their probabilities, in place of that of
+/// one class.
+///
+/// Source: the background of sets that do not label all classes in Cermelli et al. 2020 (arXiv:2002.00718), and the marginal
+/// loss of Shi et al. 2021 (arXiv:2007.03868).
+package struct ClassGroup: Equatable, Sendable {
+    package var members: [Int]
+    /// The member whose class weight rows of the group have.
+    package var named: Int
+
+    package init(_ members: [Int], named: Int) { (self.members, self.named) = (members, named) }
+}
+
 /// Labels as targets of a cross-entropy, in the form that the kernels take.
 struct LabelTargets {
     let labels: [Int32]
     /// The label of rows that do not count; −1 if there is none.
     let ignored: Int32
     let smoothing: Float
+    /// Of the classes, then of the groups.
     let weights: Tensor?
+    /// `[groups, K]`: 1 for members, else 0.
+    let groups: Tensor?
     /// 1/Σ w_y over the rows that count, or 0 without any.
     let inverseWeight: Double
 
-    init(_ labels: [Int32], classes: Int, ignoreIndex: Int32?, smoothing: Float, weights: [Float]?) {
+    init(
+        _ labels: [Int32], classes: Int, ignoreIndex: Int32?, smoothing: Float, weights: [Float]?, groups: [ClassGroup]
+    ) {
         precondition(weights.map { $0.count == classes } ?? true, "class weights for another number of classes")
         precondition(smoothing >= 0 && smoothing <= 1, "label smoothing \(smoothing)")
         let ignored = ignoreIndex ?? -1
+        let weights = weights.map { weights in weights + groups.map { weights[$0.named] } }
         let weight = PartialSums.total(labels.count, grain: Elementwise.grain) { range in
             var sum = 0.0
             for label in labels[range] where label != ignored {
-                precondition(label >= 0 && label < classes, "label \(label) of \(classes) classes")
+                precondition(label >= 0 && label < classes + groups.count, "label \(label) of \(classes) classes")
                 sum += weights.map { Double($0[Int(label)]) } ?? 1
             }
             return sum
         }
         (self.labels, self.ignored, self.smoothing) = (labels, ignored, smoothing)
-        self.weights = weights.map { Tensor($0, [classes]) }
+        self.weights = weights.map { Tensor($0, [$0.count]) }
+        self.groups = groups.isEmpty ? nil : Self.table(groups, classes)
         inverseWeight = weight > 0 ? 1 / weight : 0
+    }
+
+    private static func table(_ groups: [ClassGroup], _ classes: Int) -> Tensor {
+        let table = Tensor.zeros([groups.count, classes])
+        for (row, group) in groups.enumerated() {
+            precondition(
+                group.members.allSatisfy { 0..<classes ~= $0 } && group.members.contains(group.named), "\(group)")
+            for member in group.members { table.pointer[row * classes + member] = 1 }
+        }
+        return table
     }
 
     func withLabels<R>(_ range: Range<Int>, _ body: (UnsafePointer<Int32>?) -> R) -> R {

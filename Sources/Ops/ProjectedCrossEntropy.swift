@@ -3,23 +3,23 @@ import CBEiTKernels
 
 extension Tape {
     /// The cross-entropy of logits x·Wᵀ + b, the mean over labelled rows: `[1]`. The same as a linear layer or a 1×1
-    /// convolution and ``softmaxCrossEntropy(_:labels:ignoreIndex:labelSmoothing:classWeights:)``, but the logits of all
+    /// convolution and ``softmaxCrossEntropy(_:labels:ignoreIndex:labelSmoothing:classWeights:groups:)``, but the logits of all
     /// rows are never in memory at once: in training a tile's gradient goes on to x, W and b while it is in the cache;
     /// backward has only to scale what has come of it.
     /// - Parameters:
     ///   - x: `[..., C]`.
     ///   - weight: `[K, C]`, or `[K, C, 1, 1]`.
     ///   - bias: `[K]`.
-    ///   - labels: a class for each row of x.
+    ///   - labels: a class or a group for each row of x.
     package func projectedCrossEntropy(
         _ x: Variable, weight: Parameter, bias: Parameter, labels: [Int32], ignoreIndex: Int32? = 255,
-        classWeights: [Float]? = nil
+        classWeights: [Float]? = nil, groups: [ClassGroup] = []
     ) -> Variable {
         let (classes, inputs) = (weight.shape[0], x.shape.last ?? 1)
         precondition(weight.value.count == classes * inputs, "x \(x.shape), weight \(weight.shape)")
         precondition(labels.count * inputs == x.value.count, "\(labels.count) labels for \(x.shape)")
         let targets = LabelTargets(
-            labels, classes: classes, ignoreIndex: ignoreIndex, smoothing: 0, weights: classWeights)
+            labels, classes: classes, ignoreIndex: ignoreIndex, smoothing: 0, weights: classWeights, groups: groups)
         let call = ProjectedLoss(x: x.value, weight: weight.value, bias: bias.value, targets: targets)
         let (xSlot, weightSlot, biasSlot) = (x.slot, weight.slot, bias.slot)
         guard isTraining, xSlot != nil || weightSlot != nil || biasSlot != nil else {
@@ -125,8 +125,8 @@ private struct ProjectedLoss {
             into: TileTarget(logits, stride: classes))
         return targets.withLabels(range) {
             beitseg_cross_entropy(
-                logits, range.count, classes, $0, targets.ignored, targets.smoothing, targets.weights?.pointer, scale,
-                gradient, stride)
+                logits, range.count, classes, $0, targets.ignored, targets.groups?.pointer, targets.smoothing,
+                targets.weights?.pointer, scale, gradient, stride)
         }
     }
 

@@ -3,22 +3,23 @@ import CBEiTKernels
 
 extension Tape {
     /// The cross-entropy of logits that are resized to the labels' size (bilinear, half-pixel centres, no
-    /// antialiasing), the mean over labelled pixels: `[1]`. The same as resizing and ``softmaxCrossEntropy(_:labels:ignoreIndex:labelSmoothing:classWeights:)``,
+    /// antialiasing), the mean over labelled pixels: `[1]`. The same as resizing and ``softmaxCrossEntropy(_:labels:ignoreIndex:labelSmoothing:classWeights:groups:)``,
     /// but nothing of the size `[B, height, width, K]` is ever made: forward goes pixel by pixel and, in training,
     /// sums the gradient of the small logits on the way; backward has only to scale it.
     /// - Parameters:
     ///   - logits: `[B, h, w, K]`.
-    ///   - labels: B·height·width classes, row-major.
+    ///   - labels: B·height·width classes or groups, row-major.
     package func resizedCrossEntropy(
         _ logits: Variable, labels: [Int32], height: Int, width: Int, ignoreIndex: Int32? = 255,
-        labelSmoothing: Float = 0, classWeights: [Float]? = nil
+        labelSmoothing: Float = 0, classWeights: [Float]? = nil, groups: [ClassGroup] = []
     ) -> Variable {
         let shape = logits.shape
         precondition(shape.count == 4 && shape[1] > 0 && shape[2] > 0, "a map of logits \(shape)")
         precondition(
             labels.count == shape[0] * height * width, "\(labels.count) labels, \(shape[0])×\(height)×\(width)")
         let targets = LabelTargets(
-            labels, classes: shape[3], ignoreIndex: ignoreIndex, smoothing: labelSmoothing, weights: classWeights)
+            labels, classes: shape[3], ignoreIndex: ignoreIndex, smoothing: labelSmoothing, weights: classWeights,
+            groups: groups)
         let call = ResizedLoss(logits: logits.value, targets: targets, height: height, width: width)
         let slot = logits.slot
         let (loss, gradient) = call.run(wantsGradient: isTraining && slot != nil)
@@ -96,8 +97,8 @@ private struct ResizedLoss {
             loss += targets.withLabels(start..<start + width) {
                 beitseg_resized_cross_entropy(
                     above, isLast ? above : above + stride, fraction, w, classes, $0, width, targets.ignored,
-                    targets.smoothing, targets.weights?.pointer, Float(targets.inverseWeight), scratch.pointer, upper,
-                    lower)
+                    targets.groups?.pointer, targets.smoothing, targets.weights?.pointer, Float(targets.inverseWeight),
+                    scratch.pointer, upper, lower)
             }
         }
         return loss

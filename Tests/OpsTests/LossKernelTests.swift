@@ -46,12 +46,47 @@ import Testing
             dSoft += zip(u, p).map { scale * (u.reduce(0, +) * $1 - $0) }
         }
         var dz = [Float](repeating: .nan, count: rows * n)
-        #expect(close(k.cross_entropy(z, rows, n, labels, 255, Float(smoothing), weights, Float(scale), &dz, n), hard))
+        #expect(
+            close(k.cross_entropy(z, rows, n, labels, 255, nil, Float(smoothing), weights, Float(scale), &dz, n), hard))
         #expect(close(dz, dHard))
         var scratch = [Float](repeating: .nan, count: n)
         #expect(close(k.soft_cross_entropy(z, rows, n, targets, Float(scale), &scratch, 0), soft))
         #expect(close(k.soft_cross_entropy(z, rows, n, targets, Float(scale), &dz, n), soft))
         #expect(close(dz, dSoft))
+    }
+
+    /// Rows of groups: near the largest logit, and far below it, where the probability is no float any more.
+    @Test(arguments: levels, [2, 3, 17, 67]) func crossEntropyOfGroups(_ level: Int32, _ n: Int) throws {
+        let (k, rows) = (try kernels(level), LossKernelTests.rows)
+        let groups = (0..<2 * n).map { Float($0 >= n || $0 % 3 == 0 ? 1 : 0) }
+        var z = randomTensor([rows, n], seed: 1).values
+        for j in 0..<n where groups[j] > 0 { z[2 * n + j] -= 150 }
+        let weights = randomTensor([n + 2], seed: 2).values.map(abs)
+        let labels = [0, 1, 0].map { n + $0 }
+        let (smoothing, scale) = (0.125, 0.75)
+        func lnSum(_ values: [Double]) -> Double {
+            let most = values.max() ?? 0
+            return most + log(values.reduce(0) { $0 + exp($1 - most) })
+        }
+        var (want, dWant) = (0.0, [Double]())
+        for (place, label) in labels.enumerated() {
+            let row = z[place * n..<place * n + n].map(Double.init)
+            let group = Array(groups[(label - n) * n..<(label - n) * n + n])
+            let (all, part) = (lnSum(row), lnSum(zip(row, group).filter { $1 > 0 }.map(\.0)))
+            let hit = (1 - smoothing) * Double(weights[label])
+            let even = weights.prefix(n).map { smoothing / Double(n) * Double($0) }
+            want += hit * (all - part) + zip(even, row).reduce(0) { $0 + $1.0 * (all - $1.1) }
+            let mass = hit + even.reduce(0, +)
+            for j in 0..<n {
+                let pull = group[j] > 0 ? hit * exp(row[j] - part) : 0
+                dWant.append(scale * (mass * exp(row[j] - all) - pull - even[j]))
+            }
+        }
+        var dz = [Float](repeating: .nan, count: rows * n)
+        let loss = k.cross_entropy(
+            z, rows, n, labels.map { Int32($0) }, 255, groups, Float(smoothing), weights, Float(scale), &dz, n)
+        #expect(close(loss, want))
+        #expect(close(dz, dWant))
     }
 
     @Test(arguments: levels, [1, 3, 17, 67]) func divergenceAndRegression(_ level: Int32, _ n: Int) throws {
@@ -129,7 +164,7 @@ import Testing
         var scratch = [Float](repeating: .nan, count: (2 * w + 2) * classes)
         var (d0, d1) = ([Float](repeating: 1, count: d.count), [Float](repeating: 0, count: d.count))
         let loss = k.resized_cross_entropy(
-            z0, z1, Float(fraction), w, classes, labels, width, 255, 0, nil, 2, &scratch, &d0, &d1)
+            z0, z1, Float(fraction), w, classes, labels, width, 255, nil, 0, nil, 2, &scratch, &d0, &d1)
         #expect(close(loss, want))
         #expect(close(d0, d.map { 1 + 0.75 * $0 }))
         #expect(close(d1, d.map { 0.25 * $0 }))

@@ -18,6 +18,7 @@ struct LossCase: CustomTestStringConvertible, @unchecked Sendable {
 
     private static let mapLabels = someLabels(2 * 7 * 11, classes: 5)
     private static let weights: [Float] = [0.5, 2, 1, 0.25, 3]
+    private static let groups = [ClassGroup([0, 3], named: 0), ClassGroup([4, 1, 2], named: 4)]
 
     static let all = [
         LossCase("gelu", [3, 17]) { $0.gelu($1[0]) },
@@ -48,6 +49,19 @@ struct LossCase: CustomTestStringConvertible, @unchecked Sendable {
         LossCase("meanAbsoluteError", [4, 5]) { $0.meanAbsoluteError($1[0], target: uniformTensor([4, 5], -9..<9)) },
         LossCase("softmaxCrossEntropy", [7, 5]) {
             $0.softmaxCrossEntropy($1[0], labels: someLabels(7, classes: 5), labelSmoothing: 0.1, classWeights: weights)
+        },
+        LossCase("softmaxCrossEntropy of groups", [13, 5]) {
+            $0.softmaxCrossEntropy(
+                $1[0], labels: someLabels(13, classes: 7), labelSmoothing: 0.1, classWeights: weights, groups: groups)
+        },
+        LossCase("resizedCrossEntropy of groups", [2, 3, 4, 5]) {
+            $0.resizedCrossEntropy(
+                $1[0], labels: someLabels(2 * 7 * 11, classes: 7), height: 7, width: 11, classWeights: weights,
+                groups: groups)
+        },
+        LossCase("projectedCrossEntropy of groups", [2, 4, 3, 3], [5, 3], [5]) {
+            $0.projectedCrossEntropy(
+                $1[0], weight: $1[1], bias: $1[2], labels: someLabels(24, classes: 7), groups: groups)
         },
         LossCase("soft targets", [7, 5]) {
             $0.softmaxCrossEntropy($1[0], targets: uniformTensor([7, 5], 0..<1))
@@ -96,7 +110,12 @@ private func uniformTensor(_ shape: [Int], _ range: Range<Float>) -> Tensor {
         let labels = someLabels(4 * 37 * 29, classes: 11)
         let large = someLabels(4 * 90 * 80, classes: 11)
         let operations: [Operation] = [
-            { $0.softmaxCrossEntropy($1[0], labels: labels) }, { $0.uniformKL($1[0]) }, { $0.sum($0.gelu($1[0])) },
+            { $0.softmaxCrossEntropy($1[0], labels: labels) },
+            { tape, z in
+                let groups = [ClassGroup([0, 3, 8], named: 0), ClassGroup([9, 10], named: 9)]
+                return tape.resizedCrossEntropy(
+                    z[0], labels: someLabels(4 * 90 * 80, classes: 13), height: 90, width: 80, groups: groups)
+            }, { $0.uniformKL($1[0]) }, { $0.sum($0.gelu($1[0])) },
             { $0.resizedCrossEntropy($1[0], labels: large, height: 90, width: 80) },
             { $0.gumbelSoftmax($1[0], temperature: 0.5) }, { $0.transpose($1[0], [3, 0, 2, 1]) },
             { $0.logitLaplace(mu: $1[0], logScale: $1[0], target: uniformTensor(z.shape, 0.1..<0.9)) },
