@@ -38,6 +38,8 @@ package final class PackedMatrix: EngineMatrix, @unchecked Sendable {
         (self.inputs, self.outputs, inputType, self.panels, self.values) = (inputs, outputs, .bfloat16, panels, values)
     }
 
+    func takesLines(of length: Int) -> Bool { panels.takesLines(of: length) }
+
     func tiling(rows: Int, height: Int?) -> Tiling {
         // With many rows taller tiles still leave enough tasks, and the packed weights are read half as often.
         Tiling(rows: rows, columns: outputs, height: height ?? (rows > 768 ? 192 : 96), columnStep: 2 * Panels.panel)
@@ -54,8 +56,7 @@ package final class PackedMatrix: EngineMatrix, @unchecked Sendable {
             let outputs = tiling.columnRange(chunk)
             withScratch(rows * outputs.count) { c in
                 matrix.panels.multiply(
-                    a.address, lda: a.columns, rows: rows, matrix.values.address, outputs: outputs, c,
-                    ldc: outputs.count)
+                    a, rows: rows, matrix.values.address, outputs: outputs, c, ldc: outputs.count)
                 body(c)
             }
         }

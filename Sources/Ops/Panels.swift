@@ -43,12 +43,36 @@ struct Panels {
         }
     }
 
+    /// Whether left-hand sides may lie in lines of this length: bfloat16 numbers are multiplied in pairs.
+    func takesLines(of length: Int) -> Bool { elementType == .float32 || length % 2 == 0 }
+
     /// C = A·Wᵀ on the calling thread; each sum adds up in the order of the inputs, whatever rows and outputs are
     /// computed at a time.
     /// - Parameters:
-    ///   - a: `[rows, inputs]` of ``elementType``, its rows `lda` elements apart.
+    ///   - a: `[rows, inputs]` of ``elementType``.
     ///   - outputs: begins with a whole panel.
     ///   - c: `[rows, outputs]`, its rows `ldc` elements apart.
+    func multiply(
+        _ a: Operand, rows: Int, _ packed: UnsafeRawPointer, outputs: Range<Int>, _ c: UnsafeMutablePointer<Float>,
+        ldc: Int
+    ) {
+        guard let lines = a.lines else {
+            return multiply(a.address, lda: a.columns, rows: rows, packed, outputs: outputs, c, ldc: ldc)
+        }
+        let panels = packed + offset(of: outputs.lowerBound)
+        switch elementType {
+        case .bfloat16:
+            beitseg_bf16_line_product(
+                lines.addresses, lines.count, lines.length, rows, panels.assumingMemoryBound(to: UInt16.self),
+                outputs.count, c, ldc)
+        default:
+            beitseg_f32_line_product(
+                lines.addresses, lines.count, lines.length, rows, panels.assumingMemoryBound(to: Float.self),
+                outputs.count, c, ldc)
+        }
+    }
+
+    /// The same of dense rows `lda` elements apart.
     func multiply(
         _ a: UnsafeRawPointer, lda: Int, rows: Int, _ packed: UnsafeRawPointer, outputs: Range<Int>,
         _ c: UnsafeMutablePointer<Float>, ldc: Int

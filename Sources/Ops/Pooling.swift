@@ -42,9 +42,13 @@ private struct MaxPool {
         return y
     }
 
+    /// Whether each pixel is below one window.
+    private var isPartition: Bool { stride == kernel && input[1] % kernel == 0 && input[2] % kernel == 0 }
+
     /// Windows may overlap: a task takes some channels of an image, which no other task writes.
     func backward(_ dy: Tensor, _ x: Tensor) -> Tensor {
-        let dx = Tensor.zeros(input)
+        let adds = !isPartition
+        let dx = adds ? Tensor.zeros(input) : Tensor(uninitialized: input)
         let (from, gradient, to, channels) = (x.pointer, dy.pointer, dx.pointer, input[3])
         let bands = (channels + 63) / 64
         WorkerPool.current.run(input[0] * bands) { task in
@@ -55,7 +59,7 @@ private struct MaxPool {
                     let corner = corner(row, column) + part.lowerBound
                     beitseg_max_pool_backward(
                         from + corner, kernel, input[2] * channels, channels, part.count,
-                        gradient + (row * output[2] + column) * channels + part.lowerBound, to + corner)
+                        gradient + (row * output[2] + column) * channels + part.lowerBound, adds ? 1 : 0, to + corner)
                 }
             }
         }

@@ -8,8 +8,17 @@ package protocol WeightMatrix: AnyObject, Sendable {
     var inputType: ElementType { get }
 }
 
+/// Rows of a left-hand side that lie in pieces: each in `count` lines of `length` elements, whose addresses follow one
+/// another.
+struct Lines {
+    let addresses: UnsafeMutablePointer<UnsafeRawPointer?>
+    let count, length: Int
+}
+
 /// What an engine does with its matrix.
 protocol EngineMatrix: WeightMatrix {
+    /// Whether rows may lie in ``Lines`` of this length.
+    func takesLines(of length: Int) -> Bool
     /// How a product of so many rows is cut into tiles.
     /// - Parameter height: about how many rows a tile shall have; nil leaves it to the engine.
     func tiling(rows: Int, height: Int?) -> Tiling
@@ -34,9 +43,12 @@ struct Product {
     var epilogue = Epilogue()
 }
 
-/// The dense rows of a left-hand side: floats, bfloat16, or bytes of which each row has a scale and a zero point.
+/// The rows of a left-hand side, dense or in lines: floats, bfloat16, or bytes of which each row has a scale and a zero
+/// point.
 struct Operand {
     let address: UnsafeRawPointer
+    /// Nil where the rows follow one another from `address` on.
+    let lines: Lines?
     let elementType: ElementType
     /// Elements of a row.
     let columns: Int
@@ -52,8 +64,14 @@ struct Operand {
         _ address: UnsafeRawPointer, _ elementType: ElementType, columns: Int, scales: UnsafePointer<Float>? = nil,
         zeros: UnsafePointer<Int32>? = nil
     ) {
-        (self.address, self.elementType, self.columns) = (address, elementType, columns)
+        (self.address, self.elementType, self.columns, lines) = (address, elementType, columns, nil)
         (self.scales, self.zeros) = (scales, zeros)
+    }
+
+    /// Rows in lines on `map`.
+    init(_ lines: Lines, on map: Tensor) {
+        (address, elementType, self.lines) = (UnsafeRawPointer(map.address), map.elementType, lines)
+        (columns, scales, zeros) = (lines.count * lines.length, nil, nil)
     }
 
     /// The rows of a whole tensor, which must outlive it.
@@ -65,12 +83,12 @@ struct Operand {
     }
 
     var floats: UnsafePointer<Float> {
-        precondition(elementType == .float32, "floats of \(elementType)")
+        precondition(elementType == .float32 && lines == nil, "dense floats of \(elementType)")
         return address.assumingMemoryBound(to: Float.self)
     }
 
     var bfloats: UnsafePointer<UInt16> {
-        precondition(elementType == .bfloat16, "bfloat16 of \(elementType)")
+        precondition(elementType == .bfloat16 && lines == nil, "dense bfloat16 of \(elementType)")
         return address.assumingMemoryBound(to: UInt16.self)
     }
 
@@ -81,13 +99,16 @@ struct Operand {
 
     /// The rows behind the first `row` ones.
     func from(_ row: Int) -> Operand {
-        Operand(
+        precondition(lines == nil, "rows in lines are one tile's")
+        return Operand(
             address + row * columns * (elementType.byteCount ?? 1), elementType, columns: columns,
             scales: scales.map { $0 + row }, zeros: zeros.map { $0 + row })
     }
 }
 
 extension EngineMatrix {
+    func takesLines(of length: Int) -> Bool { false }
+
     func multiply(_ product: Product, _ x: Tensor, into y: Tensor) { multiplyByTiles(product, x, into: y) }
 
     fileprivate func multiplyByTiles(_ product: Product, _ x: Tensor, into y: Tensor) {

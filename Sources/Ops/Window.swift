@@ -13,7 +13,9 @@ struct Window {
     /// How many positions the window takes in each direction.
     let gridHeight, gridWidth: Int
 
-    var columns: Int { kernelHeight * kernelWidth * channels }
+    var columns: Int { kernelHeight * lineLength }
+    /// Elements of one row of the window, which are side by side on the map too.
+    var lineLength: Int { kernelWidth * channels }
     var positions: Int { images * gridHeight * gridWidth }
 
     /// Whether the matrix is the map itself.
@@ -42,6 +44,17 @@ struct Window {
         beitseg_gather_window_bytes(
             &window, map, elementBytes, padding, positions.lowerBound, positions.count, kernelRows.lowerBound,
             kernelRows.upperBound, matrix)
+    }
+
+    /// Writes where the lines of rows `positions` of the matrix are.
+    /// - Parameter spare: for lines in the padding; has room for one more than there are lines.
+    func locate(
+        _ positions: Range<Int>, elementBytes: Int, on map: UnsafeRawPointer,
+        into lines: UnsafeMutablePointer<UnsafeRawPointer?>, spare: UnsafeMutableRawPointer
+    ) {
+        var window = forKernels
+        beitseg_window_lines(
+            &window, map, elementBytes, positions.lowerBound, positions.count, kernelHeight, lines, spare)
     }
 
     private var forKernels: beitseg_window {

@@ -7,11 +7,12 @@ struct WindowProduct {
     let weights: any EngineMatrix
     let lattice: Lattice
 
-    /// Computes `products` over one map, which together write every pixel of `output`.
+    /// Computes `products` over one map, which together write every pixel of `output`; of bfloat16 only where the lattice
+    /// is dense.
     static func run(_ products: [WindowProduct], _ map: Tensor, _ epilogue: Epilogue, into output: Tensor) {
         let tiles = products.flatMap(\.tiles)
         let map = products.first.map { map.convertedMap(to: $0.weights.inputType) } ?? map
-        WorkerPool.current.run(tiles.count) { tiles[$0].compute(map, epilogue, into: output.pointer) }
+        WorkerPool.current.run(tiles.count) { tiles[$0].compute(map, epilogue, into: output) }
     }
 
     private static let gatheredElements = 128 << 10
@@ -34,23 +35,22 @@ struct WindowProduct {
         let tiling: Tiling
         let index: Int
 
-        func compute(_ map: Tensor, _ epilogue: Epilogue, into output: UnsafeMutablePointer<Float>) {
+        func compute(_ map: Tensor, _ epilogue: Epilogue, into output: Tensor) {
             let (window, lattice) = (product.window, product.lattice)
             let (positions, columns) = tiling.tile(index)
             withProduct(positions, columns, map) { tile in
                 let width = columns.count
                 if lattice.isDense {
-                    let first = positions.lowerBound * lattice.channels + columns.lowerBound
                     epilogue.finish(
                         tile, stride: width, rows: positions, columns: columns,
-                        into: TileTarget(output + first, stride: lattice.channels))
+                        into: TileTarget(output).at(row: positions.lowerBound, column: columns.lowerBound))
                 } else {
                     if !epilogue.isIdentity {
                         epilogue.finish(
                             tile, stride: width, rows: positions, columns: columns,
                             into: TileTarget(tile, stride: width))
                     }
-                    lattice.scatter(tile, positions, of: window, columns: columns, into: output)
+                    lattice.scatter(tile, positions, of: window, columns: columns, into: output.pointer)
                 }
             }
         }
@@ -66,14 +66,30 @@ struct WindowProduct {
                     body(zeros)
                 }
             }
-            window.withRows(positions, of: map) {
-                tiles.run(chunk: index / tiling.rowTiles, rows: rows, $0, body)
+            let multiply = { (a: Operand) in tiles.run(chunk: index / tiling.rowTiles, rows: rows, a, body) }
+            if !window.isIdentity && product.weights.takesLines(of: window.lineLength) {
+                window.withLines(positions, of: map, multiply)
+            } else {
+                window.withRows(positions, of: map, multiply)
             }
         }
     }
 }
 
 extension Window {
+    /// Calls `body` with rows `positions` of the matrix of a map of floats or bfloat16, where they are: nothing of them is
+    /// copied but what is partly in the padding.
+    func withLines(_ positions: Range<Int>, of map: Tensor, _ body: (Operand) -> Void) {
+        let count = positions.count * kernelHeight, size = map.elementType.byteCount ?? 1
+        let addresses = Storage(byteCount: count * MemoryLayout<UnsafeRawPointer?>.stride)
+        let spare = Storage(byteCount: (count + 1) * lineLength * size)
+        let lines = Lines(
+            addresses: addresses.address.assumingMemoryBound(to: UnsafeRawPointer?.self), count: kernelHeight,
+            length: lineLength)
+        locate(positions, elementBytes: size, on: map.address, into: lines.addresses, spare: spare.address)
+        withExtendedLifetime((addresses, spare)) { body(Operand(lines, on: map)) }
+    }
+
     /// Calls `body` with rows `positions` of the matrix, of the map's own type.
     func withRows(_ positions: Range<Int>, of map: Tensor, _ body: (Operand) -> Void) {
         if map.elementType == .float32 {
@@ -115,7 +131,7 @@ extension Window {
     ) {
         if isIdentity { return body(map + positions.lowerBound * channels) }
         let kernelRows = kernelRows ?? 0..<kernelHeight
-        let count = positions.count * kernelRows.count * kernelWidth * channels
+        let count = positions.count * kernelRows.count * lineLength
         let rows = Storage(byteCount: count * MemoryLayout<Float>.stride)
         let matrix = rows.address.assumingMemoryBound(to: Float.self)
         gather(positions, kernelRows: kernelRows, from: map, into: matrix)
@@ -164,20 +180,15 @@ struct OuterProduct {
         _ engine: MatrixEngine, _ a: Tensor, _ map: Tensor, _ positions: Range<Int>, _ band: Range<Int>,
         _ kernelRows: Range<Int>, _ sums: UnsafeMutablePointer<Float>
     ) {
-        let kernelRow = window.kernelWidth * window.channels
-        let columns = kernelRows.count * kernelRow
-        let c = sums + band.lowerBound * window.columns + kernelRows.lowerBound * kernelRow
+        let columns = kernelRows.count * window.lineLength
+        let c = sums + band.lowerBound * window.columns + kernelRows.lowerBound * window.lineLength
         for (index, part) in tiles(of: positions, columns: columns).enumerated() {
             let (first, adds) = (part.lowerBound * rows + band.lowerBound, index > 0)
             if a.elementType == .bfloat16 {
-                let matrix = Storage(count: part.count * columns, .bfloat16)
-                window.gather(
-                    part, kernelRows: kernelRows, elementBytes: 2, padding: 0, from: map.address, into: matrix.address)
                 PairedRows.multiply(
                     PairedRows(a.bfloats + first, stride: rows, rows: part.count, columns: band.count, .left),
-                    PairedRows(matrix.bfloats, stride: columns, rows: part.count, columns: columns, .right), into: c,
-                    stride: window.columns, adds: adds)
-                withExtendedLifetime(matrix) {}
+                    PairedRows(window, part, kernelRows: kernelRows, of: map, .right), into: c, stride: window.columns,
+                    adds: adds)
             } else {
                 window.withRows(part, kernelRows: kernelRows, of: map.pointer) { m in
                     engine.multiply(

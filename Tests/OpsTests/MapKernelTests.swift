@@ -57,6 +57,8 @@ import Testing
         try kernels(level).relu_backward(y, &dx, n)
         #expect(y == x.map { max($0, 0) })
         #expect(dx == zip(x, dy).map { $0 > 0 ? $1 : 0 })
+        try kernels(level).add_relu_backward(y, dy, &dx, n)
+        #expect(dx == zip(x, dy).map { $0 > 0 ? 2 * $1 : 0 })
     }
 
     @Test(arguments: levels, [1, 3, 17, 67]) func columnMoments(_ level: Int32, _ n: Int) throws {
@@ -113,14 +115,45 @@ import Testing
         let corners = [0, n, 3 * n, 4 * n]
         var (y, dx) = ([Float](repeating: .nan, count: n), [Float](repeating: 1, count: x.count))
         try kernels(level).max_pool(x, 2, 3 * n, n, &y)
-        try kernels(level).max_pool_backward(x, 2, 3 * n, n, n - 1, dy, &dx)
+        try kernels(level).max_pool_backward(x, 2, 3 * n, n, n - 1, dy, 1, &dx)
+        var alone = [Float](repeating: 1, count: x.count)
+        try kernels(level).max_pool_backward(x, 2, 3 * n, n, n - 1, dy, 0, &alone)
         let want = (0..<n).map { channel in corners.map { x[$0 + channel] }.reduce(-.infinity, max) }
         #expect(y == want)
-        let wantGradient = x.indices.map { index in
-            let channel = index % n, isLargest = corners.contains(index - channel) && x[index] == want[channel]
-            return isLargest && channel < n - 1 ? 1 + dy[channel] : 1
+        // Nil beside the window.
+        let share = x.indices.map { index -> Float? in
+            let channel = index % n
+            guard corners.contains(index - channel), channel < n - 1 else { return nil }
+            return x[index] == want[channel] ? dy[channel] : 0
         }
-        #expect(dx == wantGradient)
+        #expect(dx == share.map { 1 + ($0 ?? 0) })
+        #expect(alone == share.map { $0 ?? 1 })
+    }
+
+    @Test(arguments: levels, [1, 3, 17, 67]) func reluOfBFloats(_ level: Int32, _ n: Int) throws {
+        let kernels = try kernels(level), rows = MapKernelTests.rows
+        var x = randomTensor([rows, n], seed: 1).values
+        x.replaceSubrange(0..<3, with: [.nan, -0.0, .leastNonzeroMagnitude])
+        let dy = randomTensor([rows, n], seed: 2).values, rest = randomTensor([rows, n], seed: 3).values
+        var y = [UInt16](repeating: 9, count: x.count)
+        kernels.relu_bf16(x, &y, x.count)
+        #expect(y == x.map { rounded($0 > 0 ? $0 : 0) })
+        y[0] = 0x7FC0
+        let through = dy.indices.map { y[$0] > 0 && y[$0] < 0x7F81 ? dy[$0] : 0 }
+        var (alone, added) = (dy, rest)
+        kernels.relu_backward_bf16(y, dy, 0, &alone, x.count)
+        kernels.relu_backward_bf16(y, dy, 1, &added, x.count)
+        #expect(alone == through)
+        #expect(added == zip(rest, through).map { $0 + $1 })
+        var (d, sums) = ([UInt16](repeating: 9, count: x.count), [Float](repeating: 1, count: n))
+        kernels.rectified_gradient(y, dy, rows, n, &d, &sums)
+        #expect(d == through.map(rounded))
+        #expect(close(sums, (0..<n).map { j in (0..<rows).reduce(1) { $0 + Double(through[$1 * n + j]) } }))
+    }
+
+    /// As bfloat16, to nearest even.
+    private func rounded(_ x: Float) -> UInt16 {
+        UInt16(truncatingIfNeeded: (x.bitPattern + 0x7FFF + (x.bitPattern >> 16 & 1)) >> 16)
     }
 
     /// A window of 3 × 4 pixels, two steps at a time, over two maps of 5 × 6 with padding on all sides.
@@ -129,6 +162,29 @@ import Testing
         try gather(map, padding: 0) { window, matrix, rows, positions in
             try kernels(level).gather_window(
                 window, map, positions.lowerBound, positions.count, rows.lowerBound, rows.upperBound, &matrix)
+        }
+    }
+
+    /// What the lines hold is what is gathered.
+    @Test(arguments: levels, [1, 3, 8, 150]) func windowLines(_ level: Int32, _ n: Int) throws {
+        let map = randomTensor([2, 5, 6, n], seed: 1).values, kernels = try kernels(level)
+        try gather(map, padding: 0) { window, matrix, rows, positions in
+            // All rows of the window are located, and those that are asked for read.
+            let line = window.pointee.kernel_width * n, height = 3
+            var lines = [UnsafeRawPointer?](repeating: nil, count: positions.count * height)
+            var spare = [Float](repeating: .nan, count: (lines.count + 1) * line)
+            spare.withUnsafeMutableBytes { spare in
+                map.withUnsafeBytes { map in
+                    kernels.window_lines(
+                        window, map.baseAddress, 4, positions.lowerBound, positions.count, height, &lines,
+                        spare.baseAddress)
+                    for place in matrix.indices {
+                        let (position, rest) = place.quotientAndRemainder(dividingBy: rows.count * line)
+                        let from = lines[position * height + rows.lowerBound + rest / line]
+                        matrix[place] = from?.load(fromByteOffset: rest % line * 4, as: Float.self) ?? .nan
+                    }
+                }
+            }
         }
     }
 

@@ -108,6 +108,24 @@ import Testing
     /// How a product's weights come to be packed.
     enum Packing: CaseIterable { case floats, bfloats, floatsAsBFloats }
 
+    /// Whether rows that lie in one, two and three lines give the bits of rows that are whole.
+    private func linesAgree<Element>(
+        _ a: [Element], _ lda: Int, _ rows: Int, _ k: Int, _ whole: [Float], of group: Int,
+        _ multiply: (UnsafePointer<UnsafeRawPointer?>, Int, Int, inout [Float]) -> Void
+    ) -> Bool {
+        (1...3).filter { k % ($0 * group) == 0 }.allSatisfy { count in
+            a.withUnsafeBytes { bytes in
+                let size = MemoryLayout<Element>.stride
+                let lines = (0..<rows * count).map { line -> UnsafeRawPointer? in
+                    bytes.baseAddress.map { $0 + (line / count * lda + line % count * (k / count)) * size }
+                }
+                var c = [Float](repeating: -1, count: whole.count)
+                multiply(lines, count, k / count, &c)
+                return c.map(\.bitPattern) == whole.map(\.bitPattern)
+            }
+        }
+    }
+
     /// The worst error of a product, of the sum of the products' magnitudes. Rows have gaps of NaN.
     private func error(
         _ kernels: beitseg_kernel_table, _ packing: Packing, transposed: Bool, rows: Int, k: Int, columns: Int
@@ -126,6 +144,11 @@ import Testing
             var packed = [Float](repeating: .nan, count: beitseg_packed_bytes(columns, k, 4) / 4)
             kernels.pack_f32(w, ldw, flag, columns, k, &packed)
             kernels.f32_product(a, lda, rows, k, packed, columns, &c, ldc)
+            guard
+                linesAgree(
+                    a, lda, rows, k, c, of: 1, { kernels.f32_line_product($0, $1, $2, rows, packed, columns, &$3, ldc) }
+                )
+            else { return .infinity }
         } else {
             var packed = [UInt16](repeating: 0x7FC0, count: beitseg_packed_bytes(columns, k, 2) / 2)
             if packing == .bfloats {
@@ -134,6 +157,11 @@ import Testing
                 kernels.pack_as_bf16(w, ldw, flag, columns, k, &packed)
             }
             kernels.bf16_product(a.map(bf16), lda, rows, k, packed, columns, &c, ldc)
+            guard
+                linesAgree(
+                    a.map(bf16), lda, rows, k, c, of: 2,
+                    { kernels.bf16_line_product($0, $1, $2, rows, packed, columns, &$3, ldc) })
+            else { return .infinity }
         }
         var worst = 0.0
         for i in 0..<rows {
