@@ -27,7 +27,7 @@ struct Benchmark: Command {
     @Option(
         help: """
             What to time: \(SpeedResult.Pass.allCases.map(\.rawValue).joined(separator: ", ")); repeatable (default: the \
-            first two). Steps take --precision fp32 or bf16, a tokenizer's fp32.
+            first two). Steps take --precision fp32 or bf16.
             """)
     var pass: [SpeedResult.Pass] = []
     @Option(help: "Number of classes.")

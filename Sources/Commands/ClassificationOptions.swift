@@ -116,7 +116,6 @@ extension Finetune {
         classification.apply(to: &plan)
         augmentation.apply(to: &plan)
         recipe.apply(to: &plan)
-        precision.apply(to: &plan.recipe)
         return plan
     }
 }

@@ -55,7 +55,6 @@ struct Finetune: TrainingCommand, ImageCommand {
     var layerDecay: Double?
 
     @OptionGroup(title: "Architecture") var architecture: ArchitectureOptions
-    @OptionGroup(title: "Recipe") var precision: TrainingPrecisionOptions
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions<FinetuneDefaults>
     @OptionGroup(title: "Classification") var classification: ClassificationOptions
     @OptionGroup(title: "Classification") var view: ClassifierViewOptions
@@ -109,7 +108,6 @@ struct Finetune: TrainingCommand, ImageCommand {
         // The authors' fine-tuning lets early layers learn less; weights drawn at random all have to learn.
         plan.recipe.layerDecay = layerDecay ?? (checkpoint == nil ? 1 : 0.65)
         recipe.apply(to: &plan.recipe)
-        precision.apply(to: &plan.recipe)
         if recipe.warmupEpochs == nil { plan.warmup = .atMost(0.1) }
         return plan
     }

@@ -100,7 +100,6 @@ struct Pretrain: TrainingCommand, ImageCommand {
     var layerDecay: Double?
 
     @OptionGroup(title: "Architecture") var architecture: ArchitectureOptions
-    @OptionGroup(title: "Recipe") var precision: TrainingPrecisionOptions
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions<PretrainDefaults>
     @OptionGroup(title: "Augmentation") var augmentation: AugmentationOptions
     @OptionGroup var reading: ReadingOptions
@@ -166,7 +165,6 @@ struct Pretrain: TrainingCommand, ImageCommand {
         if ![.tiny, .small, .base].contains(preset) { plan.recipe.clipGradient = 1 }
         plan.recipe.layerDecay = layerDecay ?? plan.recipe.layerDecay
         recipe.apply(to: &plan.recipe)
-        precision.apply(to: &plan.recipe)
         plan.warmup = recipe.warmupEpochs == nil ? .atMost(0.1) : .asGiven
         return plan
     }

@@ -155,25 +155,6 @@ extension TrainingCommand {
     }
 }
 
-/// In what numbers a network computes while it learns.
-struct TrainingPrecisionOptions: ParsableArguments {
-    @Option(
-        help: """
-            Numbers that the network multiplies: fp32 or bf16 (default: fp32). Sums, weights, gradients and the optimizer are \
-            of float32 with both.
-            """)
-    var precision: Precision?
-
-    func validate() throws {
-        guard let precision else { return }
-        if let problem = precision.trainingProblem {
-            throw ValidationError("--precision \(precision.rawValue): \(problem)")
-        }
-    }
-
-    func apply(to recipe: inout Recipe) { recipe.precision = precision ?? recipe.precision }
-}
-
 /// What network is trained.
 struct ArchitectureOptions: ParsableArguments {
     @Option(help: "The size of a network that starts from scratch (default: tiny).")
@@ -260,6 +241,12 @@ struct RecipeOptions<Defaults: RecipeDefaults>: ParsableArguments {
         help: ArgumentHelp(
             "Decay of a moving average of the weights (default: \(Defaults.ema)).", valueName: "x"))
     var ema: Double?
+    @Option(
+        help: """
+            Numbers that the network multiplies: fp32 or bf16 (default: fp32). Sums, weights, gradients and the optimizer are \
+            of float32 with both.
+            """)
+    var precision: Precision?
     @Option(help: ArgumentHelp("Seed of everything random: weights, order, augmentation (default: 0).", valueName: "n"))
     var seed: UInt64?
     @Option(help: ArgumentHelp("Epochs between validations (default: 1).", valueName: "n"))
@@ -272,6 +259,9 @@ struct RecipeOptions<Defaults: RecipeDefaults>: ParsableArguments {
         if polyPower != nil && schedule != .poly { throw ValidationError("--poly-power belongs to --schedule poly") }
         if minLr != nil && schedule == .constant {
             throw ValidationError("--min-lr has no meaning with --schedule constant; leave it out")
+        }
+        if let precision, let problem = precision.trainingProblem {
+            throw ValidationError("--precision \(precision.rawValue): \(problem)")
         }
     }
 
@@ -292,6 +282,7 @@ struct RecipeOptions<Defaults: RecipeDefaults>: ParsableArguments {
         recipe.weightDecay = weightDecay ?? recipe.weightDecay
         if let clipGrad { recipe.clipGradient = clipGrad == 0 ? nil : clipGrad }
         recipe.averageDecay = ema ?? recipe.averageDecay
+        recipe.precision = precision ?? recipe.precision
         recipe.seed = seed ?? recipe.seed
         recipe.evaluateEvery = evalEvery ?? recipe.evaluateEvery
         recipe.checkpointEvery = checkpointEvery ?? recipe.checkpointEvery

@@ -28,7 +28,11 @@ private final class ResidualBlock: Module {
     }
 
     func callAsFunction(_ x: Variable, _ tape: Tape) -> Variable {
-        let inner = convolutions.reduce(tape.relu(x)) { $1($0, tape, activation: .relu) }
+        let readers = convolutions.dropFirst() + [last]
+        let inner = zip(convolutions, readers).reduce(tape.relu(x, as: convolutions[0].sourceType(tape))) {
+            inner, pair in
+            pair.0(inner, tape, activation: .relu, as: pair.1.sourceType(tape))
+        }
         return last(inner, tape, residual: idPath?(x, tape) ?? x, gain: gain)
     }
 }
@@ -97,7 +101,7 @@ package final class DiscreteVAEHalf: Module {
             x = blocks.reduce(x) { $1($0, tape) }
             if index < groups.count - 1 { x = changeResolution(x, tape) }
         }
-        return output(tape.relu(x), tape)
+        return output(tape.relu(x, as: output.sourceType(tape)), tape)
     }
 }
 

@@ -1,4 +1,5 @@
 import BEiTTensorCore
+import CBEiTKernels
 
 extension Tape {
     /// Convolution (cross-correlation) with zero padding: `[B, H, W, in]` to
@@ -6,9 +7,10 @@ extension Tape {
     /// - Parameters:
     ///   - activation: in the same pass; in training none or ReLU.
     ///   - residual: of the result's shape: the result is residual + gain·convolution, in the same pass.
+    ///   - type: of the result, float32 or bfloat16; its gradient is of floats.
     package func conv2d(
         _ x: Variable, weight: Parameter, bias: Parameter? = nil, stride: Int = 1, padding: Int = 0,
-        activation: Activation = .none, residual: Variable? = nil, gain: Float = 1
+        activation: Activation = .none, residual: Variable? = nil, gain: Float = 1, as type: ElementType = .float32
     ) -> Variable {
         precondition(activation != .gelu || !isTraining, "an activation that has no way back")
         precondition(activation == .none || residual == nil && gain == 1, "an activation under a residual")
@@ -16,23 +18,21 @@ extension Tape {
         let epilogue = Epilogue(
             bias: bias?.value, activation: activation,
             gamma: gain == 1 ? nil : Tensor(repeating: gain, [weight.fullShape[0]]), residual: residual?.value)
-        let (type, input) = (operandType, x.value.convertedMap(to: inputType(of: weight)))
+        let (operandType, input) = (operandType, x.value.convertedMap(to: inputType(of: weight)))
         let y =
-            weight.packed.map { kernel.coarse(from: input, weights: $0, epilogue) }
-            ?? kernel.coarse(from: input, kernel: weight.value, inference: !isTraining, epilogue)
+            weight.packed.map { kernel.coarse(from: input, weights: $0, epilogue, as: type) }
+            ?? kernel.coarse(from: input, kernel: weight.value, inference: !isTraining, epilogue, as: type)
         precondition(residual.map { $0.shape == y.shape } ?? true, "residual of another shape than \(y.shape)")
         let (height, width) = (x.shape[1], x.shape[2])
         let step = KernelGradients(x, input, weight, bias, gain: gain)
         let (residualSlot, rectified) = (residual?.slot, activation == .relu ? y : nil)
         return record(y, from: [x, weight, bias, residual]) { dy in
-            if let rectified { reluBackward(rectified, dy) }
-            let d = dy.converted(to: type)
+            let d = step.throughEpilogue(dy, rectified, as: operandType)
             step.input { weight in
-                let matrices = kernel.fineWeights(weight).map { PackedMatrix(weight: $0, type) }
+                let matrices = kernel.fineWeights(weight).map { PackedMatrix(weight: $0, operandType) }
                 return kernel.fine(from: d, weights: matrices, height: height, width: width)
             }
             step.weight { x in kernel.weightGradient(coarse: d, fine: x) }
-            step.bias(dy)
             residualSlot?.add(dy)
         }
     }
@@ -56,12 +56,11 @@ extension Tape {
             width: width)
         let step = KernelGradients(x, input, weight, bias)
         return record(y, from: [x, weight, bias]) { dy in
-            let d = dy.converted(to: type)
+            let d = step.throughEpilogue(dy, as: type)
             step.input { weight in
                 kernel.coarse(from: d, weights: PackedMatrix(weight: kernel.coarseWeights(weight), type))
             }
             step.weight { x in kernel.weightGradient(coarse: x, fine: d) }
-            step.bias(dy)
         }
     }
 }
@@ -111,11 +110,28 @@ private struct KernelGradients {
         weightSlot.add(timesGain(gradient(input)))
     }
 
-    func bias(_ dy: Tensor) {
-        guard let biasSlot, let channels = dy.shape.last else { return }
+    /// The gradient of product + bias as the products take it; hands the bias its share.
+    /// - Parameter rectified: the result, where the product went through a ReLU; dy is then used up.
+    func throughEpilogue(_ dy: Tensor, _ rectified: Tensor? = nil, as type: ElementType) -> Tensor {
+        if type == .float32, let rectified { reluBackward(rectified, dy) }
+        if type == .float32 && biasSlot == nil { return dy }
+        let channels = dy.shape.last ?? 1
         let sums = Tensor.zeros([channels])
-        RowSums.add(dy, rows: dy.count / channels, columns: channels, into: sums)
-        biasSlot.add(timesGain(sums))
+        let d = type == .float32 ? dy : Tensor(uninitialized: dy.shape, type)
+        RowSums.reduce(rows: dy.count / channels, columns: channels, into: sums) { range, partial in
+            let (rows, at) = (range.count, range.lowerBound * channels)
+            if type == .float32 {
+                beitseg_add_column_sums(dy.pointer + at, channels, rows, channels, partial)
+            } else if let y = rectified {
+                beitseg_rectified_gradient(
+                    y.bfloats + at, dy.pointer + at, rows, channels, d.bfloats + at, partial)
+            } else {
+                beitseg_scaled_gradient(
+                    dy.pointer + at, rows, channels, nil, nil, nil, d.bfloats + at, partial, nil)
+            }
+        }
+        biasSlot?.add(timesGain(sums))
+        return d
     }
 
     private func timesGain(_ x: Tensor) -> Tensor { gain == 1 ? x : Elementwise.scaled(x, gain) }

@@ -46,9 +46,12 @@ struct ConvolutionKernel {
     }
 
     /// `[B, h, w, a]` from `[B, H, W, b]`.
-    func coarse(from fine: Tensor, weights: any EngineMatrix, _ epilogue: Epilogue = Epilogue()) -> Tensor {
+    /// - Parameter type: of the result, float32 or bfloat16.
+    func coarse(
+        from fine: Tensor, weights: any EngineMatrix, _ epilogue: Epilogue = Epilogue(), as type: ElementType = .float32
+    ) -> Tensor {
         let window = window(over: fine.shape)
-        let result = Tensor(uninitialized: [window.images, window.gridHeight, window.gridWidth, coarseChannels])
+        let result = Tensor(uninitialized: [window.images, window.gridHeight, window.gridWidth, coarseChannels], type)
         let lattice = Lattice(
             height: window.gridHeight, width: window.gridWidth, channels: coarseChannels, step: 1, top: 0, left: 0)
         WindowProduct.run(

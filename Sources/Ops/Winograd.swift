@@ -161,11 +161,13 @@ extension ConvolutionKernel {
     /// ``coarse(from:weights:_:)`` of a kernel `[a, b, kH, kW]` as it is.
     /// - Parameter inference: where it pays, in less arithmetic; learning stays with the sum over the taps.
     func coarse(
-        from fine: Tensor, kernel: Tensor, inference: Bool, _ epilogue: Epilogue = Epilogue()
+        from fine: Tensor, kernel: Tensor, inference: Bool, _ epilogue: Epilogue = Epilogue(),
+        as type: ElementType = .float32
     ) -> Tensor {
         if inference, stride == 1, padding == 1, WinogradConvolution.pays(kernel.shape, fine.shape) {
-            return WinogradConvolution(kernel).convolve(fine.converted(to: .float32), epilogue)
+            return WinogradConvolution(kernel).convolve(fine.converted(to: .float32), epilogue).converted(to: type)
         }
-        return coarse(from: fine, weights: PackedMatrix(weight: coarseWeights(kernel), fine.elementType), epilogue)
+        return coarse(
+            from: fine, weights: PackedMatrix(weight: coarseWeights(kernel), fine.elementType), epilogue, as: type)
     }
 }

@@ -18,8 +18,7 @@ package struct SpeedResult: Codable, Sendable {
         /// Whether it computes in this precision.
         package func takes(_ precision: Precision) -> Bool {
             switch precision {
-            case .fp32: true
-            case .bf16: self != .tokenizerStep
+            case .fp32, .bf16: true
             case .int8: self == .forward
             }
         }
@@ -148,6 +147,7 @@ package struct SpeedMeasurement {
     /// One update of the model by its loss.
     private func step(_ model: any Module, _ loss: @escaping (Tape) -> Variable) -> () -> Void {
         let optimizer = AdamW([AdamW.Group(model.parameters.map(\.parameter))])
+        StoragePool.shared.expectSteps()
         return { [precision] in
             let tape = Tape(.training, precision: precision)
             tape.backward(from: loss(tape))

@@ -91,6 +91,7 @@ package final class Trainer<Task: Objective> {
         let first = progress.step
         if first > 0 { report(.resumed(step: first, steps: steps)) }
         notes.forEach { report(.note($0)) }
+        StoragePool.shared.expectSteps()
         if first < end { report(.memory(forecastBytes: try rehearse())) }
         if isSaved != true { try save() }  // so that a run can be taken up from its beginning on
         if first < end || progress.owesValidation == true {

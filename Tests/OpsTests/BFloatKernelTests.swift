@@ -67,7 +67,7 @@ import Testing
         var random = Philox(seed: 1), wrong: [String] = []
         for rows in Array(1...14) + [24, 37] {
             for k in [1, 2, 3, 8, 31, 70] {
-                for columns in [1, 31, 32, 33, 70] {
+                for columns in [1, 8, 16, 17, 31, 32, 33, 70] {
                     let a = (0..<k * rows).map { _ in Float(random.integer(below: 17) - 8) }
                     let b = (0..<k * columns).map { _ in Float(random.integer(below: 17) - 8) }
                     let left = pairs(a.map(half), rows, k, rows, Int(beitseg_outer_panel))
@@ -127,6 +127,15 @@ import Testing
         }
     }
 
+    /// The sums of one row are its gradients, not rounded.
+    @Test(arguments: levels) func slopeOfGelu(_ level: Int32) throws {
+        let kernels = try kernels(level), x = (0..<1201).map { half(Float($0 - 600) / 100) }, count = x.count
+        var (d, slopes, wanted) = (x, [Float](repeating: 0, count: count), [Float](repeating: 0, count: count))
+        kernels.gelu_gradient(x, [UInt16](repeating: half(1), count: count), 1, count, &d, &slopes)
+        kernels.gelu_backward(x.map(float), [Float](repeating: 1, count: count), &wanted, count)
+        #expect(zip(slopes, wanted).allSatisfy { abs($0 - $1) < 2.7e-4 })
+    }
+
     @Test(arguments: levels, [1, 16, 67]) func gradientsOfEpilogues(_ level: Int32, _ n: Int) throws {
         let kernels = try kernels(level), count = Self.rows * n
         let (dy, x) = (halves(count, 1), halves(count, 2)), gamma = random(n, 3), keep: [Float] = [2, 0, 1.5]
@@ -139,7 +148,7 @@ import Testing
         func columns(_ values: [Float], _ start: [Float]) -> [Float] {
             (0..<n).map { j in (0..<Self.rows).reduce(start[j]) { $0 + values[$1 * n + j] } }
         }
-        #expect(close(sums, columns(slopes, before.sums), 1e-5))
+        #expect(close(sums, columns(slopes, before.sums), 1e-3))
 
         for choice in 0..<4 {
             let (scales, keeps) = (choice & 1 == 1, choice & 2 == 2)

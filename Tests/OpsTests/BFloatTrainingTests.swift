@@ -41,6 +41,17 @@ import Testing
         Case(name: "convolution into the residual", shapes: [[2, 6, 7, 13], [13, 13, 1, 1], [13]]) {
             $0.conv2d($1[0], weight: $1[1], bias: $1[2], residual: $1[0], gain: 0.5)
         },
+        Case(
+            name: "convolutions with ReLU and residual",
+            shapes: [[2, 6, 7, 24], [6, 24, 3, 3], [6], [10, 6, 3, 3], [10], [24, 10, 1, 1], [24]]
+        ) { tape, inputs in
+            let type = tape.inputType(of: inputs[1])
+            let x = tape.scale(inputs[0], 1)  // whose gradient has two shares
+            let first = tape.conv2d(
+                tape.relu(x, as: type), weight: inputs[1], bias: inputs[2], padding: 1, activation: .relu, as: type)
+            let second = tape.conv2d(first, weight: inputs[3], bias: inputs[4], padding: 1, activation: .relu, as: type)
+            return tape.conv2d(second, weight: inputs[5], bias: inputs[6], residual: x, gain: 0.5)
+        },
         Case(name: "transposed convolutions", shapes: [[2, 5, 6, 20], [20, 16, 4, 4], [16], [16], [16, 3, 4, 4]]) {
             let norm = $0.groupNorm(
                 $0.convTranspose2d($1[0], weight: $1[1], stride: 2, padding: 1), groups: 4, weight: $1[2],
