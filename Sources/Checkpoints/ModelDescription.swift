@@ -15,6 +15,9 @@ package struct Preprocessing: Codable, Equatable, Sendable {
     package var cropShare: Double?
     /// Whether label 0 of the data that it learned from is void, and label 1 its first class (ADE20K).
     package var reduceZeroLabel: Bool?
+    /// Whether it learned from several data sets, of which one may label what is background in another: there it may name its
+    /// other classes. Nil for no.
+    package var sharesBackground: Bool?
 
     /// Of ImageNet's photos.
     package static let imageNetMean: [Float] = [0.485, 0.456, 0.406], imageNetStd: [Float] = [0.229, 0.224, 0.225]
@@ -23,6 +26,7 @@ package struct Preprocessing: Codable, Equatable, Sendable {
         case mean, std, size, resize
         case cropShare = "crop_share"
         case reduceZeroLabel = "reduce_zero_label"
+        case sharesBackground = "shared_background"
     }
 
     /// The authors' pre-training on ImageNet-22K: mean and deviation 0.5.

@@ -87,7 +87,7 @@ extension Finetune {
     /// Options of the other task, which would have no effect. Throws `ValidationError`.
     func validateTask() throws {
         let ofClasses = classification.givenOptions + view.givenOptions
-        let ofMasks = labels.givenOptions + (classWeights == nil ? [] : ["--class-weights"])
+        let ofMasks = labels.givenOptions + sets.givenOptions + (classWeights == nil ? [] : ["--class-weights"])
         if task == .segmentation {
             if let option = ofClasses.first { throw ValidationError("\(option) belongs to --task classification") }
             return

@@ -130,6 +130,13 @@ struct Eval: ImageCommand {
     @Option(help: ArgumentHelp("Score this model as well, on the same images, and compare.", valueName: "file"))
     var compare: String?
 
+    @Option(
+        help: """
+            What a class counts as that the masks do not have, predicted where they say background: shared, background; own, \
+            an error (default: as the model has learned).
+            """)
+    var background: BackgroundMeaning?
+
     @OptionGroup var inference: InferenceArguments
     @OptionGroup(title: "Classification") var view: ClassifierViewOptions
 
@@ -150,6 +157,9 @@ struct Eval: ImageCommand {
         if view.cropShare != nil { throw ValidationError("--crop-share belongs to --top1") }
         if set.predictions != nil, model.model != nil {
             throw ValidationError("--predictions are scored without a model; leave --model out")
+        }
+        if set.predictions != nil, background != nil {
+            throw ValidationError("--background is about a model's classes, and --predictions are scored without one")
         }
         if set.predictions != nil, compare != nil {
             throw ValidationError("--compare compares models, and --predictions are scored without any")
@@ -231,6 +241,7 @@ struct Eval: ImageCommand {
             notes.append(note)
             say(note)
         }
+        sayBackgrounds(models, photos)
         let scores = try working(on: photos.pairs.count) {
             try scoring(photos, gallery, $0).score(models, try inference.options)
         }
@@ -241,7 +252,8 @@ struct Eval: ImageCommand {
         }
         let names = zip(["model", "compared with"], models).map { (name: $0, value: $1.path) }
         let precision = self.model.precision.precision.map { "--precision \($0.rawValue)" }
-        let given = [inference.given(), precision ?? ""].filter { !$0.isEmpty }
+        let meaning = background.map { "--background \($0.rawValue)" }
+        let given = [inference.given(), precision ?? "", meaning ?? ""].filter { !$0.isEmpty }
         let options = given.isEmpty ? [] : [(name: "options", value: given.joined(separator: " "))]
         return Result(
             report: report, scores: scores,
@@ -257,7 +269,24 @@ struct Eval: ImageCommand {
             log.info("\(path) has learned from masks whose label 0 is void: --reduce-zero-label where these are so too")
         }
         if description.precision != .fp32 { log.info("\(path) computes in \(description.precision.rawValue)") }
-        return ScoredModel(network, classes: description.classes, path: path)
+        let isShared = background.map { $0 == .shared } ?? (description.preprocessing.sharesBackground == true)
+        return ScoredModel(network, classes: description.classes, path: path, sharesBackground: isShared)
+    }
+
+    /// Says where a class that the masks lack counts as background.
+    private func sayBackgrounds(_ models: [ScoredModel], _ photos: LabelledSet) {
+        let backgrounds = models.map { photos.background(in: $0.classes) }
+        for (model, background) in zip(models, backgrounds) where model.sharesBackground {
+            guard let background else { continue }
+            log.info(
+                """
+                \(model.path): where the masks say \(model.classes[background.index].name), any of its \
+                \(background.others.count) classes that they do not have counts as that (--background own: as an error)
+                """)
+        }
+        if backgrounds.contains(where: { $0 != nil }), Set(models.map(\.sharesBackground)).count > 1 {
+            log.warning("the models are scored by two rules: --background shared or own puts both under one")
+        }
     }
 
     private func lastName(_ path: String) -> String { (path as NSString).lastPathComponent }

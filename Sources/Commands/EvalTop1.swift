@@ -23,8 +23,9 @@ extension Eval {
             throw ValidationError(
                 "--top1 scores class folders: --data and --split say which; leave options of masks out")
         }
-        if compare != nil || !inference.given().isEmpty {
-            throw ValidationError("--compare, --size, --slide, --crop, --stride, --scales and --flip belong to --miou")
+        if compare != nil || background != nil || !inference.given().isEmpty {
+            throw ValidationError(
+                "--compare, --background, --size, --slide, --crop, --stride, --scales and --flip belong to --miou")
         }
         if set.data == nil {
             throw ValidationError("--top1 needs --data, a folder with \(set.split.rawValue)/CLASS/photo.jpg")

@@ -25,7 +25,7 @@ struct Finetune: TrainingCommand, ImageCommand {
             report.html (curves and pictures) and TensorBoard's event files.
             """,
             examples: "beit-seg finetune --task segmentation --data pets/ --init pretrained.h5 -o runs/pets",
-            "beit-seg finetune --task segmentation --data pets/ camvid/ --init none --preset tiny --epochs 60 -o runs/both",
+            "beit-seg finetune --task segmentation --data pets/ camvid/ --proportions 3,1 --preset tiny -o runs/both",
             "beit-seg finetune --task classification --data photos/ --init pretrained.h5 -o runs/classes",
             "beit-seg finetune --resume runs/pets"))
 
@@ -59,6 +59,7 @@ struct Finetune: TrainingCommand, ImageCommand {
     @OptionGroup(title: "Classification") var classification: ClassificationOptions
     @OptionGroup(title: "Classification") var view: ClassifierViewOptions
     @OptionGroup(title: "Labels") var labels: LabelOptions
+    @OptionGroup(title: "Several data sets") var sets: SetOptions
     @OptionGroup(title: "Augmentation") var augmentation: AugmentationOptions
     @OptionGroup var reading: ReadingOptions
     @OptionGroup var common: CommonOptions
@@ -105,6 +106,7 @@ struct Finetune: TrainingCommand, ImageCommand {
         plan.dropPath = architecture.dropPath
         plan.checkpointsBlocks = architecture.checkpointBlocks
         plan.classWeights = classWeights?.values
+        (plan.background, plan.proportions) = (sets.background, sets.proportions?.values)
         // The authors' fine-tuning lets early layers learn less; weights drawn at random all have to learn.
         plan.recipe.layerDecay = layerDecay ?? (checkpoint == nil ? 1 : 0.65)
         recipe.apply(to: &plan.recipe)

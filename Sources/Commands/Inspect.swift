@@ -80,6 +80,9 @@ extension CheckpointFacts {
         ]
         if !classes.isEmpty {
             rows.append(("classes", "\(classes.count): \(classes.map(\.name).joined(separator: ", "))"))
+            if preprocessing.sharesBackground == true {
+                rows.append(("background", "of one data set it may be a class of another"))
+            }
         }
         rows += origin
         rows.append(("training state", hasTrainingState ? "yes: a run can be resumed" : "none"))

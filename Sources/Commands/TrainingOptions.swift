@@ -310,6 +310,24 @@ struct LabelOptions: ParsableArguments {
     }
 }
 
+extension BackgroundMeaning: ExpressibleByArgument {}
+
+/// How several data sets become one (segmentation).
+struct SetOptions: ParsableArguments {
+    @Option(
+        help: """
+            What pixels mean that one set calls background and for which others have a class: own, none of them (default); \
+            shared, background or any class that the set does not label.
+            """)
+    var background: BackgroundMeaning?
+
+    @Option(
+        help: ArgumentHelp(
+            "How often photos of each set are drawn, a number each in the order of --data, such as 3,1,1 (default: all photos alike).",
+            valueName: "list"))
+    var proportions: NumberList?
+}
+
 extension Augmentation.Crop: ExpressibleByArgument {}
 
 /// How training images are changed.

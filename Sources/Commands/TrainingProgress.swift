@@ -1,3 +1,4 @@
+import BEiTReports
 import BEiTTraining
 import Foundation
 
@@ -19,7 +20,8 @@ final class TrainingProgress {
                     memory >> 20))
         case .step(let report): show(report)
         case .validation(let report):
-            let metrics = report.metrics.filter { !$0.key.contains("/") }.sorted { $0.key < $1.key }.map(labelled)
+            let metrics = report.metrics.filter { LogLine.className($0.key) == nil }.sorted { $0.key < $1.key }
+                .map(labelled)
             line.say(
                 String(format: "epoch %.1f: %@", report.epoch, metrics.joined(separator: ", "))
                     + (report.best ? ", the best so far" : ""))

@@ -54,6 +54,15 @@ package struct DatasetOptions: Codable, Equatable, Sendable {
     /// The label map of folder number `index`, if it has one.
     func labelMap(_ index: Int) -> String? { labelMaps.count > 1 ? labelMaps[index] : labelMaps.first ?? nil }
 
+    /// A short name for each folder: as much of the end of its path as tells it from the others.
+    package var names: [String] {
+        let parts = folders.map { $0.split(separator: "/").filter { $0 != "." } }
+        let most = parts.map(\.count).max() ?? 0
+        func names(_ length: Int) -> [String] { parts.map { $0.suffix(length).joined(separator: "/") } }
+        let found = (1...max(1, most)).lazy.map(names).first { Set($0).count == $0.count }
+        return found ?? folders.indices.map { "\(names(1)[$0]) \($0 + 1)" }
+    }
+
     func rules(labelMap: String? = nil) -> LabelRules {
         var rules = LabelRules()
         (rules.ignoreIndex, rules.reducesZeroLabel, rules.isBinary) = (ignoreIndex, reducesZeroLabel, isBinary)

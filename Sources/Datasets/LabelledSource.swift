@@ -5,6 +5,8 @@ package protocol LabelledSource: PhotoSource {
     /// The class of each pixel of a photo, ``LabelMap/void`` where none counts.
     /// Throws `FileError`, ``ImageError``, ``DatasetError`` or ``OutsideClasses``.
     func mask(_ index: Int) throws -> IndexMask
+    /// The number of the data set that a photo belongs to.
+    func set(_ index: Int) -> Int
     /// All files, to notice whether they change.
     var files: [String] { get }
 }
@@ -33,5 +35,15 @@ package struct LabelledFiles: LabelledSource {
         try dataset.storedPhoto(of: pairs[index]) ?? decodeImage(pairs[index].image, shrinkingTo: shortSide)
     }
 
+    package func set(_ index: Int) -> Int { pairs[index].source }
     package func mask(_ index: Int) throws -> IndexMask { try dataset.loadMask(pairs[index]) }
+}
+
+extension LabelledSource {
+    /// The photos of each of `sets` data sets.
+    package func counts(sets: Int) -> [Int] {
+        var counts = [Int](repeating: 0, count: sets)
+        for index in 0..<count { counts[set(index)] += 1 }
+        return counts
+    }
 }

@@ -17,33 +17,31 @@ package enum RandomStream: UInt64, Sendable {
 }
 
 /// The order in which the images of a data set are shown: epoch after epoch, each in an order of its own, without gaps
-/// between them. Workers take turns batch by batch.
+/// between them; with several parts (``SetProportions``) each part so by itself. Workers take turns batch by batch.
 package struct Sampler: Sendable {
     package let seed: UInt64
-    /// Images in an epoch.
-    package let count: Int
+    /// What is shown, and how often.
+    package let proportions: SetProportions
     /// Images in a batch.
     package let batch: Int
     /// This worker among `workers`.
     package let rank, workers: Int
-    private let orders: EpochOrders
+    /// Of each part.
+    private let orders: [EpochOrders]
 
-    package init(seed: UInt64, count: Int, batch: Int, rank: Int = 0, of workers: Int = 1) {
-        precondition(count > 0 && batch > 0 && (0..<workers).contains(rank), "no images, or no batch")
-        (self.seed, self.count, self.batch, self.rank, self.workers) = (seed, count, batch, rank, workers)
-        orders = EpochOrders(seed: seed, count: count)
+    package init(seed: UInt64, _ proportions: SetProportions, batch: Int, rank: Int = 0, of workers: Int = 1) {
+        precondition(
+            proportions.count > 0 && batch > 0 && (0..<workers).contains(rank), "no images, or no batch")
+        (self.seed, self.proportions, self.batch, self.rank, self.workers) = (seed, proportions, batch, rank, workers)
+        orders = proportions.parts.map { EpochOrders(seed: seed, part: $0.set, count: $0.photos.count) }
     }
 
     /// The images of this worker's batch number `index`, and their places in the run.
     package func batch(_ index: Int) -> [(image: Int, place: Int)] {
         let first = (index * workers + rank) * batch
-        var (epoch, order) = (-1, [Int]())
-        return (first..<first + batch).map { place in
-            if place / count != epoch {
-                epoch = place / count
-                order = orders[epoch]
-            }
-            return (order[place % count], place)
+        let places = first..<first + batch
+        return zip(proportions.draws(places), places).map { drawn, place in
+            (proportions.parts[drawn.part].photos.lowerBound + orders[drawn.part].image(drawn.draw), place)
         }
     }
 }
@@ -52,20 +50,23 @@ package struct Sampler: Sendable {
 /// is large.
 private final class EpochOrders: Sendable {
     private let seed: UInt64
-    private let count: Int
+    private let part, count: Int
     private let known = Mutex<[(epoch: Int, order: [Int])]>([])
     /// Batches that are made at a time lie in two epochs, or in more where these are small.
     private static let most = 2
 
-    init(seed: UInt64, count: Int) { (self.seed, self.count) = (seed, count) }
+    init(seed: UInt64, part: Int, count: Int) { (self.seed, self.part, self.count) = (seed, part, count) }
 
-    subscript(epoch: Int) -> [Int] {
-        known.withLock { known in
-            if let found = known.first(where: { $0.epoch == epoch }) { return found.order }
-            var generator = RandomStream.order.generator(seed: seed, epoch)
+    /// The image that is shown `number` images after the first.
+    func image(_ number: Int) -> Int {
+        let (epoch, place) = number.quotientAndRemainder(dividingBy: count)
+        return known.withLock { known in
+            if let found = known.first(where: { $0.epoch == epoch }) { return found.order[place] }
+            // No part has 2⁴⁰ epochs, nor a run 2¹⁶ parts.
+            var generator = RandomStream.order.generator(seed: seed, part << 40 | epoch)
             let order = generator.permutation(count)
             known = known.suffix(Self.most - 1) + [(epoch, order)]
-            return order
+            return order[place]
         }
     }
 }

@@ -5,14 +5,18 @@ import Foundation
 /// Labelled photos of one or several data sets that share one list of classes.
 ///
 /// Several sets give the union of their classes, by name, in the order of first appearance; of a set with a label map,
-/// the classes that its map names. Labels are taken as they are: what one set calls background stays background, even
-/// where another set has a class for it, unless a label map says otherwise.
+/// the classes that its map names. Labels are read as they are: what one set calls background stays background, even where
+/// another set has a class for it, unless a label map says otherwise; ``backgrounds`` says what it may be.
 package struct SegmentationDataset: Sendable {
     package let classes: [LabelClass]
     package let options: DatasetOptions
     private let sources: [LabelSource]
     /// One for each data set.
     private let readers: [LabelReader]
+    /// The classes that each set labels, by their indices.
+    package let labelled: [[Int]]
+    /// What each set's background may be; nil where it is nothing but itself.
+    package let backgrounds: [SetBackground?]
     /// How the classes and label values came about, a line a data set.
     package let mapping: [String]
 
@@ -29,11 +33,11 @@ package struct SegmentationDataset: Sendable {
                 map: try options.labelMap(index).map(LabelMapFile.read))
         }
         let known = sets.flatMap(\.listed) + sets.flatMap { $0.map?.newClasses ?? [] }
+        let own = try sets.map { try $0.classes(known: known) }
         var union: [LabelClass] = []
-        for set in sets {
-            union += try set.classes(known: known).filter { new in !union.contains { $0.name == new.name } }
-        }
-        guard union.count <= LabelMap.maximumClasses else {
+        for classes in own { union += classes.filter { new in !union.contains { $0.name == new.name } } }
+        // Beside the classes each further set's background may need a label (``BackgroundLabels``).
+        guard union.count + sets.count - 1 <= LabelMap.maximumClasses else {
             throw DatasetError(.invalid, path: sets[0].folder, reason: "has \(union.count) classes, more than 65,534")
         }
         if options.isBinary, let set = sets.first(where: { $0.listed.count != 2 }) {
@@ -43,6 +47,10 @@ package struct SegmentationDataset: Sendable {
         }
         (self.options, classes, sources) = (options, union, sets)
         readers = try sets.map { try $0.reader(options, union) }
+        let places = Dictionary(uniqueKeysWithValues: union.enumerated().map { ($1.name, $0) })
+        let labelled = own.map { $0.compactMap { places[$0.name] } }
+        backgrounds = zip(own, labelled).map { SetBackground($0, at: $1, of: union.count) }
+        self.labelled = labelled
         mapping = sets.map { options.meaning(of: $0) }
     }
 

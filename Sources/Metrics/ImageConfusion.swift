@@ -10,6 +10,8 @@ package struct ImageConfusion: Equatable, Sendable {
     package private(set) var entries: [Entry]
     /// Pixels labelled void.
     package private(set) var ignored = 0
+    /// Pixels of a background that count as predicted rightly, because what was predicted may be background there.
+    package private(set) var excused = 0
 
     /// - Parameters: class indices, and ``LabelMap/void``; where the prediction is void it is an error of the true class.
     /// - Precondition: both have the same number of pixels.
@@ -36,6 +38,24 @@ package struct ImageConfusion: Equatable, Sendable {
                     Entry(truth: UInt16(pair >> 16), prediction: UInt16(truncatingIfNeeded: pair), pixels: pixels))
             }
         }
+    }
+
+    /// The same where a prediction of a class that the labels lack counts as background on what they call background.
+    package func excusing(_ background: SetBackground?) -> ImageConfusion {
+        guard let background else { return self }
+        let (own, others) = (UInt16(background.index), Set(background.others.map { UInt16($0) }))
+        var result = self
+        result.entries.removeAll { $0.truth == own && others.contains($0.prediction) }
+        let moved = pixels - result.pixels
+        guard moved > 0 else { return self }
+        result.excused += moved
+        if let place = result.entries.firstIndex(where: { ($0.truth, $0.prediction) == (own, own) }) {
+            result.entries[place].pixels += moved
+        } else {
+            let place = result.entries.firstIndex { ($0.truth, $0.prediction) > (own, own) } ?? result.entries.count
+            result.entries.insert(Entry(truth: own, prediction: own, pixels: moved), at: place)
+        }
+        return result
     }
 
     /// The largest class index that counts; nil if no pixel does.

@@ -26,6 +26,8 @@ package struct SegmentationScore: Sendable {
     package let images: [Image]
     package let failed: [Failure]
     package let matrix: ConfusionMatrix
+    /// Pixels of the background that count as found for what they were taken for; see ``ImageConfusion/excused``.
+    package var excused: Int { images.reduce(0) { $0 + $1.confusion.excused } }
 
     /// - Parameter scored: the indices of the classes that the labels know; nil: all.
     /// - Precondition: `classes` has every index that the images hold.

@@ -41,7 +41,7 @@ package struct RunReport {
     /// The best validation, and where the loss is.
     private var tiles: String {
         let best = log.last(where: \.best)
-        let metrics = (best?.metrics ?? [:]).filter { LogLine.className($0.key) == nil }.sorted { $0.key < $1.key }
+        let metrics = (best?.metrics ?? [:]).filter { !$0.key.contains("/") }.sorted { $0.key < $1.key }
         var tiles = metrics.prefix(4).map { HTML.tile("best: " + Metric($0.key).title, Metric($0.key).text($0.value)) }
         if let loss = log.last(where: { $0.values["loss"] != nil })?.values["loss"] {
             tiles.append(HTML.tile("training loss, last", Metric("loss").text(loss)))
@@ -158,7 +158,8 @@ struct Metric {
 
     var title: String {
         let name = (key.hasPrefix("val_") ? String(key.dropFirst(4)) : key).replacingOccurrences(of: "_", with: " ")
-            .replacingOccurrences(of: "miou", with: "mIoU").replacingOccurrences(of: "top", with: "top-")
+            .replacingOccurrences(of: "miou/", with: "mIoU of ").replacingOccurrences(of: "miou", with: "mIoU")
+            .replacingOccurrences(of: "top", with: "top-")
         return isShare ? name + ", percent" : name
     }
 

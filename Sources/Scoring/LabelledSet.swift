@@ -159,6 +159,13 @@ package struct LabelledSet: Sendable {
                 + "the model: it does not know \(matching.strangerList)", .classes)
     }
 
+    /// Which classes of a model may be background where the set's labels say so: those that it has no label for. Nil where
+    /// there are none, or the set has no background.
+    package func background(in model: [LabelClass]) -> SetBackground? {
+        let classes = classes ?? []
+        return matching(model).complete.flatMap { SetBackground(classes, at: $0, of: model.count) }
+    }
+
     private func matching(_ model: [LabelClass]) -> ClassMatching { ClassMatching(classes ?? [], in: model) }
 
     /// That classes go by their position, in a sentence; nil where they go by name.

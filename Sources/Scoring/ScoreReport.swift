@@ -34,6 +34,8 @@ package struct ScoreReport: Encodable, Sendable {
     let confusions: [[Int]]?
     /// Pixels that count and were predicted as no class.
     let unpredicted: Int
+    /// Pixels of the background that were taken for a class which the labels lack, and count as background.
+    let excused: Int
     package let failed: [Failure]
     /// With another model on the same images.
     package var comparison: ScoreComparison?
@@ -55,7 +57,7 @@ package struct ScoreReport: Encodable, Sendable {
         }
         confusionMatrix = score.matrix.rows
         confusions = confusionMatrix == nil ? score.matrix.entries.map { [$0.truth, $0.prediction, $0.count] } : nil
-        unpredicted = totals.unpredicted
+        (unpredicted, excused) = (totals.unpredicted, score.excused)
         failed = score.failed.map { Failure(path: $0.path, reason: $0.reason) }
     }
 
@@ -70,6 +72,7 @@ package struct ScoreReport: Encodable, Sendable {
         case confusionMatrix = "confusion_matrix"
         case confusions = "confusion_pairs"
         case unpredicted = "pixels_predicted_void"
+        case excused = "other_classes_on_background"
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -87,6 +90,7 @@ package struct ScoreReport: Encodable, Sendable {
         try container.encode(confusionMatrix, forKey: .confusionMatrix)
         try container.encodeIfPresent(confusions, forKey: .confusions)
         if unpredicted > 0 { try container.encode(unpredicted, forKey: .unpredicted) }
+        if excused > 0 { try container.encode(excused, forKey: .excused) }
         try container.encode(failed, forKey: .failed)
         try container.encodeIfPresent(comparison, forKey: .comparison)
     }
@@ -111,8 +115,10 @@ package struct ScoreReport: Encodable, Sendable {
     package var strangers: String? {
         let strangers = classes.filter { !$0.isScored }
         guard !strangers.isEmpty else { return nil }
-        let share = Double(strangers.reduce(0) { $0 + $1.predicted }) / Double(max(1, pixels))
-        return "\(percent(share)) % of the pixels were taken for one of the model's \(strangers.count) other classes"
+        let share = { (count: Int) in percent(Double(count) / Double(max(1, self.pixels))) }
+        let mistaken = strangers.reduce(0) { $0 + $1.predicted }
+        return "\(share(mistaken)) % of the pixels were taken for one of the model's \(strangers.count) other classes"
+            + (excused > 0 ? ", not counting \(share(excused)) % on background, where that is no error" : "")
     }
 
     private var extent: String {

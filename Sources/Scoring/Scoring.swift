@@ -11,9 +11,12 @@ package struct ScoredModel {
     package var classes: [LabelClass]
     /// Its file.
     package var path: String
+    /// Whether a class that the labels lack counts as background where they say background.
+    package var sharesBackground: Bool
 
-    package init(_ network: WindowNetwork, classes: [LabelClass], path: String) {
+    package init(_ network: WindowNetwork, classes: [LabelClass], path: String, sharesBackground: Bool = false) {
         (self.network, self.classes, self.path) = (network, classes, path)
+        self.sharesBackground = sharesBackground
     }
 }
 
@@ -77,11 +80,13 @@ package struct Scoring {
             return Sample(photos: photos, labels: indices.map(label.brought(to:)), small: small)
         }
         let segmenters = models.map { PhotoSegmenter($0.network, options) }
+        let backgrounds = models.map { $0.sharesBackground ? set.background(in: $0.classes) : nil }
         return try collect(models.map(\.classes), scored: indices, loop) { sample in
             let masks = try zip(segmenters, sample.photos).map { segmenter, photo in
                 IndexMask(width: photo.width, height: photo.height, values: try segmenter.segment(photo).classes)
             }
-            return ScoredImage(photo: sample.small, labels: sample.labels, predictions: masks)
+            return ScoredImage(
+                photo: sample.small, labels: sample.labels, predictions: masks, backgrounds: backgrounds)
         }
     }
 
@@ -127,7 +132,7 @@ package struct Scoring {
                 throw DatasetError.sizes(
                     pair, (prediction.width, prediction.height), (label.width, label.height))
             }
-            return ScoredImage(photo: nil, labels: [label], predictions: [prediction])
+            return ScoredImage(photo: nil, labels: [label], predictions: [prediction], backgrounds: [nil])
         }
         return try collect(classes.map { [$0] }, loop) { $0 }[0]
     }
@@ -187,9 +192,12 @@ struct ScoredImage: Sendable {
     var labels, predictions: [IndexMask]
     var confusions: [ImageConfusion]
 
-    package init(photo: RGBImage?, labels: [IndexMask], predictions: [IndexMask]) {
+    /// - Parameter backgrounds: for each model what may be background where the labels say so; nil for nothing else.
+    package init(photo: RGBImage?, labels: [IndexMask], predictions: [IndexMask], backgrounds: [SetBackground?]) {
         (self.photo, self.labels, self.predictions) = (photo, labels, predictions)
-        confusions = zip(labels, predictions).map { ImageConfusion(label: $0.values, prediction: $1.values) }
+        confusions = zip(zip(labels, predictions), backgrounds).map {
+            ImageConfusion(label: $0.0.values, prediction: $0.1.values).excusing($1)
+        }
     }
 }
 

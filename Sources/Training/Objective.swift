@@ -1,4 +1,5 @@
 import BEiTCheckpoints
+import BEiTDatasets
 import BEiTLayers
 import BEiTModels
 import BEiTOps
@@ -17,6 +18,8 @@ package protocol Objective: AnyObject {
     var depth: Int { get }
     /// Training images.
     var count: Int { get }
+    /// How often each of them is drawn; all alike by default.
+    var proportions: SetProportions { get }
     /// Images that a validation scores.
     var validationCount: Int { get }
     /// Changes when the images or their order do.
@@ -51,6 +54,7 @@ package protocol Objective: AnyObject {
 }
 
 extension Objective {
+    package var proportions: SetProportions { SetProportions(count) }
     package var validationCount: Int { 0 }
     package var files: [String] { [] }
     package func begin(step: Int) {}

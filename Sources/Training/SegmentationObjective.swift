@@ -17,6 +17,8 @@ package struct SegmentationSettings: TrainingSettings {
     package var checkpointsBlocks = false
     /// A factor for each class in the loss; nil for all alike.
     package var classWeights: [Float]?
+    /// How often photos of each data set are drawn, relative to each other; nil for all photos alike.
+    package var proportions: [Float]?
     package var provenance: Provenance
 
     package init(
@@ -32,7 +34,8 @@ package struct SegmentationSettings: TrainingSettings {
     }
 
     package var problem: String? {
-        if let problem = data.problem ?? augmentation.problem { return problem }
+        let ofSets = proportions.flatMap { SetProportions.problem($0, sets: folders.count) }
+        if let problem = data.problem ?? augmentation.problem ?? ofSets { return problem }
         guard let classWeights else { return nil }
         let classes = configuration.decoder?.classes ?? 0
         guard classWeights.count == classes, classWeights.allSatisfy({ 0...1e6 ~= $0 }),
@@ -61,9 +64,13 @@ package struct SegmentationSource: TrainingData {
 
     package var trainingCount: Int { training.count }
     package var validationCount: Int { validation.count }
+    /// Photos to learn from in each data set.
+    var trainingCounts: [Int] { training.counts(sets: dataset.options.folders.count) }
 }
 
-/// Learns to name the class of each pixel (BEiT §2.5): cross-entropy over the labelled pixels.
+/// Learns to name the class of each pixel (BEiT §2.5): cross-entropy over the labelled pixels. Where data sets share their
+/// background (``Preprocessing/sharesBackground``), that of a pixel which one calls so is the marginal cross-entropy of all that
+/// it may be.
 package final class SegmentationObjective: PlannedObjective {
     package let settings: SegmentationSettings
     package var model: any Module { segmenter }
@@ -71,7 +78,10 @@ package final class SegmentationObjective: PlannedObjective {
     let segmenter: Segmenter
     let source: SegmentationSource
     let size: [Int]
+    package let proportions: SetProportions
     private let training: SegmentationBatches
+    /// What each set's background may be; empty where it is a class as any other.
+    private let backgrounds: [SetBackground?]
     private let seed: UInt64
     /// What of the validation images has been warned of.
     var knownFailures: Set<String> = []
@@ -92,9 +102,14 @@ package final class SegmentationObjective: PlannedObjective {
         segmenter.backbone.checkpointsBlocks = settings.checkpointsBlocks
         size = settings.preprocessing.size
         classes = source.dataset.classes
+        backgrounds = settings.preprocessing.sharesBackground == true ? source.dataset.backgrounds : []
+        proportions =
+            settings.proportions.map { SetProportions(source.trainingCounts, $0) }
+            ?? SetProportions(source.trainingCount)
         training = SegmentationBatches(
             source.training, size: size,
-            scaling: PixelScaling(mean: settings.preprocessing.mean, std: settings.preprocessing.std)
+            scaling: PixelScaling(mean: settings.preprocessing.mean, std: settings.preprocessing.std),
+            BackgroundLabels(classes: classes.count, backgrounds)
         ) { Logger(label: "beit-seg").warning("\($0)") }
     }
 
@@ -117,6 +132,14 @@ package final class SegmentationObjective: PlannedObjective {
     package func loss(_ batch: SegmentationBatch, _ tape: Tape) -> Variable {
         segmenter.loss(
             Variable(batch.pixels), labels: batch.labels, size: size, ignoreIndex: Int32(LabelMap.void),
-            classWeights: settings.classWeights, tape)
+            classWeights: settings.classWeights, groups: groups, tape)
     }
+
+    /// In the order of ``BackgroundLabels``.
+    private var groups: [ClassGroup] {
+        backgrounds.compactMap { $0 }.map { ClassGroup($0.all, named: $0.index) }
+    }
+
+    /// What may be background where data set number `set` says so; nil for nothing else.
+    func background(of set: Int) -> SetBackground? { backgrounds.indices.contains(set) ? backgrounds[set] : nil }
 }

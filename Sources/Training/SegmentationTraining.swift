@@ -21,6 +21,10 @@ package struct SegmentationPlan: TrainingPlan {
     /// Less memory for more time: what the blocks compute is computed again on the way back.
     package var checkpointsBlocks = false
     package var classWeights: [Float]?
+    /// Of several data sets; nil for own.
+    package var background: BackgroundMeaning?
+    /// How often photos of each data set are drawn, relative to each other; nil for all photos alike.
+    package var proportions: [Float]?
     package var recipe = Recipe()
     package var warmup = Warmup.asGiven
     /// The command line, for the provenance.
@@ -30,7 +34,13 @@ package struct SegmentationPlan: TrainingPlan {
         (self.data, self.initial, self.command) = (data, initial, command)
     }
 
-    package var problem: String? { augmentation.problem ?? data.problem }
+    package var problem: String? {
+        if background != nil, data.folders.count < 2 {
+            return "`background` is for several data sets, and there is \(data.folders.count)"
+        }
+        return augmentation.problem ?? data.problem
+            ?? proportions.flatMap { SetProportions.problem($0, sets: data.folders.count) }
+    }
 
     package func source(in folder: RunFolder) throws -> SegmentationSource { try SegmentationSource(data) }
 
@@ -41,21 +51,33 @@ package struct SegmentationPlan: TrainingPlan {
         var preprocessing = start.preprocessing
         preprocessing.size = configuration.backbone?.imageSize ?? preprocessing.size
         preprocessing.resize = ResizeFilter.bilinear.rawValue
+        let isShared = sharesBackground && source.dataset.backgrounds.contains { $0 != nil }
+        preprocessing.sharesBackground = isShared ? true : nil
         var settings = SegmentationSettings(
             data: data, configuration: configuration, preprocessing: preprocessing,
             provenance: Provenance(
                 command: command, seed: recipe.seed, data: data.folders, parentSHA256: start.parent?.sha256))
         settings.augmentation = augmentation
         settings.checkpointsBlocks = checkpointsBlocks
-        settings.classWeights = classWeights
+        (settings.classWeights, settings.proportions) = (classWeights, proportions)
         return settings
     }
+
+    private var sharesBackground: Bool { background == .shared }
 
     package func check(_ source: SegmentationSource, _ note: (String) -> Void) throws {
         let check = try DataCheck(source.dataset)
         check.lines.forEach(note)
+        source.dataset.backgroundLines(isShared: sharesBackground).forEach { note("data: \($0)") }
         try check.verdict()
         try requireWeights(check.trainingPixels)
+        guard let proportions else { return }
+        let counts = source.trainingCounts
+        if let empty = counts.firstIndex(of: 0) {
+            throw PlanError(
+                "\(data.folders[empty]) has no photo to learn from, so that `proportions` can draw none from it")
+        }
+        SetProportions(counts, proportions).lines(data.folders).forEach { note("data: \($0)") }
     }
 
     package func transfer(

@@ -13,46 +13,65 @@ import Logging
 /// Validation: what `eval` does with `best.h5`, and with the same result. Whole photos in their own size, seen through
 /// windows, and the weights packed as they are for inference, which round otherwise than those that learn.
 extension SegmentationObjective {
-    /// mIoU, pixel accuracy, the IoU of each class, and the mean cross-entropy of the labelled pixels.
+    /// mIoU, pixel accuracy, the IoU of each class, and the mean cross-entropy of the labelled pixels; of several data sets
+    /// also the mIoU of each.
     package func validate() throws -> Validation? {
         guard validationCount > 0 else { return nil }
-        var (matrix, loss) = (ConfusionMatrix(classes: classes.count), PixelLoss())
-        try segmentValidation { label, found, pixels in
-            try matrix.add(ImageConfusion(label: label.values, prediction: found.classes))
+        var matrices = settings.folders.map { _ in ConfusionMatrix(classes: classes.count) }
+        var loss = PixelLoss()
+        try segmentValidation { sample, found, pixels in
+            let image = ImageConfusion(label: sample.label.values, prediction: found.classes)
+            try matrices[sample.set].add(image.excusing(background(of: sample.set)))
             loss.merge(pixels)
         }
-        let totals = matrix.totals
+        var whole = ConfusionMatrix(classes: classes.count)
+        matrices.forEach { whole.merge($0) }
+        let totals = whole.totals
         let score = totals.meanIoU ?? 0
         var metrics = ["val_miou": score, "val_pixel_accuracy": totals.pixelAccuracy ?? 0, "val_loss": loss.mean]
         for (index, info) in classes.enumerated() { metrics["val_iou/" + info.name] = totals.iou(index) }
+        if matrices.count > 1 { metrics.merge(scoresOfSets(matrices)) { $1 } }
         return Validation(score: score, metrics: metrics, decisive: "val_miou")
+    }
+
+    /// The mIoU of each data set, over the classes that it labels: what `eval` says of it.
+    private func scoresOfSets(_ matrices: [ConfusionMatrix]) -> [String: Double] {
+        var metrics: [String: Double] = [:]
+        for (set, name) in settings.data.names.enumerated() {
+            var totals = matrices[set].totals
+            totals.scored = classes.indices.map(source.dataset.labelled[set].contains)
+            if totals.pixels > 0 { metrics["val_miou/" + name] = totals.meanIoU }
+        }
+        return metrics
     }
 
     private struct Sample: Sendable {
         var photo: PreparedPhoto
         var label: IndexMask
+        /// The number of its data set.
+        var set: Int
     }
 
     /// Segments the images that are held out, one by one. What cannot be read is named once and left out.
-    private func segmentValidation(_ take: (IndexMask, Segmentation, PixelLoss) throws -> Void) throws {
+    private func segmentValidation(_ take: (Sample, Segmentation, PixelLoss) throws -> Void) throws {
         let network = inferenceNetwork()
         let segmenter = PhotoSegmenter(network)
         let photos = source.validation
         let loop = ImageLoop(validationCount, cost: { 2 * photos.decodedBytes($0) }) {
             [plan = PhotoPlan(network, InferenceOptions())] in
             let label = try photos.mask($0)
-            return Sample(photo: try PreparedPhoto(photos, $0, plan), label: label)
+            return Sample(photo: try PreparedPhoto(photos, $0, plan), label: label, set: photos.set($0))
         }
         var failures = 0
         try loop.run { _, error in
             failures += 1
             if knownFailures.insert("\(error)").inserted { Logger(label: "beit-seg").warning("left out: \(error)") }
         } _: { _, sample in
-            var loss = PixelLoss()
+            var loss = PixelLoss(background(of: sample.set))
             let found = try segmenter.segment(sample.photo) { rows, probabilities in
                 loss.add(probabilities, sample.label, rows)
             }
-            try take(sample.label, found, loss)
+            try take(sample, found, loss)
         }
         guard failures < validationCount else {
             throw DatasetError(.invalid, path: "data", reason: "no image that is held out for validation is readable")
@@ -76,8 +95,12 @@ extension SegmentationObjective {
 
 /// The cross-entropy of labelled pixels, summed.
 private struct PixelLoss: Sendable {
+    private let background: SetBackground?
     private var total = 0.0
     private var pixels = 0
+
+    /// - Parameter background: what may be background where the labels say so; nil for nothing else.
+    init(_ background: SetBackground? = nil) { self.background = background }
 
     /// - Parameter probabilities: of the photo's `rows`, `[rows, width, K]`.
     mutating func add(_ probabilities: Tensor, _ label: IndexMask, _ rows: Range<Int>) {
@@ -85,7 +108,9 @@ private struct PixelLoss: Sendable {
         for (place, index) in (rows.lowerBound * label.width..<rows.upperBound * label.width).enumerated() {
             let value = label.values[index]
             guard value != LabelMap.void else { continue }
-            let share = values[place * classes + Int(value)]  // what is no number stays none
+            let pixel = values + place * classes
+            var share = pixel[Int(value)]  // what is no number stays none
+            if let background, background.index == Int(value) { for k in background.others { share += pixel[k] } }
             total -= log(Double(share < .leastNormalMagnitude ? .leastNormalMagnitude : share))
             pixels += 1
         }

@@ -52,7 +52,7 @@ package final class Trainer<Task: Objective> {
         (self.objective, self.recipe, self.folder) = (objective, recipe, folder)
         (self.contents, self.communicator) = (contents, communicator)
         sampler = Sampler(
-            seed: recipe.seed, count: objective.count, batch: recipe.batch, rank: communicator.rank,
+            seed: recipe.seed, objective.proportions, batch: recipe.batch, rank: communicator.rank,
             of: communicator.size)
         steps = recipe.totalSteps(count: objective.count, workers: sampler.workers)
         schedule = recipe.rates(

@@ -92,9 +92,12 @@ struct Program {
 
 /// A small segmentation model of random weights, and photos for it.
 enum SmallModel {
-    /// - Parameter isHuge: whether the last weights are as large as numbers can be, so that logits are not finite.
+    /// - Parameters:
+    ///   - isHuge: whether the last weights are as large as numbers can be, so that logits are not finite.
+    ///   - sharesBackground: whether it says that it has learned from sets that do so.
     static func save(
-        to path: String, seed: UInt64 = 3, names: [String] = (0..<5).map { "c\($0)" }, isHuge: Bool = false
+        to path: String, seed: UInt64 = 3, names: [String] = (0..<5).map { "c\($0)" }, isHuge: Bool = false,
+        sharesBackground: Bool = false
     ) throws {
         var backbone = BackboneConfiguration()
         (backbone.width, backbone.depth, backbone.heads, backbone.imageSize) = (12, 2, 3, [32, 48])
@@ -108,10 +111,12 @@ enum SmallModel {
                 value.pointer.update(repeating: 3e38, count: value.count)
             }
         }
+        var preprocessing = Preprocessing(size: [32, 48])
+        preprocessing.sharesBackground = sharesBackground ? true : nil
         let description = ModelDescription(
             task: .segmentation, configuration: configuration,
             classes: names.enumerated().map { LabelClass(name: $1, color: RGBColor(UInt8(50 * $0), 7, 200)) },
-            preprocessing: Preprocessing(size: [32, 48]), provenance: Provenance(command: "test"))
+            preprocessing: preprocessing, provenance: Provenance(command: "test"))
         try Checkpoint.save(model.module, description, as: .float32, to: path)
     }
 

@@ -163,8 +163,7 @@ private func fixture<Value: Decodable>(_ name: String) throws -> Value {
         let dataset = try SegmentationDataset(DatasetOptions([set.path]))
         let batches = SegmentationBatches(
             LabelledFiles(dataset, try dataset.images(.train).pairs), size: [16, 12],
-            scaling: PixelScaling(
-                mean: [0.5, 0.4, 0.3], std: [0.2, 0.2, 0.2])
+            scaling: PixelScaling(mean: [0.5, 0.4, 0.3], std: [0.2, 0.2, 0.2]), BackgroundLabels(classes: 2)
         ) { _ in }
         var augmentation = Augmentation()
         (augmentation.crop, augmentation.scaleCrop) = (.scale, ScaleCrop())

@@ -1,9 +1,10 @@
-import BEiTDatasets
 import BEiTImageIO
 import BEiTTensorCore
 import Foundation
 import Synchronization
 import Testing
+
+@testable import BEiTDatasets
 
 @Suite struct AugmentationTests {
     /// Blocks of one colour each; the red channel is the class times 100.
@@ -60,7 +61,7 @@ import Testing
 
 @Suite struct SamplerTests {
     @Test func everyEpochShowsEveryImageOnce() {
-        let sampler = Sampler(seed: 5, count: 7, batch: 3)
+        let sampler = Sampler(seed: 5, SetProportions(7), batch: 3)
         let shown = (0..<7).flatMap { sampler.batch($0) }
         #expect(shown.map(\.place) == Array(0..<21))
         let epochs = (0..<3).map { epoch in shown[epoch * 7..<epoch * 7 + 7].map(\.image) }
@@ -69,10 +70,87 @@ import Testing
     }
 
     @Test func workersDivideWhatOneWouldDo() {
-        let alone = Sampler(seed: 5, count: 11, batch: 2)
-        let team = (0..<3).map { Sampler(seed: 5, count: 11, batch: 2, rank: $0, of: 3) }
+        let alone = Sampler(seed: 5, SetProportions(11), batch: 2)
+        let team = (0..<3).map { Sampler(seed: 5, SetProportions(11), batch: 2, rank: $0, of: 3) }
         let divided = (0..<4).flatMap { index in team.flatMap { $0.batch(index) } }
         #expect(divided.map(\.image) == (0..<12).flatMap { alone.batch($0) }.map(\.image))
+    }
+}
+
+/// Photos of several sets in proportions of their own.
+@Suite struct SetProportionsTests {
+    /// The sets of the photos that are drawn.
+    private func sets(_ counts: [Int], _ shown: [(image: Int, place: Int)]) -> [Int] {
+        let ends = counts.indices.map { counts[...$0].reduce(0, +) }
+        return shown.map { drawn in ends.firstIndex { drawn.image < $0 } ?? -1 }
+    }
+
+    @Test(arguments: [[3, 1, 1], [0.2, 5, 1], [1, 1, 1], [0.37, 0.21, 0.9]] as [[Float]])
+    func anyStretchHasThem(_ weights: [Float]) {
+        let counts = [4, 9, 2]
+        let sampler = Sampler(seed: 3, SetProportions(counts, weights), batch: 5)
+        let drawn = sets(counts, (0..<200).flatMap { sampler.batch($0) })
+        for first in [0, 1, 17, 500] {
+            for length in [5, 40, 499] {
+                for (set, weight) in weights.enumerated() {
+                    let found = Float(drawn[first..<first + length].count { $0 == set })
+                    #expect(abs(found - Float(length) * weight / weights.reduce(0, +)) <= 2)
+                }
+            }
+        }
+        if weights == [3, 1, 1] { #expect(drawn.prefix(10) == [0, 0, 1, 2, 0, 0, 0, 1, 2, 0]) }
+    }
+
+    @Test func eachSetIsWalkedThroughInOrdersOfItsOwn() {
+        let counts = [4, 9, 2]
+        let sampler = Sampler(seed: 3, SetProportions(counts, [3, 1, 1]), batch: 5)
+        let images = (0..<60).flatMap { sampler.batch($0) }.map(\.image)
+        for (set, range) in [0..<4, 4..<13, 13..<15].enumerated() {
+            let shown = images.filter(range.contains)
+            let passes = stride(from: 0, to: shown.count - range.count, by: range.count).map {
+                Array(shown[$0..<$0 + range.count])
+            }
+            #expect(passes.allSatisfy { $0.sorted() == Array(range) }, "\(set)")
+            #expect(Set(passes).count > 1)
+        }
+    }
+
+    /// What a run that is resumed asks for first is what it would have been shown; far into a run as well.
+    @Test(arguments: [[3, 1, 1], [0.37, 0.21, 0.9]] as [[Float]]) func aPlaceAloneSaysWhatIsDrawn(_ weights: [Float]) {
+        let proportions = SetProportions([4, 9, 2], weights)
+        let all = proportions.draws(0..<1000)
+        for place in [0, 1, 2, 3, 7, 500, 997] {
+            let some = proportions.draws(place..<place + 3)
+            #expect(some.elementsEqual(all[place..<place + 3]) { $0 == $1 })
+        }
+        let far = proportions.draws(1_000_000_000..<1_000_000_010),
+            next = proportions.draws(1_000_000_005..<1_000_000_010)
+        #expect(far.suffix(5).elementsEqual(next) { $0 == $1 })
+    }
+
+    @Test func workersShareTheDraws() {
+        let proportions = SetProportions([4, 9, 2], [3, 1, 1])
+        let alone = Sampler(seed: 5, proportions, batch: 2)
+        let team = (0..<3).map { Sampler(seed: 5, proportions, batch: 2, rank: $0, of: 3) }
+        let divided = (0..<7).flatMap { index in team.flatMap { $0.batch(index) } }
+        #expect(divided.map(\.image) == (0..<21).flatMap { alone.batch($0) }.map(\.image))
+    }
+
+    @Test func theCheckSaysHowOftenPhotosAreSeen() {
+        #expect(
+            SetProportions([60, 0, 20], [3, 2, 1]).lines(["a", "b", "c"]) == [
+                "a: 60 photos, 75.0 % of what is drawn, each 1.00 times an epoch",
+                "c: 20 photos, 25.0 % of what is drawn, each 1.00 times an epoch",
+            ])
+    }
+
+    @Test func whatCannotBeIsSaid() {
+        #expect(SetProportions.problem([1, 2], sets: 2) == nil)
+        #expect(SetProportions.problem([1], sets: 1)?.contains("several data sets") == true)
+        #expect(SetProportions.problem([1, 2], sets: 3)?.contains("1,2: 2 numbers for 3 data sets") == true)
+        for bad: Float in [0, -1, .nan, .infinity] {
+            #expect(SetProportions.problem([1, bad], sets: 2)?.contains("each must be from") == true)
+        }
     }
 }
 

@@ -54,6 +54,48 @@ import Testing
         #expect(try dataset.loadMask(pairs[1]).values.prefix(4) == [0, 2, 1, 0])
     }
 
+    @Test func aBackgroundMayBeWhatItsSetDoesNotLabel() throws {
+        let pets = try GeneratedSet.folders(classes: "background\ncat\ndog\n", [0, 1, 2])
+        let people = try GeneratedSet.folders(classes: "skin\n_background_\n", [0, 1, 255])
+        let streets = try GeneratedSet.folders(classes: "road\ndog\n", [0, 1])
+        let dataset = try SegmentationDataset(DatasetOptions([pets.path, people.path, streets.path]))
+        #expect(dataset.classes.map(\.name) == ["background", "cat", "dog", "skin", "_background_", "road"])
+        #expect(dataset.labelled == [[0, 1, 2], [3, 4], [5, 2]])
+        #expect(dataset.backgrounds.map { $0?.index } == [0, 4, nil])
+        #expect(dataset.backgrounds.map { $0?.others ?? [] } == [[3, 4, 5], [0, 1, 2, 5], []])
+        // Behind the classes each such background has a label of its own; that of a set without one is its class.
+        let photos = LabelledFiles(dataset, try dataset.images(.train).pairs)
+        let batches = SegmentationBatches(
+            photos, size: [5, 7], scaling: PixelScaling(mean: [0, 0, 0], std: [1, 1, 1]),
+            BackgroundLabels(classes: 6, dataset.backgrounds)
+        ) { _ in }
+        var augmentation = Augmentation()
+        (augmentation.area, augmentation.aspect, augmentation.flip) = ([1, 1], [1.4, 1.4], 0)
+        let labels = try batches.training([(2, 0), (1, 1), (0, 2)], seed: 0, augmentation).labels
+        #expect(labels.count == 3 * 35)
+        #expect(labels[0..<2] == [5, 2] && labels[35..<38] == [3, 7, Int32(void)] && labels[70..<73] == [6, 1, 2])
+        #expect(photos.counts(sets: 3) == [1, 1, 1])
+    }
+
+    /// Lists that are the same leave nothing to share; a label map says what a set labels.
+    @Test func backgroundsThatAreAlikeAreClasses() throws {
+        let one = try GeneratedSet.folders(classes: "background\ncat\n", [0, 1])
+        let two = try GeneratedSet.folders(classes: "cat\nbackground\n", [0, 1])
+        let same = try SegmentationDataset(DatasetOptions([one.path, two.path]))
+        #expect(same.backgrounds == [nil, nil] && same.backgroundLines(isShared: true).isEmpty)
+        try two.write("0 cat\n1 void\n", to: "two.map")
+        var options = DatasetOptions([one.path, two.path])
+        options.labelMaps = [nil, two.path + "/two.map"]
+        #expect(try SegmentationDataset(options).labelled == [[0, 1], [1]])
+        #expect(try SegmentationDataset(options).backgrounds == [nil, nil])
+    }
+
+    @Test func setsAreNamedByTheEndsOfTheirPaths() {
+        #expect(DatasetOptions(["/data/pets/", "ccp"]).names == ["pets", "ccp"])
+        #expect(DatasetOptions(["a/x/pets", "b/x/pets", "/c"]).names == ["a/x/pets", "b/x/pets", "c"])
+        #expect(DatasetOptions(["pets", "./pets"]).names == ["pets 1", "pets 2"])
+    }
+
     @Test func ade20kShiftsItsLabels() throws {
         let set = try GeneratedSet()
         try set.photo("images/training/a.png")

@@ -15,7 +15,9 @@ import BEiTMetrics
         let predictions = [wrong, other].compactMap { $0 }.map { wrong in
             IndexMask(width: 10, height: 10, values: (0..<100).map { $0 < wrong ? 1 : 0 })
         }
-        return ScoredImage(photo: photo, labels: predictions.map { _ in label }, predictions: predictions)
+        return ScoredImage(
+            photo: photo, labels: predictions.map { _ in label }, predictions: predictions,
+            backgrounds: predictions.map { _ in nil })
     }
 
     private func gallery(_ images: [ScoredImage]) throws -> ScoreGallery {
@@ -61,7 +63,7 @@ import BEiTMetrics
     @Test func imagesWithoutAPixelThatCountsAreNotShown() throws {
         let void = IndexMask(width: 2, height: 1, values: [.max, .max])
         let guess = IndexMask(width: 2, height: 1, values: [0, 1])
-        let found = try gallery([ScoredImage(photo: nil, labels: [void], predictions: [guess])])
+        let found = try gallery([ScoredImage(photo: nil, labels: [void], predictions: [guess], backgrounds: [nil])])
         #expect(found.best.isEmpty && found.worst.isEmpty)
     }
 

@@ -202,7 +202,7 @@ private func statistics(_ path: String) throws -> [String: [Float]] {
         (plan.recipe.steps, plan.recipe.averageDecay) = (1, nil)
         let found = try statistics(set.run(plan, in: "run").last)
         let trainer = try Trainer(plan, folder: RunFolder(set.path + "/other")) { _ in }
-        let (objective, sampler) = (trainer.objective, Sampler(seed: 7, count: 6, batch: 2))
+        let (objective, sampler) = (trainer.objective, Sampler(seed: 7, SetProportions(6), batch: 2))
         for pass in 0..<2 {
             let tape = Tape(.training, generator: RandomStream.network.generator(seed: 7, pass))
             _ = objective.loss(try objective.loader(sampler.batch(pass)), tape)
