@@ -28,10 +28,9 @@ private final class ResidualBlock: Module {
     }
 
     func callAsFunction(_ x: Variable, _ tape: Tape) -> Variable {
-        let readers = convolutions.dropFirst() + [last]
-        let inner = zip(convolutions, readers).reduce(tape.relu(x, as: convolutions[0].sourceType(tape))) {
-            inner, pair in
-            pair.0(inner, tape, activation: .relu, as: pair.1.sourceType(tape))
+        var inner = tape.relu(x, as: convolutions[0].sourceType(tape))
+        for (convolution, reader) in zip(convolutions, convolutions.dropFirst() + [last]) {
+            inner = convolution(inner, tape, activation: .relu, as: reader.sourceType(tape))
         }
         return last(inner, tape, residual: idPath?(x, tape) ?? x, gain: gain)
     }

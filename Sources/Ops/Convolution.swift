@@ -113,24 +113,28 @@ private struct KernelGradients {
     /// The gradient of product + bias as the products take it; hands the bias its share.
     /// - Parameter rectified: the result, where the product went through a ReLU; dy is then used up.
     func throughEpilogue(_ dy: Tensor, _ rectified: Tensor? = nil, as type: ElementType) -> Tensor {
-        if type == .float32, let rectified { reluBackward(rectified, dy) }
-        if type == .float32 && biasSlot == nil { return dy }
-        let channels = dy.shape.last ?? 1
-        let sums = Tensor.zeros([channels])
+        let isRounded = type == .bfloat16 && rectified?.elementType == .bfloat16
+        if let rectified, !isRounded { reluBackward(rectified, dy) }
+        guard let biasSlot else {
+            if let rectified, isRounded { reluBackward(rectified, dy) }
+            return dy.converted(to: type)
+        }
+        let (channels, sums) = (dy.shape.last ?? 1, Tensor.zeros([dy.shape.last ?? 1]))
         let d = type == .float32 ? dy : Tensor(uninitialized: dy.shape, type)
         RowSums.reduce(rows: dy.count / channels, columns: channels, into: sums) { range, partial in
             let (rows, at) = (range.count, range.lowerBound * channels)
-            if type == .float32 {
-                beitseg_add_column_sums(dy.pointer + at, channels, rows, channels, partial)
-            } else if let y = rectified {
-                beitseg_rectified_gradient(
-                    y.bfloats + at, dy.pointer + at, rows, channels, d.bfloats + at, partial)
-            } else {
-                beitseg_scaled_gradient(
-                    dy.pointer + at, rows, channels, nil, nil, nil, d.bfloats + at, partial, nil)
+            let from = dy.pointer + at
+            switch type {
+            case .bfloat16:
+                if let rectified, isRounded {
+                    beitseg_rectified_gradient(rectified.bfloats + at, from, rows, channels, d.bfloats + at, partial)
+                } else {
+                    beitseg_scaled_gradient(from, rows, channels, nil, nil, nil, d.bfloats + at, partial, nil)
+                }
+            default: beitseg_add_column_sums(from, channels, rows, channels, partial)
             }
         }
-        biasSlot?.add(timesGain(sums))
+        biasSlot.add(timesGain(sums))
         return d
     }
 

@@ -6,7 +6,7 @@ import CBEiTKernels
 /// A convolution takes the fine map `[B, H, W, b]` to the coarse one `[B, h, w, a]`; a transposed convolution takes
 /// the coarse one to the fine one; each is the other's gradient with respect to its input. So all four are one of two
 /// products of a ``Window``'s matrix with weights, computed tile by tile in the cache:
-/// - ``coarse(from:weights:_:)`` slides the kernel over the fine map;
+/// - ``coarse(from:weights:_:as:)`` slides the kernel over the fine map;
 /// - ``fine(from:weights:_:height:width:)``: the fine pixels whose (y + padding, x + padding) leave the same
 ///   remainders modulo `stride` see the same kernel taps, so they are a plain convolution of the coarse map with those
 ///   taps, mirrored (Shi et al., "Is the deconvolution layer the same as a convolutional layer?", arXiv:1609.07009).
@@ -35,7 +35,7 @@ struct ConvolutionKernel {
 
     // MARK: Fine to coarse
 
-    /// The weights of ``coarse(from:weights:_:)``: `[a, kH·kW·b]`.
+    /// The weights of ``coarse(from:weights:_:as:)``: `[a, kH·kW·b]`.
     func coarseWeights(_ weight: Tensor) -> Tensor {
         let result = Tensor(uninitialized: [coarseChannels, taps * fineChannels])
         let (from, to, b, taps) = (weight.pointer, result.pointer, fineChannels, taps)

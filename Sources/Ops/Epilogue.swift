@@ -46,7 +46,7 @@ struct Epilogue {
         let (saved, residual) = (saved.map { $0.pointer + at }, residual.map { $0.pointer + at })
         switch target.elementType {
         case .bfloat16:
-            precondition(saved == nil && keep == nil, "bfloat16 in training")
+            precondition(saved == nil && keep == nil, "a product or rows kept beside a result of bfloat16")
             beitseg_linear_epilogue_bf16(
                 tile, stride, target.bfloats, target.stride, rows.count, columns.count, bias, activation.rawValue,
                 gamma, residual, outputs)

@@ -46,6 +46,7 @@ struct PairedRows {
             beitseg_pack_pairs_bf16(
                 gathered.bfloats, columns, count, columns, width, panels.bfloats + first * width, panelCount)
         }
+        withExtendedLifetime(gathered) {}
     }
 
     /// As above, of floats.

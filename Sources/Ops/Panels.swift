@@ -59,6 +59,7 @@ struct Panels {
         guard let lines = a.lines else {
             return multiply(a.address, lda: a.columns, rows: rows, packed, outputs: outputs, c, ldc: ldc)
         }
+        precondition(lines.count * lines.length == inputs, "\(lines.count) lines for \(inputs) inputs")
         let panels = packed + offset(of: outputs.lowerBound)
         switch elementType {
         case .bfloat16:

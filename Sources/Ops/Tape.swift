@@ -79,8 +79,11 @@ package final class Parameter: Variable {
     private(set) var packedMatrices: [any EngineMatrix] = []
     var packed: (any EngineMatrix)? { packedMatrices.first }
     package var isPacked: Bool { packed != nil }
-    /// The elements of the left-hand sides that the weights take.
-    package var inputType: ElementType { packed?.inputType ?? .float32 }
+    /// The elements of the left-hand sides that the weights take; floats where they take different ones.
+    package var inputType: ElementType {
+        let types = Set(packedMatrices.map(\.inputType))
+        return types.count == 1 ? types.first ?? .float32 : .float32
+    }
     /// What a product before this one shall put out: bytes are quantised by rows that are whole.
     package var producerType: ElementType { inputType == .uint8 ? .bfloat16 : inputType }
     /// The shape, also when the values are packed away.

@@ -93,7 +93,7 @@ struct Operand {
     }
 
     var bytes: UnsafePointer<UInt8> {
-        precondition(elementType == .uint8, "bytes of \(elementType)")
+        precondition(elementType == .uint8 && lines == nil, "dense bytes of \(elementType)")
         return address.assumingMemoryBound(to: UInt8.self)
     }
 

@@ -11,16 +11,21 @@ struct WindowProduct {
     /// is dense.
     static func run(_ products: [WindowProduct], _ map: Tensor, _ epilogue: Epilogue, into output: Tensor) {
         let tiles = products.flatMap(\.tiles)
-        let map = products.first.map { map.convertedMap(to: $0.weights.inputType) } ?? map
-        WorkerPool.current.run(tiles.count) { tiles[$0].compute(map, epilogue, into: output) }
+        // The phases of one kernel may take maps of different types: bytes need a multiple of four inputs.
+        var maps: [ElementType: Tensor] = [:]
+        for type in Set(products.map(\.weights.inputType)) { maps[type] = map.convertedMap(to: type) }
+        WorkerPool.current.run(tiles.count) { [maps] index in
+            let tile = tiles[index]
+            tile.compute(maps[tile.product.weights.inputType] ?? map, epilogue, into: output)
+        }
     }
 
-    private static let gatheredElements = 128 << 10
+    private static let tileElements = 128 << 10
 
     /// Tiles one after another share their weights.
     private var tiles: [Tile] {
-        // A tile of gathered rows stays in the second-level cache until it is multiplied.
-        let height = min(512, max(48, WindowProduct.gatheredElements / max(1, window.columns)))
+        // What a tile reads, also where its rows are gathered, stays in the second-level cache.
+        let height = min(512, max(48, WindowProduct.tileElements / max(1, window.columns)))
         let tiling = weights.tiling(rows: window.positions, height: height)
         guard window.positions > 0 else { return [] }
         // A kernel smaller than its stride leaves pixels untouched.
@@ -101,7 +106,7 @@ extension Window {
         let address = start ?? UnsafeRawPointer(map.address + positions.lowerBound * columns * size)
         guard let quantization = map.quantization else {
             if let rows { gather(positions, elementBytes: size, padding: 0, from: map.address, into: rows.address) }
-            return body(Operand(address, map.elementType, columns: columns))
+            return withExtendedLifetime(rows) { body(Operand(address, map.elementType, columns: columns)) }
         }
         // Images have scales of their own, and padding is their zero.
         let scales = Quantization(rows: positions.count)
@@ -199,7 +204,7 @@ struct OuterProduct {
         }
     }
 
-    /// Parts of the positions whose gathered rows stay in the second-level cache.
+    /// Parts of the positions whose rows, gathered or packed, stay in the second-level cache.
     private func tiles(of positions: Range<Int>, columns: Int) -> [Range<Int>] {
         let height = min(1024, max(96, (128 << 10) / columns))
         let tiles = Tiling(rows: positions.count, columns: 1, height: height).rowTiles

@@ -158,7 +158,7 @@ struct WinogradConvolution {
 }
 
 extension ConvolutionKernel {
-    /// ``coarse(from:weights:_:)`` of a kernel `[a, b, kH, kW]` as it is.
+    /// ``coarse(from:weights:_:as:)`` of a kernel `[a, b, kH, kW]` as it is.
     /// - Parameter inference: where it pays, in less arithmetic; learning stays with the sum over the taps.
     func coarse(
         from fine: Tensor, kernel: Tensor, inference: Bool, _ epilogue: Epilogue = Epilogue(),

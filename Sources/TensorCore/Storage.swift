@@ -87,9 +87,10 @@ package final class StoragePool: Sendable {
 
     private static func mostHeld(_ peak: Int, _ gapShare: Int) -> Int { peak + max(4 << 20, peak / gapShare) }
 
-    /// Lets the gaps take an eighth of the peak in place of a 32nd. A step of training takes and gives back blocks of many
-    /// sizes in ever other places; to hand pages back and have them cleared again can cost it a sixth of its time.
-    package func expectSteps() { state.withLock { $0.gapShare = 8 } }
+    /// Lets the gaps take an eighth of the peak in place of a 32nd, or takes that back. A step of training takes and gives back
+    /// blocks of many sizes in ever other places; to hand pages back and have them cleared again can cost it a sixth of its
+    /// time.
+    package func expectSteps(_ expects: Bool = true) { state.withLock { $0.gapShare = expects ? 8 : 32 } }
     package func resetPeak() { state.withLock { $0.peakBytes = $0.usedBytes } }
 
     /// Hands all unused memory back to the system.

@@ -1,4 +1,4 @@
-/// A dense array, row-major, contiguous, aligned to 64 bytes: of float32, or in inference of a smaller type.
+/// A dense array, row-major, contiguous, aligned to 64 bytes: of float32 or of a smaller type.
 ///
 /// A tensor is a handle: copies share their storage. An operation writes into tensors that it has made; nobody
 /// writes into a tensor that was handed out, but for the gradients that a ``GradientSlot`` owns.

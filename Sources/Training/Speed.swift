@@ -73,6 +73,7 @@ package struct SpeedMeasurement {
 
     /// - Parameter peakGflops: of the machine on the threads in use, in this precision; nil where it has none.
     package func run(_ pass: SpeedResult.Pass, peakGflops: Double?) -> SpeedResult {
+        StoragePool.shared.expectSteps(pass != .forward)
         let (time, flops) =
             switch pass {
             case .forward, .trainingStep: segmentation(pass)
@@ -147,7 +148,6 @@ package struct SpeedMeasurement {
     /// One update of the model by its loss.
     private func step(_ model: any Module, _ loss: @escaping (Tape) -> Variable) -> () -> Void {
         let optimizer = AdamW([AdamW.Group(model.parameters.map(\.parameter))])
-        StoragePool.shared.expectSteps()
         return { [precision] in
             let tape = Tape(.training, precision: precision)
             tape.backward(from: loss(tape))

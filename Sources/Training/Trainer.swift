@@ -91,7 +91,6 @@ package final class Trainer<Task: Objective> {
         let first = progress.step
         if first > 0 { report(.resumed(step: first, steps: steps)) }
         notes.forEach { report(.note($0)) }
-        StoragePool.shared.expectSteps()
         if first < end { report(.memory(forecastBytes: try rehearse())) }
         if isSaved != true { try save() }  // so that a run can be taken up from its beginning on
         if first < end || progress.owesValidation == true {
@@ -217,6 +216,8 @@ extension Trainer {
             }, clear: { gradients.release() })
         let bytes = forecast.bytes(batch: members.count, waiting: Trainer.ahead)
         try MachineMemory.require(bytes)
+        // Faster, where there is room.
+        StoragePool.shared.expectSteps(bytes + bytes / 8 <= MachineMemory.limit)
         return bytes
     }
 }

@@ -52,6 +52,10 @@ import Testing
             let second = tape.conv2d(first, weight: inputs[3], bias: inputs[4], padding: 1, activation: .relu, as: type)
             return tape.conv2d(second, weight: inputs[5], bias: inputs[6], residual: x, gain: 0.5)
         },
+        Case(name: "convolutions with ReLU to floats", shapes: [[2, 6, 7, 5], [6, 5, 3, 3], [6], [4, 6, 1, 1]]) {
+            let first = $0.conv2d($1[0], weight: $1[1], bias: $1[2], padding: 1, activation: .relu)
+            return $0.conv2d(first, weight: $1[3], activation: .relu)
+        },
         Case(name: "transposed convolutions", shapes: [[2, 5, 6, 20], [20, 16, 4, 4], [16], [16], [16, 3, 4, 4]]) {
             let norm = $0.groupNorm(
                 $0.convTranspose2d($1[0], weight: $1[1], stride: 2, padding: 1), groups: 4, weight: $1[2],

@@ -186,7 +186,7 @@ import Testing
         var wrong: [String] = []
         for rows in 1...13 {
             for k in [1, 2, 3, 4, 5, 31, 70] {
-                for columns in [1, 7, 31, 32, 33, 63, 64, 65, 96, 130] {
+                for columns in [1, 3, 7, 12, 31, 32, 33, 40, 48, 63, 64, 65, 96, 112, 130] {
                     let error = error(
                         kernels, packing, transposed: (rows + k) % 2 == 0, rows: rows, k: k, columns: columns)
                     if error >= 1e-6 { wrong.append("\(rows) x \(k) x \(columns)") }

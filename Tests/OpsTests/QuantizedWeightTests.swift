@@ -82,6 +82,18 @@ import Testing
         #expect(zip(found.values, want.values).allSatisfy { abs($0 - $1) < 1e-5 * largest })
     }
 
+    /// Of 6 channels 4 taps and 2 can be multiplied in bytes, and 1 cannot.
+    @Test func phasesOfDifferentTypes() {
+        let weight = randomTensor([6, 3, 3, 3], seed: 7), x = Variable(randomTensor([2, 4, 5, 6], seed: 8))
+        let (floats, bytes) = (Parameter(weight, outputAxis: 1), Parameter(weight, outputAxis: 1))
+        bytes.freezeTransposedConvolution(stride: 2, .int8)
+        #expect(Set(bytes.packedMatrices.map(\.inputType)) == [.uint8, .float32])
+        let want = Tape(.inference).convTranspose2d(x, weight: floats, stride: 2, padding: 1).value
+        let found = Tape(.inference).convTranspose2d(x, weight: bytes, stride: 2, padding: 1).value
+        let largest = want.values.map(abs).max() ?? 0
+        #expect(zip(found.values, want.values).allSatisfy { abs($0 - $1) < 0.03 * largest })
+    }
+
     @Test func otherUsesGetFloats() {
         let shape = [5, 6], quantized = QuantizedWeight(randomTensor(shape, seed: 9), axis: 0)
         let want = Tensor(uninitialized: shape)
