@@ -50,6 +50,12 @@ public struct SegmentationTraining: Sendable {
     /// Data sets, in a layout that the program knows (`images/{train,val}`, `masks/{train,val}` and `classes.txt`, ADE20K,
     /// VOC, Cityscapes, CamVid); several give the union of their classes.
     public var data: [String]
+    /// With several data sets: whether a pixel that one of them calls background may be of any class for which that set has no
+    /// label. The loss is then −ln of the sum of their probabilities (Cermelli et al., arXiv:2002.00718); else background is
+    /// a class as any other.
+    public var sharesBackground = false
+    /// How many of so many photos come from each data set, in the order of ``data``; nil for all photos alike.
+    public var proportions: [Float]?
     /// The run's folder, which must not hold a run yet.
     public var folder: String
     public var start: Start
@@ -102,6 +108,7 @@ public struct SegmentationTraining: Sendable {
             }
         var plan = SegmentationPlan(data: DatasetOptions(data), initial: initial, command: "SegmentationTraining.run")
         plan.size = imageSize.map { [$0, $0] }
+        (plan.background, plan.proportions) = (sharesBackground ? .shared : nil, proportions)
         // As the program does: early layers learn less where they have learned already.
         if case .model = start { plan.recipe.layerDecay = 0.65 } else { plan.recipe.layerDecay = 1 }
         (plan.recipe.epochs, plan.recipe.batch) = (epochs, batch)

@@ -62,6 +62,52 @@ import Testing
         #expect(kind { try result.writeMask(to: photo) } == .usage)
         #expect(kind { try result.writeOverlay(to: segmenter.model) } == .usage)
     }
+
+    @Test func severalDataSetsMakeOneModel() throws {
+        let folder = try TemporaryFolder()
+        let sets = try ["cat", "wall"].map { try makeSet(folder.path + "/" + $0, class: $0) }
+        var training = SegmentationTraining(data: sets, folder: folder.path + "/run")
+        (training.epochs, training.batch, training.imageSize) = (1, 2, 32)
+        (training.sharesBackground, training.proportions) = (true, [3, 1])
+        var notes: [String] = [], validations = 0
+        let outcome = try training.run {
+            switch $0 {
+            case .note(let line): notes.append(line)
+            case .step: break
+            case .validation: validations += 1
+            }
+        }
+        #expect(notes.contains { $0.contains("cat: its background may also be wall") })
+        #expect(notes.contains { $0.contains("75.0 % of what is drawn") })
+        #expect(validations == 1 && FileManager.default.fileExists(atPath: outcome.last))
+        let segmenter = try Segmenter(model: #require(outcome.best))
+        #expect(segmenter.classes.map(\.name) == ["background", "cat", "wall"])
+
+        training.folder = folder.path + "/other"
+        training.proportions = [1]
+        #expect(throws: BEiTSegError.self) { try training.run() }
+        (training.proportions, training.data) = (nil, [sets[0]])
+        #expect(throws: BEiTSegError.self) { try training.run() }
+    }
+
+    /// Four photos whose left half is background, and their masks.
+    private func makeSet(_ path: String, class name: String) throws -> String {
+        for (split, photos) in [("train", 0..<3), ("val", 3..<4)] {
+            for kind in ["images", "masks"] {
+                try FileManager.default.createDirectory(
+                    atPath: "\(path)/\(kind)/\(split)", withIntermediateDirectories: true)
+            }
+            for photo in photos {
+                let pixels = (0..<40 * 40 * 3).map { UInt8(truncatingIfNeeded: $0 * (photo + name.count)) }
+                try writePNG(
+                    RGBImage(width: 40, height: 40, pixels: pixels), to: "\(path)/images/\(split)/\(photo).png")
+                let mask = IndexMask(width: 40, height: 40, values: (0..<40 * 40).map { $0 % 40 < 20 ? 0 : 1 })
+                try writePNG(mask, to: "\(path)/masks/\(split)/\(photo).png")
+            }
+        }
+        try Data("background 0 0 0\n\(name) 255 0 0\n".utf8).write(to: URL(fileURLWithPath: path + "/classes.txt"))
+        return path
+    }
 }
 
 /// A folder that goes with the value.
