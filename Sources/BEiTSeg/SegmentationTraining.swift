@@ -67,6 +67,8 @@ public struct SegmentationTraining: Sendable {
     public var learningRate = 7e-4
     /// The side of the network's input in pixels, a multiple of the patch size; nil for that of the start.
     public var imageSize: Int?
+    /// Whether only the decoder learns, and the backbone stays as the start has it.
+    public var freezesBackbone = false
     /// Of everything that is random: the same seed gives the same bytes, whatever the number of threads.
     public var seed: UInt64 = 0
 
@@ -108,6 +110,7 @@ public struct SegmentationTraining: Sendable {
             }
         var plan = SegmentationPlan(data: DatasetOptions(data), initial: initial, command: "SegmentationTraining.run")
         plan.size = imageSize.map { [$0, $0] }
+        plan.freezesBackbone = freezesBackbone
         (plan.background, plan.proportions) = (sharesBackground ? .shared : nil, proportions)
         // As the program does: early layers learn less where they have learned already.
         if case .model = start { plan.recipe.layerDecay = 0.65 } else { plan.recipe.layerDecay = 1 }

@@ -36,6 +36,15 @@ struct ClassifierViewOptions: ParsableArguments {
     }
 }
 
+/// How the photos of a batch are mixed, whatever is learned of them.
+struct MixingOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "CutMix's beta parameter: photos of a batch exchange rectangles, with labels; 0 for none (default: classification 1, segmentation 0).",
+            valueName: "alpha"))
+    var cutmix: Float?
+}
+
 /// Fine-tuning for classification: what is not given stays as BEiT's recipe has it.
 struct ClassificationOptions: ParsableArguments {
     @Option(
@@ -48,8 +57,6 @@ struct ClassificationOptions: ParsableArguments {
     var labelSmoothing: Float?
     @Option(help: ArgumentHelp("Mixup's beta parameter, 0 for none (default: 0.8).", valueName: "alpha"))
     var mixup: Float?
-    @Option(help: ArgumentHelp("CutMix's beta parameter, 0 for none (default: 1).", valueName: "alpha"))
-    var cutmix: Float?
     @Option(help: ArgumentHelp("How often a rectangle becomes noise (default: 0.25).", valueName: "p"))
     var randomErasing: Float?
     @Option(
@@ -61,7 +68,6 @@ struct ClassificationOptions: ParsableArguments {
         plan.pooling = pooling
         plan.augmentation.labelSmoothing = labelSmoothing ?? plan.augmentation.labelSmoothing
         plan.augmentation.mixing.mixup = mixup ?? plan.augmentation.mixing.mixup
-        plan.augmentation.mixing.cutmix = cutmix ?? plan.augmentation.mixing.cutmix
         plan.augmentation.erasing = randomErasing ?? plan.augmentation.erasing
         if let randAugment { plan.augmentation.randAugment = randAugment.value }
     }
@@ -111,9 +117,11 @@ extension Finetune {
         plan.size = architecture.size?.sides
         plan.dropPath = architecture.dropPath
         plan.checkpointsBlocks = architecture.checkpointBlocks
+        plan.freezesBackbone = freezeBackbone
         plan.cropShare = view.cropShare
-        plan.recipe.layerDecay = layerDecay ?? (checkpoint == nil ? 1 : 0.65)
+        plan.recipe.layerDecay = layerDecay ?? (start.isCheckpoint ? 0.65 : 1)
         classification.apply(to: &plan)
+        plan.augmentation.mixing.cutmix = mixing.cutmix ?? plan.augmentation.mixing.cutmix
         augmentation.apply(to: &plan)
         recipe.apply(to: &plan)
         return plan

@@ -39,9 +39,7 @@ struct Finetune: TrainingCommand, ImageCommand {
         help: ArgumentHelp("Data sets; several give the union of their classes, by name.", valueName: "dir"))
     var data: [String] = []
 
-    @Option(
-        help: ArgumentHelp("The first weights: a checkpoint of any task, or `none` (the default).", valueName: "file"))
-    var `init`: String?
+    @OptionGroup var start: StartOptions
 
     @OptionGroup var run: RunOptions
 
@@ -54,6 +52,9 @@ struct Finetune: TrainingCommand, ImageCommand {
             valueName: "x"))
     var layerDecay: Double?
 
+    @Flag(help: "Keep the backbone as --init has it: only the decoder or the head learns (faster, and in less memory).")
+    var freezeBackbone = false
+
     @OptionGroup(title: "Architecture") var architecture: ArchitectureOptions
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions<FinetuneDefaults>
     @OptionGroup(title: "Classification") var classification: ClassificationOptions
@@ -61,20 +62,31 @@ struct Finetune: TrainingCommand, ImageCommand {
     @OptionGroup(title: "Labels") var labels: LabelOptions
     @OptionGroup(title: "Several data sets") var sets: SetOptions
     @OptionGroup(title: "Augmentation") var augmentation: AugmentationOptions
+    @OptionGroup(title: "Augmentation") var mixing: MixingOptions
     @OptionGroup var reading: ReadingOptions
     @OptionGroup var common: CommonOptions
 
     var length: (epochs: Double?, steps: Int?) { recipe.length }
 
-    /// The checkpoint to start from; nil for weights drawn at random.
-    var checkpoint: String? { `init` == "none" ? nil : `init` }
-
     func validate() throws {
         guard try isNew() else { return }
-        if checkpoint != nil && architecture.preset != nil {
+        if start.isCheckpoint && architecture.preset != nil {
             throw ValidationError("--preset and --init exclude each other: the checkpoint has its architecture")
         }
+        try validateFreezing()
         try validateTask()
+    }
+
+    /// What has no meaning where the backbone does not learn. Throws `ValidationError`.
+    private func validateFreezing() throws {
+        guard freezeBackbone else { return }
+        let ofLearning = [
+            ("--drop-path", architecture.dropPath != nil), ("--layer-decay", layerDecay != nil),
+            ("--checkpoint-blocks", architecture.checkpointBlocks),
+        ]
+        if let (option, _) = ofLearning.first(where: \.1) {
+            throw ValidationError("\(option) is for a backbone that learns, and --freeze-backbone keeps it as it is")
+        }
     }
 
     mutating func execute() throws {
@@ -86,11 +98,11 @@ struct Finetune: TrainingCommand, ImageCommand {
 
     /// The first weights. A network that nobody chose is a small one: what it can become shows within minutes.
     var initialWeights: InitialWeights {
-        checkpoint.map { .checkpoint($0) } ?? .random((architecture.preset ?? .tiny).backbone)
+        start.weights(else: (architecture.preset ?? .tiny).backbone)
     }
 
     var advice: String? {
-        guard run.resume == nil, architecture.preset == nil, `init` == nil else { return nil }
+        guard run.resume == nil, architecture.preset == nil, start.`init` == nil else { return nil }
         return """
             neither --preset nor --init is given: a network of size tiny starts from scratch, which any machine trains; \
             from a few hundred photos --init CHECKPOINT learns far more, and --preset small or base wants tens of \
@@ -101,14 +113,16 @@ struct Finetune: TrainingCommand, ImageCommand {
     private func plan() throws -> SegmentationPlan {
         var plan = SegmentationPlan(data: labels.options(data), initial: initialWeights, command: commandLine)
         plan.augmentation = augmentation.augmentation()
+        plan.cutmix = mixing.cutmix ?? 0
         plan.changes = try ConfigurationPatch(settings: architecture.set)
         plan.size = architecture.size?.sides
         plan.dropPath = architecture.dropPath
         plan.checkpointsBlocks = architecture.checkpointBlocks
+        plan.freezesBackbone = freezeBackbone
         plan.classWeights = classWeights?.values
         (plan.background, plan.proportions) = (sets.background, sets.proportions?.values)
         // The authors' fine-tuning lets early layers learn less; weights drawn at random all have to learn.
-        plan.recipe.layerDecay = layerDecay ?? (checkpoint == nil ? 1 : 0.65)
+        plan.recipe.layerDecay = layerDecay ?? (start.isCheckpoint ? 0.65 : 1)
         recipe.apply(to: &plan.recipe)
         if recipe.warmupEpochs == nil { plan.warmup = .atMost(0.1) }
         return plan

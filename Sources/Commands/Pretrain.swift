@@ -64,9 +64,7 @@ struct Pretrain: TrainingCommand, ImageCommand {
             "Pixels that the tokenizer sees (default: the checkpoint's, such as 112).", valueName: "n|hxw"))
     var tokenSize: SizeArgument?
 
-    @Option(
-        help: ArgumentHelp("The first weights: a checkpoint of any task, or `none` (the default).", valueName: "file"))
-    var `init`: String?
+    @OptionGroup var start: StartOptions
 
     @OptionGroup var run: RunOptions
 
@@ -107,11 +105,9 @@ struct Pretrain: TrainingCommand, ImageCommand {
 
     var length: (epochs: Double?, steps: Int?) { recipe.length }
 
-    private var checkpoint: String? { `init` == "none" ? nil : `init` }
-
     func validate() throws {
         guard try isNew() else { return }
-        if checkpoint != nil && architecture.preset != nil {
+        if start.isCheckpoint && architecture.preset != nil {
             throw ValidationError("--preset and --init exclude each other: the checkpoint has its architecture")
         }
         if augmentation.isOfSegmentation {
@@ -138,7 +134,7 @@ struct Pretrain: TrainingCommand, ImageCommand {
     mutating func execute() throws { try train(plan) }
 
     var advice: String? {
-        guard run.resume == nil, architecture.preset == nil, `init` == nil else { return nil }
+        guard run.resume == nil, architecture.preset == nil, start.`init` == nil else { return nil }
         return """
             neither --preset nor --init is given: a network of size tiny starts from scratch, which any machine trains; \
             --preset small wants tens of thousands of photos, base hundreds of thousands and days on many cores
@@ -152,7 +148,7 @@ struct Pretrain: TrainingCommand, ImageCommand {
                 .pixels(pixels ?? .raw)
             }
         var plan = MaskedImagePlan(
-            data: PhotoOptions(data), initial: checkpoint.map { .checkpoint($0) } ?? .random(preset.backbone),
+            data: PhotoOptions(data), initial: start.weights(else: preset.backbone),
             target: target, command: commandLine)
         plan.data.validationShare = validation ?? plan.data.validationShare
         (plan.position, plan.maskedPatches, plan.tokenSize) = (position, maskPatches, tokenSize?.sides)

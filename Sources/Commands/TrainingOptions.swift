@@ -330,6 +330,23 @@ struct SetOptions: ParsableArguments {
 
 extension Augmentation.Crop: ExpressibleByArgument {}
 
+/// What a training begins with.
+struct StartOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The first weights: a checkpoint of any task, or `none` (the default).",
+            valueName: "file"))
+    var `init`: String?
+
+    /// Whether weights are given, and not drawn at random.
+    var isCheckpoint: Bool { `init` != nil && `init` != "none" }
+
+    func weights(else backbone: BackboneConfiguration) -> InitialWeights {
+        guard isCheckpoint, let `init` else { return .random(backbone) }
+        return .checkpoint(`init`)
+    }
+}
+
 /// How training images are changed.
 struct AugmentationOptions: ParsableArguments {
     @Option(

@@ -14,6 +14,16 @@ package struct BatchMixing: Codable, Equatable, Sendable {
 
     package var isOff: Bool { mixup == 0 && cutmix == 0 }
 
+    /// What makes it impossible, in one sentence; nil if nothing does.
+    package var problem: String? { Self.problem("mixup", mixup) ?? Self.problem(cutmix: cutmix) }
+
+    /// As ``problem``, of CutMix alone.
+    package static func problem(cutmix: Float?) -> String? { cutmix.flatMap { problem("cutmix", $0) } }
+
+    private static func problem(_ name: String, _ value: Float) -> String? {
+        0...100 ~= value ? nil : "`\(name)` is \(value), and must be from 0 (off) to 100"
+    }
+
     /// Mixes pixels `[B, 3, H, W]` and targets `[B, K]` in place.
     func callAsFunction(_ pixels: Tensor, _ targets: Tensor, _ generator: inout Philox) {
         guard !isOff, pixels.shape[0] > 1 else { return }
@@ -25,9 +35,31 @@ package struct BatchMixing: Codable, Equatable, Sendable {
         }
         let (height, width) = (pixels.shape[2], pixels.shape[3])
         let box = BatchMixing.box(share: share, height: height, width: width, &generator)
-        pixels.exchangeWithOpposite(rows: box.rows, columns: box.columns)
+        for image in 0..<pixels.shape[0] / 2 { pixels.exchangeWithOpposite(image, box) }
         // What was really exchanged, where the rectangle reached over the border.
         targets.blendWithOpposite(1 - Float(box.rows.count * box.columns.count) / Float(height * width))
+    }
+
+    /// CutMix of labelled pixels: each image exchanges a rectangle of its own with the one that stands opposite, labels
+    /// and all.
+    /// - Parameters:
+    ///   - pixels: `[B, 3, H, W]`.
+    ///   - labels: B·H·W, row-major.
+    ///   - alpha: of the beta distribution that the rectangles' shares of the area are drawn from.
+    static func exchangeRectangles(
+        _ pixels: Tensor, _ labels: inout [Int32], alpha: Float, _ generator: inout Philox
+    ) {
+        let (batch, height, width) = (pixels.shape[0], pixels.shape[2], pixels.shape[3])
+        for image in 0..<batch / 2 {
+            let box = box(share: generator.beta(Double(alpha)), height: height, width: width, &generator)
+            pixels.exchangeWithOpposite(image, box)
+            for row in box.rows {
+                for column in box.columns {
+                    let pixel = row * width + column
+                    labels.swapAt(image * height * width + pixel, (batch - 1 - image) * height * width + pixel)
+                }
+            }
+        }
     }
 
     /// A rectangle of 1 − `share` of the area about a random point, as far as it lies in the image.
@@ -57,14 +89,16 @@ extension Tensor {
         }
     }
 
-    /// Exchanges a rectangle of images `[B, 3, H, W]` with that of their opposites.
-    fileprivate func exchangeWithOpposite(rows: Range<Int>, columns: Range<Int>) {
+    /// Exchanges a rectangle of an image of `[B, 3, H, W]` with that of its opposite.
+    fileprivate func exchangeWithOpposite(_ image: Int, _ box: (rows: Range<Int>, columns: Range<Int>)) {
         let (batch, height, width) = (shape[0], shape[2], shape[3])
-        for image in 0..<batch / 2 {
-            for plane in 0..<3 {
-                let a = pointer + (image * 3 + plane) * height * width
-                let b = pointer + ((batch - 1 - image) * 3 + plane) * height * width
-                for row in rows { for i in columns.map({ row * width + $0 }) { (a[i], b[i]) = (b[i], a[i]) } }
+        for plane in 0..<3 {
+            let a = pointer + (image * 3 + plane) * height * width
+            let b = pointer + ((batch - 1 - image) * 3 + plane) * height * width
+            for row in box.rows {
+                for i in row * width + box.columns.lowerBound..<row * width + box.columns.upperBound {
+                    (a[i], b[i]) = (b[i], a[i])
+                }
             }
         }
     }

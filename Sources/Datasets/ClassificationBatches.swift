@@ -35,10 +35,7 @@ package struct ClassificationAugmentation: Codable, Equatable, Sendable {
         if let problem = crop.problem ?? randAugment?.problem { return problem }
         let shares = [("random-erasing", erasing), ("label-smoothing", labelSmoothing)]
         for (name, value) in shares where !(0...1 ~= value) { return "`\(name)` is \(value), and must be from 0 to 1" }
-        for (name, value) in [("mixup", mixing.mixup), ("cutmix", mixing.cutmix)] where !(0...100 ~= value) {
-            return "`\(name)` is \(value), and must be from 0 (off) to 100"
-        }
-        return nil
+        return mixing.problem
     }
 
     /// Crop, mirror, RandAugment or colours.

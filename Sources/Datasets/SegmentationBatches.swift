@@ -32,11 +32,12 @@ package struct SegmentationBatches: Sendable {
         damage = DamagedPhotos(of: photos.count, warn: warn)
     }
 
-    /// For learning: augmented, each image by its place in the run.
+    /// For learning: augmented, each image by its place in the run, and mixed, each batch by that of its first image.
     ///
-    /// Throws ``DatasetError``, also where too many pairs are damaged, and what is no fault of a photo.
+    /// - Parameter cutmix: see ``BatchMixing/exchangeRectangles(_:_:alpha:_:)``; 0 for none.
+    /// - Throws: ``DatasetError``, also where too many pairs are damaged, and what is no fault of a photo.
     package func training(
-        _ members: [(image: Int, place: Int)], seed: UInt64, _ augmentation: Augmentation
+        _ members: [(image: Int, place: Int)], seed: UInt64, _ augmentation: Augmentation, cutmix: Float = 0
     ) throws -> SegmentationBatch {
         let pixels = Tensor(uninitialized: [members.count, 3] + size)
         var batch = SegmentationBatch(pixels: pixels, labels: [], images: [])
@@ -49,6 +50,10 @@ package struct SegmentationBatches: Sendable {
                 result.image, to: pixels.rows(index..<index + 1).pointer, height: size[0], width: size[1])
             append(result.mask, of: photos.set(taken), to: &batch.labels)
             batch.images.append(photos.name(taken))
+        }
+        if cutmix > 0 {
+            var generator = RandomStream.mixing.generator(seed: seed, members.first?.place ?? 0)
+            BatchMixing.exchangeRectangles(pixels, &batch.labels, alpha: cutmix, &generator)
         }
         return batch
     }

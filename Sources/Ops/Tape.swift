@@ -97,6 +97,9 @@ package final class Parameter: Variable {
 
     package override var shape: [Int] { fullShape }
 
+    /// Whether it takes gradients: not once it is frozen.
+    package var learns: Bool { slot != nil }
+
     /// Replaces the values, in place: every holder of the parameter sees them.
     package func assign(_ tensor: Tensor) {
         precondition(tensor.shape == fullShape && !isPacked, "\(tensor.shape) for parameter \(fullShape)")

@@ -19,6 +19,8 @@ package struct ClassificationSettings: TrainingSettings {
     /// How much of a validation photo is seen (see ``standardCropShare(size:)``).
     package var cropShare: Double
     package var checkpointsBlocks = false
+    /// Nil for no, as in checkpoints from before there was a choice.
+    package var freezesBackbone: Bool?
     package var provenance: Provenance
 
     package var folders: [String] {
@@ -73,6 +75,7 @@ package final class ClassificationObjective: PlannedObjective {
         classes = source.classes.enumerated().map { LabelClass(name: $1, color: ColorMap.color($0 + 1)) }
         fingerprint = source.fingerprint
         classifier.backbone.checkpointsBlocks = settings.checkpointsBlocks
+        if settings.freezesBackbone == true { classifier.backbone.parameters.forEach { $0.parameter.freeze() } }
         let form = settings.preprocessing
         let batches = { (split: DatasetSplit) in
             let images = source.images(split)

@@ -20,6 +20,8 @@ package struct ClassificationPlan: TrainingPlan {
     package var dropPath: Float?
     /// Less memory for more time: what the blocks compute is computed again on the way back.
     package var checkpointsBlocks = false
+    /// Whether only what stands behind the backbone learns; drop path is off then.
+    package var freezesBackbone = false
     /// How much of a validation photo is seen; nil for BEiT's.
     package var cropShare: Double?
     package var recipe: Recipe
@@ -41,7 +43,7 @@ package struct ClassificationPlan: TrainingPlan {
         return (rate * 1e6).rounded() / 1e6
     }
 
-    package var problem: String? { augmentation.problem }
+    package var problem: String? { (freezesBackbone ? initial.freezingProblem : nil) ?? augmentation.problem }
 
     package func source(in folder: RunFolder) throws -> ClassFolders {
         try ClassFolders(data, DatasetSplit.allCases)
@@ -72,11 +74,13 @@ package struct ClassificationPlan: TrainingPlan {
         var preprocessing = start.preprocessing
         preprocessing.size = configuration.backbone?.imageSize ?? preprocessing.size
         preprocessing.resize = ResizeFilter.bicubic.rawValue
-        return ClassificationSettings(
+        var settings = ClassificationSettings(
             data: data, augmentation: augmentation, configuration: configuration, preprocessing: preprocessing,
             cropShare: cropShare ?? standardCropShare(size: preprocessing.size), checkpointsBlocks: checkpointsBlocks,
             provenance: Provenance(
                 command: command, seed: recipe.seed, data: data, parentSHA256: start.parent?.sha256))
+        settings.freezesBackbone = freezesBackbone ? true : nil
+        return settings
     }
 
     /// The whole architecture; later sources win: backbone, head, `--size`, `--drop-path`, `--set`.
@@ -85,6 +89,7 @@ package struct ClassificationPlan: TrainingPlan {
         var head = start.parent?.description.configuration.classifier ?? ClassifierConfiguration()
         if let size { backbone.imageSize = size }
         if let dropPath { backbone.dropPath = dropPath }
+        if freezesBackbone { backbone.dropPath = 0 }
         head.pooling = pooling ?? head.pooling
         head.classes = classes
         var result = try changes.applied(to: .classification(backbone, head))

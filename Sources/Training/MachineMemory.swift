@@ -61,21 +61,27 @@ extension ModelConfiguration {
     /// those that wait, and the features of blocks and decoder that the way back needs. Some two thirds of what it really
     /// takes, so that nothing that would work is refused.
     /// - Parameter precision: of the products.
-    func leastTrainingBytes(batch: Int, checkpointsBlocks: Bool, size: [Int], precision: Precision) -> Int {
+    func leastTrainingBytes(
+        batch: Int, checkpointsBlocks: Bool, freezesBackbone: Bool = false, size: [Int], precision: Precision
+    ) -> Int {
         let pixels = Double(size[0]) * Double(size[1])
-        var (weights, features) = (0.0, 4 * 3 * pixels)
+        var (frozen, weights, features) = (0.0, 0.0, 4 * 3 * pixels)
         if let backbone {
             let (width, hidden) = (Double(backbone.width), Double(backbone.hiddenWidth))
             let tokens = pixels / Double(backbone.patchSize * backbone.patchSize)
-            weights += Double(backbone.depth) * (4 * width * width + 2 * width * hidden)
+            let blocks = Double(backbone.depth) * (4 * width * width + 2 * width * hidden)
+            if freezesBackbone { frozen += blocks } else { weights += blocks }
             // Residual; norm, q, k, v, attention's result, both products of the MLP.
             let block = tokens * (width + (5 * width + 2 * hidden) * (precision == .bf16 ? 0.5 : 1))
-            features +=
-                checkpointsBlocks ? block + Double(backbone.depth) * tokens * width : Double(backbone.depth) * block
+            switch (freezesBackbone, checkpointsBlocks) {
+            case (true, _): features += block
+            case (false, true): features += block + Double(backbone.depth) * tokens * width
+            case (false, false): features += Double(backbone.depth) * block
+            }
             weights += decoder?.weightCount(width: backbone.width) ?? 0
             features += decoder?.keptCount(width: backbone.width, patches: tokens) ?? 0
             weights += width * Double((mim?.vocabulary ?? 0) + (classifier?.classes ?? 0))
         }
-        return Int(min(1e18, 4 * (4 * weights + features * Double(batch))))
+        return Int(min(1e18, 4 * (frozen + 4 * weights + features * Double(batch))))
     }
 }

@@ -16,9 +16,9 @@ struct Meter {
 
     private let first, steps, imagesPerStep: Int
     var sums: Sums
-    private var began = ContinuousClock.now
+    private let began = ContinuousClock.now
     private var since = ContinuousClock.now
-    private var secondsPerStep: Double?
+    private var paused = Duration.zero
     /// The first step maps memory and plans the kernels; timing begins behind it.
     private static let untimed = 1
     private static let estimateAfter = 3
@@ -27,20 +27,25 @@ struct Meter {
         (self.first, self.steps, self.imagesPerStep, self.sums) = (first, steps, imagesPerStep, sums)
     }
 
+    /// Takes note of time that went into no update: a validation, a checkpoint. The speed is that of the updates, the time
+    /// left that of everything.
+    mutating func pause(_ duration: Duration) { paused += duration }
+
     /// The reports that are due after `step`. Which steps are reported does not depend on where the run was taken up.
     mutating func add(_ update: Update, step: Int, epoch: Double) -> [TrainingEvent] {
         sums.loss += update.loss
         sums.updates += 1
         let done = step - first
-        if done == Meter.untimed { since = .now }
+        if done == Meter.untimed { (since, paused) = (.now, .zero) }
         // The mean over the run so far, but a slower machine shows after a while.
         let timed = max(1, done - Meter.untimed)
-        let speed = (.now - (done > Meter.untimed ? since : began)) / .seconds(1) / Double(timed)
+        let passed = .now - (done > Meter.untimed ? since : began)
+        let (pace, speed) = (passed / .seconds(1) / Double(timed), (passed - paused) / .seconds(1) / Double(timed))
         var reports: [TrainingEvent] = []
         if done == Meter.estimateAfter {
             reports.append(
                 .estimate(
-                    secondsPerStep: speed, secondsLeft: speed * Double(steps - step),
+                    secondsPerStep: speed, secondsLeft: pace * Double(steps - step),
                     memoryBytes: Machine.peakMemoryBytes))
         }
         if step == steps || step % 10 == 0 {
@@ -49,7 +54,7 @@ struct Meter {
                     StepReport(
                         step: step, steps: steps, epoch: epoch, loss: sums.loss / Double(sums.updates),
                         learningRate: update.learningRate, gradientNorm: update.gradientNorm,
-                        imagesPerSecond: Double(imagesPerStep) / speed, secondsLeft: speed * Double(steps - step))))
+                        imagesPerSecond: Double(imagesPerStep) / speed, secondsLeft: pace * Double(steps - step))))
             sums = Sums()
         }
         return reports

@@ -56,7 +56,7 @@ package struct BestScore: Codable, Equatable, Sendable {
 extension Trainer {
     /// Moments, averages and the objective's own, in tensors that are updated in place.
     var stateTensors: [(path: String, tensor: Tensor)] {
-        zip(objective.model.parameters, optimizer.moments).flatMap { named, moments in
+        zip(learned, optimizer.moments).flatMap { named, moments in
             [("moments/first/" + named.path, moments.first), ("moments/second/" + named.path, moments.second)]
         } + (average?.state ?? []) + objective.state.map { ("objective/" + $0.path, $0.tensor) }
     }

@@ -12,9 +12,13 @@ import Logging
 package struct SegmentationSettings: TrainingSettings {
     package var data: DatasetOptions
     package var augmentation = Augmentation()
+    /// CutMix's parameter; nil for none.
+    package var cutmix: Float?
     package var configuration: ModelConfiguration
     package var preprocessing: Preprocessing
     package var checkpointsBlocks = false
+    /// Nil for no, as in checkpoints from before there was a choice.
+    package var freezesBackbone: Bool?
     /// A factor for each class in the loss; nil for all alike.
     package var classWeights: [Float]?
     /// How often photos of each data set are drawn, relative to each other; nil for all photos alike.
@@ -35,7 +39,9 @@ package struct SegmentationSettings: TrainingSettings {
 
     package var problem: String? {
         let ofSets = proportions.flatMap { SetProportions.problem($0, sets: folders.count) }
-        if let problem = data.problem ?? augmentation.problem ?? ofSets { return problem }
+        if let problem = data.problem ?? augmentation.problem ?? BatchMixing.problem(cutmix: cutmix) ?? ofSets {
+            return problem
+        }
         guard let classWeights else { return nil }
         let classes = configuration.decoder?.classes ?? 0
         guard classWeights.count == classes, classWeights.allSatisfy({ 0...1e6 ~= $0 }),
@@ -100,6 +106,7 @@ package final class SegmentationObjective: PlannedObjective {
         guard case .segmentation(let segmenter) = model else { preconditionFailure("a model of another task") }
         (self.settings, self.source, self.segmenter, self.seed) = (settings, source, segmenter, seed)
         segmenter.backbone.checkpointsBlocks = settings.checkpointsBlocks
+        if settings.freezesBackbone == true { segmenter.backbone.parameters.forEach { $0.parameter.freeze() } }
         size = settings.preprocessing.size
         classes = source.dataset.classes
         backgrounds = settings.preprocessing.sharesBackground == true ? source.dataset.backgrounds : []
@@ -122,8 +129,8 @@ package final class SegmentationObjective: PlannedObjective {
     }
 
     package var loader: @Sendable ([(image: Int, place: Int)]) throws -> SegmentationBatch {
-        { [training, seed, augmentation = settings.augmentation] in
-            try training.training($0, seed: seed, augmentation)
+        { [training, seed, augmentation = settings.augmentation, cutmix = settings.cutmix ?? 0] in
+            try training.training($0, seed: seed, augmentation, cutmix: cutmix)
         }
     }
 

@@ -10,6 +10,8 @@ package struct SegmentationPlan: TrainingPlan {
 
     package var data: DatasetOptions
     package var augmentation = Augmentation()
+    /// CutMix's parameter; 0 for none.
+    package var cutmix: Float = 0
     package var initial: InitialWeights
     /// Nil for the checkpoint's, or the default where it has none; the number of classes is that of the data.
     package var decoder: DecoderConfiguration?
@@ -20,6 +22,8 @@ package struct SegmentationPlan: TrainingPlan {
     package var dropPath: Float?
     /// Less memory for more time: what the blocks compute is computed again on the way back.
     package var checkpointsBlocks = false
+    /// Whether only what stands behind the backbone learns; drop path is off then.
+    package var freezesBackbone = false
     package var classWeights: [Float]?
     /// Of several data sets; nil for own.
     package var background: BackgroundMeaning?
@@ -38,7 +42,8 @@ package struct SegmentationPlan: TrainingPlan {
         if background != nil, data.folders.count < 2 {
             return "`background` is for several data sets, and there is \(data.folders.count)"
         }
-        return augmentation.problem ?? data.problem
+        if freezesBackbone, let problem = initial.freezingProblem { return problem }
+        return augmentation.problem ?? BatchMixing.problem(cutmix: cutmix) ?? data.problem
             ?? proportions.flatMap { SetProportions.problem($0, sets: data.folders.count) }
     }
 
@@ -58,7 +63,9 @@ package struct SegmentationPlan: TrainingPlan {
             provenance: Provenance(
                 command: command, seed: recipe.seed, data: data.folders, parentSHA256: start.parent?.sha256))
         settings.augmentation = augmentation
+        settings.cutmix = cutmix > 0 ? cutmix : nil
         settings.checkpointsBlocks = checkpointsBlocks
+        settings.freezesBackbone = freezesBackbone ? true : nil
         (settings.classWeights, settings.proportions) = (classWeights, proportions)
         return settings
     }
@@ -98,6 +105,7 @@ package struct SegmentationPlan: TrainingPlan {
         backbone.finalNorm = true
         if let size { backbone.imageSize = size }
         if let dropPath { backbone.dropPath = dropPath }
+        if freezesBackbone { backbone.dropPath = 0 }
         decoder.classes = classes
         (whole.backbone, whole.decoder) = (backbone, decoder)
         whole = try changes.applied(to: whole)

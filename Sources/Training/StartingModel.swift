@@ -12,6 +12,12 @@ package enum InitialWeights: Sendable {
     case random(BackboneConfiguration)
     /// Those of a checkpoint, whatever its task.
     case checkpoint(String)
+
+    /// What keeps a backbone of these from staying as it is, in one sentence; nil if nothing does.
+    var freezingProblem: String? {
+        guard case .random = self else { return nil }
+        return "`freeze-backbone` needs `init`: weights drawn at random have to learn"
+    }
 }
 
 /// The backbone that a run starts from, before it has a head.

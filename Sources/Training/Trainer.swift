@@ -33,6 +33,8 @@ package final class Trainer<Task: Objective> {
     private let sampler: Sampler
     private let schedule: Schedule
     private let gradients: GradientBuffer
+    /// The parameters that the run changes: all but frozen ones.
+    let learned: [NamedParameter]
     /// TensorBoard's, of this start.
     private var events: EventFile?
     /// Of the last update, to name them where the weights it left are no numbers.
@@ -58,14 +60,14 @@ package final class Trainer<Task: Objective> {
         schedule = recipe.rates(
             steps: steps, warmupSteps: recipe.warmupSteps(count: objective.count, workers: sampler.workers))
         meter = Meter(first: 0, steps: steps, imagesPerStep: recipe.imagesPerStep(workers: sampler.workers))
-        let (parameters, depth) = (objective.model.parameters, objective.depth)
+        learned = objective.model.parameters.filter { $0.parameter.learns }
         optimizer = AdamW(
-            parameters.map { named in
+            learned.map { [depth = objective.depth] named in
                 let layer = named.layer ?? depth + 1
                 let scale = layerDecayScale(layer: layer, depth: depth, decay: recipe.layerDecay)
                 return AdamW.Group([named.parameter], rateScale: Float(scale))
             })
-        gradients = GradientBuffer(parameters.map(\.parameter), communicator)
+        gradients = GradientBuffer(learned.map(\.parameter), communicator)
         average = recipe.averageDecay.map { MovingAverage(objective.model, decay: $0) }
     }
 
@@ -110,7 +112,9 @@ package final class Trainer<Task: Objective> {
             let update = try step(batches)
             (progress.step, isSaved) = (progress.step + 1, false)
             try log(update, report)
+            let settling = ContinuousClock.now
             try settle(report)
+            meter.pause(.now - settling)
         }
         if progress.step == steps { report(.ended(ending)) }
     }

@@ -15,8 +15,14 @@ package protocol TrainingSettings: Codable, Sendable {
     var provenance: Provenance { get set }
     /// Gradient checkpointing (see ``Backbone/checkpointsBlocks``).
     var checkpointsBlocks: Bool { get }
+    /// Whether the backbone stays as it is, and only what stands behind it learns.
+    var freezesBackbone: Bool? { get }
     /// What makes them impossible, in one sentence; nil if nothing does. They may come from a file.
     var problem: String? { get }
+}
+
+extension TrainingSettings {
+    package var freezesBackbone: Bool? { nil }
 }
 
 /// What a run learns from, once it is listed.
@@ -204,8 +210,8 @@ extension TrainingSettings {
     /// Throws ``PlanError`` where a pass with a batch cannot fit into the machine's memory, before anything tries it.
     fileprivate func requireMemory(_ recipe: Recipe) throws(PlanError) {
         let bytes = configuration.leastTrainingBytes(
-            batch: recipe.batch, checkpointsBlocks: checkpointsBlocks, size: preprocessing.size,
-            precision: recipe.precision ?? .fp32)
+            batch: recipe.batch, checkpointsBlocks: checkpointsBlocks, freezesBackbone: freezesBackbone == true,
+            size: preprocessing.size, precision: recipe.precision ?? .fp32)
         try MachineMemory.require(bytes, isLeast: true)
     }
 }

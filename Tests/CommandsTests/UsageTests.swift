@@ -51,6 +51,23 @@ import Testing
             "\(run.errors)")
     }
 
+    @Test(
+        arguments: [
+            ("", "--freeze-backbone needs --init: weights drawn at random have to learn"),
+            ("--init none", "--freeze-backbone needs --init: weights drawn at random have to learn"),
+            ("--task classification", "--freeze-backbone needs --init: weights drawn at random have to learn"),
+            ("--init a.h5 --drop-path 0.1", "--drop-path is for a backbone that learns"),
+            ("--init a.h5 --layer-decay 1", "--layer-decay is for a backbone that learns"),
+            ("--init a.h5 --checkpoint-blocks", "--checkpoint-blocks is for a backbone that learns"),
+        ])
+    func freezingNeedsWhatStays(_ line: String, _ message: String) throws {
+        let folder = try Scratch()
+        let words = line.split(separator: " ").map(String.init)
+        let run = try Program(
+            arguments: ["finetune", "--data", folder["data"], "-o", folder["run"], "--freeze-backbone"] + words)
+        #expect(run.status == 64 && run.errors.last?.contains(message) == true, "\(run.errors)")
+    }
+
     @Test func whatMightBeAFile() throws {
         let folder = try Scratch()
         let start = try Program("finetune", "--data", folder["data"], "--init", "shipped", "-o", folder["run"])

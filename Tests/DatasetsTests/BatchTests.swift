@@ -59,6 +59,45 @@ import Testing
     }
 }
 
+@Suite struct RectangleMixingTests {
+    /// Every pixel holds the number of its image and place, and so does its label.
+    private func batch(_ count: Int, height: Int, width: Int) -> (pixels: Tensor, labels: [Int32]) {
+        let area = height * width
+        let labels = (0..<count * area).map(Int32.init)
+        let pixels = Tensor(uninitialized: [count, 3, height, width])
+        for (pixel, label) in labels.enumerated() {
+            let (image, place) = pixel.quotientAndRemainder(dividingBy: area)
+            for plane in 0..<3 { pixels.pointer[(image * 3 + plane) * area + place] = Float(label) + Float(plane) / 4 }
+        }
+        return (pixels, labels)
+    }
+
+    @Test func labelsGoWithTheirPixels() {
+        let (count, height, width) = (5, 9, 12)
+        var (shares, generator) = ([Double](), Philox(seed: 4))
+        for _ in 0..<50 {
+            var (pixels, labels) = batch(count, height: height, width: width)
+            let before = labels
+            BatchMixing.exchangeRectangles(pixels, &labels, alpha: 1, &generator)
+            for (pixel, label) in labels.enumerated() {
+                let (image, place) = pixel.quotientAndRemainder(dividingBy: height * width)
+                for plane in 0..<3 {
+                    let value = pixels.pointer[(image * 3 + plane) * height * width + place]
+                    #expect(value == Float(label) + Float(plane) / 4)
+                }
+                let from = Int(label) / (height * width)
+                #expect(Int(label) % (height * width) == place && (from == image || from == count - 1 - image))
+            }
+            #expect(labels.sorted() == before)
+            let strangers = zip(labels, before).prefix(height * width).count { $0 != $1 }
+            shares.append(Double(strangers) / Double(height * width))
+        }
+        // The shares are even over 0…1, less what reaches over the border.
+        #expect(shares.contains { $0 < 0.1 } && shares.contains { $0 > 0.6 })
+        #expect(0.2..<0.5 ~= shares.reduce(0, +) / 50)
+    }
+}
+
 @Suite struct SamplerTests {
     @Test func everyEpochShowsEveryImageOnce() {
         let sampler = Sampler(seed: 5, SetProportions(7), batch: 3)

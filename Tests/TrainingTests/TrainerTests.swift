@@ -132,6 +132,35 @@ private func steps(_ lines: [[String: NSObject]], with key: String) -> [Int?] {
         #expect(try bits(whole.last) == bits(set.path + "/parts/last.h5"))
     }
 
+    /// A frozen backbone keeps its bits, and the decoder takes the step that it takes where all learn.
+    @Test(arguments: precisions) func aFrozenBackboneStays(_ precision: Precision) throws {
+        let set = try DiscSet()
+        var plan = set.plan(precision)
+        (plan.recipe.clipGradient, plan.recipe.averageDecay) = (nil, nil)
+        let start = try set.run(plan, in: "start").last
+        (plan.initial, plan.dropPath, plan.recipe.steps, plan.recipe.warmupEpochs) = (.checkpoint(start), 0, 1, 0)
+        let free = try set.run(plan, in: "free")
+        plan.freezesBackbone = true
+        let frozen = try set.run(plan, in: "frozen")
+        let (before, all, some) = try (bits(start), bits(free.last), bits(frozen.last))
+        #expect(some.keys.filter { $0.hasPrefix("moments/first/") }.allSatisfy { $0.contains("/decoder/") })
+        for (path, value) in some {
+            #expect(value == (path.hasPrefix("backbone/") ? before : all)[path], "\(path)")
+            if path.hasPrefix("backbone/blocks/0/mlp/fc1/weight") { #expect(value != all[path]) }
+        }
+    }
+
+    @Test func aFrozenRunGoesOnBitForBit() throws {
+        let set = try DiscSet()
+        var plan = set.plan
+        (plan.initial, plan.freezesBackbone) = (.checkpoint(try set.run(plan, in: "start").last), true)
+        let whole = try set.run(plan, in: "whole")
+        let part = RunFolder(set.path + "/part")
+        try Trainer(plan, folder: part) { _ in }.run(until: 3) { _ in }
+        try Trainer<SegmentationObjective>(resuming: part).run { _ in }
+        #expect(try bits(whole.last) == bits(part.last))
+    }
+
     /// The precision is a part of the run: it is in `config.json` and in the state, and the result is another.
     @Test(.enabled(if: precisions.contains(.bf16))) func thePrecisionIsTheRuns() throws {
         let set = try DiscSet()
