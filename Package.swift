@@ -137,7 +137,9 @@ let package = Package(
         tests("Checkpoints", ["Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "ImageIO"], fixtures: true),
         tests("Datasets", ["Files", "TensorCore", "ImageIO"], fixtures: true),
         tests("Metrics", ["TensorCore", "ImageIO", "Datasets"]),
-        tests("Prediction", ["Files", "TensorCore", "Ops", "Layers", "Models", "Checkpoints", "ImageIO", "Datasets"]),
+        tests(
+            "Prediction", ["Files", "TensorCore", "Ops", "Layers", "Models", "Checkpoints", "ImageIO", "Datasets"],
+            fixtures: true),
         tests(
             "Scoring",
             [

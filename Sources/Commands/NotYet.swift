@@ -17,13 +17,9 @@ struct NotYet {
         NotYet("merge", "each part of a divided run has its own predictions-I-of-N.json"),
         NotYet("pack", "folders of images are read as they are"),
         NotYet(
-            "--format", of: ["predict"], values: ["tiff", "polygons", "coco", "areas", "masks"],
+            "--format", of: ["predict"], values: ["tiff", "polygons"],
             "--format index is what other programs read best, and docs/segment.md has all"),
-        NotYet("--only", of: ["predict"], "the mask's values tell the classes apart, see docs/segment.md"),
-        NotYet("--merge", of: ["predict"], "the mask's values tell the classes apart, see docs/segment.md"),
         NotYet("--min-area", of: ["predict"], "predictions.json has the pixels of each class"),
-        NotYet("--min-confidence", of: ["predict"], "--format confidence writes how sure each pixel is"),
-        NotYet("--contours", of: ["predict"], "--format overlay shows the classes' areas"),
     ]
 
     private init(_ word: String, of commands: Set<String> = [], values: Set<String> = [], _ meanwhile: String) {

@@ -105,8 +105,6 @@ extension ModelOptions {
     }
 }
 
-extension PredictionFormat: ExpressibleByArgument {}
-
 struct Predict: ImageCommand {
     static let configuration = CommandConfiguration(
         commandName: "predict", abstract: "Segment images.",
@@ -131,19 +129,29 @@ struct Predict: ImageCommand {
     @OptionGroup var model: ModelOptions
 
     @Option(
-        name: .long,
-        help:
-            "What to write: index, color, overlay, confidence, probabilities, rle; repeatable (default: index overlay)."
-    )
-    var format: [PredictionFormat] = []
+        help: ArgumentHelp(
+            "What to write: index, color, overlay, confidence, probabilities, rle, masks; for the run as a whole coco, areas; one or several with commas, repeatable (default: index,overlay).",
+            valueName: "formats"), transform: Self.formats)
+    var format: [[PredictionFormat]] = []
+
+    @OptionGroup var selection: SelectionArguments
 
     @OptionGroup var inference: InferenceArguments
 
-    @Option(help: ArgumentHelp("The colours' share in overlays, 0 to 1.", valueName: "share"))
-    var opacity = 0.5
+    @Option(
+        help: ArgumentHelp("The colours' share in overlays, 0 to 1 (default: 0.5, of contours 1).", valueName: "share"))
+    var opacity: Double?
+
+    @Flag(help: "Draw only the borders of the classes' regions on overlays.")
+    var contours = false
 
     @Flag(name: .customLong("no-legend"), help: "Leave the names of the classes out of overlays.")
     var hasNoLegend = false
+
+    @Option(
+        help: ArgumentHelp(
+            "The side of a photo's pixel on the ground, for areas in square metres.", valueName: "metres"))
+    var pixelSize: Double?
 
     @Flag(
         help:
@@ -171,9 +179,25 @@ struct Predict: ImageCommand {
         return shard
     }
 
+    private static func formats(_ text: String) throws -> [PredictionFormat] {
+        try text.split(separator: ",", omittingEmptySubsequences: false).map {
+            guard let format = PredictionFormat(rawValue: String($0)) else {
+                let all = PredictionFormat.allCases.map(\.rawValue).joined(separator: ", ")
+                throw ValidationError("\($0.isEmpty ? "an empty name" : String($0)) is no format; there are \(all)")
+            }
+            return format
+        }
+    }
+
     func validate() throws {
         if output.isEmpty { throw ValidationError("--output is empty; name a folder (. is the current one)") }
-        guard (0...1).contains(opacity) else { throw ValidationError("--opacity \(opacity) is not 0 to 1") }
+        if let opacity, !(0...1).contains(opacity) { throw ValidationError("--opacity \(opacity) is not 0 to 1") }
+        if let pixelSize, !(pixelSize > 0 && pixelSize < 1e9) {
+            throw ValidationError("--pixel-size \(pixelSize) is no length in metres")
+        }
+        if contours, !format.isEmpty, !format.joined().contains(.overlay) {
+            throw ValidationError("--contours is for overlays; add --format overlay")
+        }
     }
 
     func execute() throws {
@@ -181,14 +205,16 @@ struct Predict: ImageCommand {
         var heading = PredictionHeading(model: try model.path())
         let (network, description, _) = try model.segmentationNetwork(size: inference.modelSize)
         var settings = PredictionSettings(output: output)
-        if !format.isEmpty { settings.formats = PredictionFormat.allCases.filter(format.contains) }
+        if !format.isEmpty { settings.formats = PredictionFormat.allCases.filter(format.joined().contains) }
         settings.inference = try inference.options
         (settings.tiles, settings.resumes) = (tile, resume)
-        settings.overlay = OverlayStyle(opacity: opacity, hasLegend: !hasNoLegend)
+        settings.overlay = OverlayStyle(
+            opacity: opacity ?? (contours ? 1 : 0.5), hasLegend: !hasNoLegend, hasContours: contours)
+        (settings.selection, settings.pixelSize) = (try selection.selection, pixelSize)
         settings.alsoRead = photos.paths
         settings.shard = try shard ?? Shard.ofLauncher(ProcessInfo.processInfo.environment)
         heading.options = given(description.precision)
-        let run = PredictionRun(network, classes: description.classes, heading: heading, settings)
+        let run = try PredictionRun(network, classes: description.classes, heading: heading, settings)
         let result = try working { progress in
             try run.run(images) { [log, common] event in
                 switch event {
@@ -211,9 +237,11 @@ struct Predict: ImageCommand {
     private func given(_ precision: Precision) -> String {
         let overlays = [
             precision == .fp32 ? nil : "--precision \(precision.rawValue)",
-            opacity != 0.5 ? "--opacity \(opacity)" : nil, hasNoLegend ? "--no-legend" : nil,
+            opacity.flatMap { $0 == (contours ? 1 : 0.5) ? nil : "--opacity \($0)" }, hasNoLegend ? "--no-legend" : nil,
+            contours ? "--contours" : nil, pixelSize.map { "--pixel-size \($0)" },
         ]
-        return ([inference.given()] + overlays.compactMap { $0 }).filter { !$0.isEmpty }.joined(separator: " ")
+        return ([inference.given(), selection.given()] + overlays.compactMap { $0 }).filter { !$0.isEmpty }.joined(
+            separator: " ")
     }
 
     private func summary(_ result: PredictionResult, _ precision: Precision) -> String {

@@ -58,9 +58,9 @@ package struct ClassMatching: Equatable, Sendable {
 }
 
 /// Names that are probably the same.
-enum Spelling {
+package enum Spelling {
     /// The name that differs in case, blanks, hyphens and underscores only, or else by a letter or two of many.
-    static func nearest(to name: String, among others: [String]) -> String? {
+    package static func nearest(to name: String, among others: [String]) -> String? {
         let plain = plain(name)
         if let same = others.first(where: { self.plain($0) == plain }) { return same }
         let most = min(2, plain.count / 4)

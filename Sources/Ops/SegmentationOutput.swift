@@ -49,16 +49,21 @@ package struct SegmentationOutput {
     package let width: Int
     /// Pixels whose values are in memory at once, per thread.
     package static let block = 512
+    /// Classes whose probability counts as another's.
+    private let merged: [(from: Int, to: Int)]
 
-    package init(classes: Int, width: Int) {
+    /// - Parameter merging: for each class the one that it is merged into, or itself; nil for no merging.
+    package init(classes: Int, width: Int, merging: [Int]? = nil) {
         precondition(classes > 0 && classes <= 1 << 16 && width > 0, "\(classes) classes, \(width) pixels")
+        precondition(merging.map { $0.count == classes && $0.allSatisfy { $0 < classes } } ?? true)
         (self.classes, self.width) = (classes, width)
+        merged = (merging ?? []).enumerated().filter { $0 != $1 }.map { ($0, $1) }
     }
 
     /// Finds the classes of the photo's rows `rows`, or of some columns of them.
     ///
     /// One pass: the class of the largest logit. Several: of the largest mean of the passes' softmax (mmsegmentation's
-    /// `aug_test`).
+    /// `aug_test`). Merged classes count with the sum of their probabilities.
     /// - Parameters:
     ///   - columns: nil for all; they begin with a whole multiple of ``block``.
     ///   - labels: receives rows.count · width classes; as of all results, only those of `columns` are written.
@@ -112,15 +117,35 @@ package struct SegmentationOutput {
             } else {
                 interpolate(passes[0], row, columns, scratch.row.pointer, into: values)
             }
+            var areProbabilities = passes.count > 1
+            func makeProbabilities() {
+                if !areProbabilities { beitseg_softmax(values, columns.count, classes, values) }
+                areProbabilities = true
+            }
+            if !merged.isEmpty {
+                makeProbabilities()
+                merge(values, columns.count)
+            }
             beitseg_argmax_rows(values, columns.count, classes, labels + start)
             guard confidence != nil || probabilities != nil else { continue }
-            if passes.count == 1 { beitseg_softmax(values, columns.count, classes, values) }
+            makeProbabilities()
             if let probabilities {
                 (probabilities + start * classes).update(from: values, count: columns.count * classes)
             }
             guard let confidence else { continue }
             for column in columns {
                 confidence[column] = values[(column - start) * classes + Int(labels[column])]
+            }
+        }
+    }
+
+    /// Adds up the probabilities `[pixels, K]` of classes that are one.
+    private func merge(_ values: UnsafeMutablePointer<Float>, _ pixels: Int) {
+        for pixel in 0..<pixels {
+            let values = values + pixel * classes
+            for (from, to) in merged {
+                values[to] += values[from]
+                values[from] = 0
             }
         }
     }

@@ -35,11 +35,11 @@ struct EarlierResults {
 
     /// The record of an image whose results are all there and were made of the photo as it is now.
     func record(of image: InputImage, _ photo: KnownFile, _ form: ResultForm) -> PredictionRecord? {
-        guard form.isComplete(image.stem) else { return nil }
-        let wanted = form.names(image.stem)
         guard var record = byFile[photo.file] ?? byPath[image.path] else {
-            return isKnown ? nil : form.unknownRecord(of: image, photo)
+            return isKnown || !form.isComplete(image.stem, nil) ? nil : form.unknownRecord(of: image, photo)
         }
+        guard form.isComplete(image.stem, record) else { return nil }
+        let wanted = form.names(image.stem)
         if let before = record.photo, (before.bytes, before.modified) != (photo.bytes, photo.modified) { return nil }
         if let files = record.files, !Set(files).isSuperset(of: wanted) { return nil }
         (record.path, record.photo) = (image.path, photo)
@@ -66,7 +66,7 @@ struct EarlierResults {
 extension ResultForm {
     /// The record of complete results that no manifest knows: from the index mask, where there is one that fits.
     fileprivate func unknownRecord(of image: InputImage, _ photo: KnownFile) -> PredictionRecord? {
-        guard formats.contains(.index), let mask = try? decodeMask(path(image.stem, .index)),
+        guard formats.contains(.index), let mask = try? decodeMask(folder.joined(image.stem + ".png")),
             mask.values.allSatisfy({ $0 < classes.count })
         else { return nil }
         let counts = ClassCounts(mask.values, of: classes.count)

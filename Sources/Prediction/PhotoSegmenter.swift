@@ -53,6 +53,7 @@ package struct PhotoSegmenter {
 
     private let network: WindowNetwork
     private let options: InferenceOptions
+    private let classes: ResultClasses?
     private let wide: Int
     /// Rows of the photo that are classified at once.
     static let strip = 16
@@ -61,13 +62,16 @@ package struct PhotoSegmenter {
     /// Of how many rows of a photo one counts in its mean confidence.
     static let sampled = 8
 
-    package init(_ network: WindowNetwork, _ options: InferenceOptions = InferenceOptions()) {
-        self.init(network, options, wide: MapStream.wide)
+    /// - Parameter classes: what becomes of the model's classes; nil for nothing.
+    package init(
+        _ network: WindowNetwork, _ options: InferenceOptions = InferenceOptions(), classes: ResultClasses? = nil
+    ) {
+        self.init(network, options, classes: classes, wide: MapStream.wide)
     }
 
     /// - Parameter wide: see ``MapStream/wide``.
-    init(_ network: WindowNetwork, _ options: InferenceOptions, wide: Int) {
-        (self.network, self.options, self.wide) = (network, options, wide)
+    init(_ network: WindowNetwork, _ options: InferenceOptions, classes: ResultClasses? = nil, wide: Int) {
+        (self.network, self.options, self.classes, self.wide) = (network, options, classes, wide)
     }
 
     /// Segments a photo of any size.
@@ -152,19 +156,21 @@ package struct PhotoSegmenter {
         let probabilities =
             results.contains(.probabilities) ? Tensor(uninitialized: [rows.count, width, network.classes]) : nil
         let step = passes.contains(where: \.stream.isWide) ? SegmentationOutput.block : width
-        let classes = try [UInt16](unsafeUninitializedCapacity: pixels) { classes, count in
+        let output = SegmentationOutput(classes: network.classes, width: width, merging: classes?.merging)
+        let found = try [UInt16](unsafeUninitializedCapacity: pixels) { classes, count in
             guard let labels = classes.baseAddress else { return }
             for start in stride(from: 0, to: width, by: step) {
                 let columns = start..<min(width, start + step)
-                SegmentationOutput(classes: network.classes, width: width).classify(
+                output.classify(
                     try passes.flatMap { try $0.parts(rows, columns) }, rows: rows, columns: columns, labels: labels,
                     confidence: needed ? confidence.pointer : nil, every: wantsAll ? 1 : Self.sampled,
                     probabilities: probabilities?.pointer)
             }
             count = pixels
         }
-        var strip = SegmentedStrip(rows: rows, classes: classes, probabilities: probabilities)
+        var strip = SegmentedStrip(rows: rows, classes: found, probabilities: probabilities)
         if wantsAll { strip.confidence = confidence.values }
+        classes?.choose(among: &strip)
         guard results.contains(.meanConfidence) else { return strip }
         for row in rows where row % Self.sampled == 0 {
             let start = (row - rows.lowerBound) * width

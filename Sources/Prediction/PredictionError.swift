@@ -11,6 +11,8 @@ package enum PredictionError: ExitStatus, Equatable {
     case otherResults(folder: String, String, options: String)
     /// What an earlier run has noted cannot be read.
     case unreadable(manifest: String, reason: String)
+    /// A result of an earlier run cannot be read.
+    case unreadableResult(String, reason: String)
     /// Another process writes there.
     case busy(folder: String)
     /// The model's output was finite for no image.
@@ -20,7 +22,7 @@ package enum PredictionError: ExitStatus, Equatable {
         switch self {
         case .interrupted(let signal, _, _): 128 + signal
         case .otherResults, .busy: 64
-        case .unreadable, .neverFinite: 65
+        case .unreadable, .unreadableResult, .neverFinite: 65
         }
     }
 
@@ -33,6 +35,8 @@ package enum PredictionError: ExitStatus, Equatable {
                 + "resume with the same model and options, or choose another folder"
         case .unreadable(let manifest, let reason):
             "\(manifest.shown): is no list of predictions, or a damaged one (\(reason)); remove it, or choose another folder"
+        case .unreadableResult(let path, let reason):
+            "\(path.shown): is no result, or a damaged one (\(reason)); remove it, and resume"
         case .busy(let folder):
             "\(folder.shown): another process is writing its results there; wait until it ends, choose another folder, or "
                 + "share the images among the processes (`shard` I/N)"

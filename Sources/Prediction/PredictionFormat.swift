@@ -15,14 +15,21 @@ package enum PredictionFormat: String, CaseIterable, Sendable {
     case probabilities
     /// COCO's run-length code of each class that occurs.
     case rle
+    /// One COCO file for the run, made of each image's ``rle``.
+    case coco
+    /// A table for the run: the area of each image's classes, and the regions that it lies in.
+    case areas
+    /// A binary PNG for each class that occurs, in a folder.
+    case masks
 
-    /// What follows the stem of the photo's name.
-    package var ending: String {
+    /// What follows the stem of the photo's name; nil where an image has no file of a name that is known beforehand.
+    package var ending: String? {
         switch self {
         case .index: ".png"
-        case .rle: ".rle.json"
+        case .rle, .coco: ".rle.json"
         case .probabilities: ".probabilities.h5"
-        default: ".\(rawValue).png"
+        case .areas, .masks: nil
+        case .color, .overlay, .confidence: ".\(rawValue).png"
         }
     }
 }
@@ -31,27 +38,63 @@ package enum PredictionFormat: String, CaseIterable, Sendable {
 struct ResultForm: Sendable {
     let folder: String
     let formats: [PredictionFormat]
-    let classes: [LabelClass]
+    let resultClasses: ResultClasses
+    /// K, by index.
+    var classes: [LabelClass] { resultClasses.classes }
+    /// The colour of each index, also of that which says that a pixel has no class.
     let palette: [RGBColor]
     let overlay: OverlayStyle
+    /// The side of a pixel in metres; nil where nobody said.
+    let pixelSize: Double?
 
-    init(folder: String, formats: [PredictionFormat], classes: [LabelClass], overlay: OverlayStyle = OverlayStyle()) {
-        (self.folder, self.formats, self.classes, self.overlay) = (folder, formats, classes, overlay)
-        palette = classes.map(\.color)
+    init(
+        folder: String, formats: [PredictionFormat], classes: ResultClasses, overlay: OverlayStyle = OverlayStyle(),
+        pixelSize: Double? = nil
+    ) {
+        (self.folder, self.formats, resultClasses, self.overlay) = (folder, formats, classes, overlay)
+        (palette, self.pixelSize) = (classes.palette, pixelSize)
     }
 
-    /// The results of an image, below ``folder``.
-    func names(_ stem: String) -> [String] { formats.map { stem + $0.ending } }
+    /// The results of an image whose names are known beforehand, below ``folder``.
+    func names(_ stem: String) -> [String] { fileFormats.compactMap { $0.ending.map { stem + $0 } } }
 
-    func path(_ stem: String, _ format: PredictionFormat) -> String { folder.joined(stem + format.ending) }
+    func paths(_ stem: String) -> [String] { names(stem).map { folder.joined($0) } }
 
-    /// Whether every file is there. Files appear whole or not at all, so none is incomplete.
-    func isComplete(_ stem: String) -> Bool { formats.allSatisfy { FileSystem.isFile(path(stem, $0)) } }
+    /// What makes those files: of formats that share one, the first.
+    var fileFormats: [PredictionFormat] {
+        formats.filter { format in
+            format.ending != nil && formats.first { $0.ending == format.ending } == format
+        }
+    }
+
+    /// Where an image's results lie: the places that no other image's may take.
+    func places(_ stem: String) -> [String] {
+        paths(stem) + (formats.contains(.masks) ? [folder.joined(maskFolder(stem))] : [])
+    }
+
+    /// The folders of an image's results.
+    func folders(_ stem: String) -> [String] {
+        [folder.joined(stem).parent] + (formats.contains(.masks) ? [folder.joined(maskFolder(stem))] : [])
+    }
+
+    /// Whether every result is there. Files appear whole or not at all, so none is incomplete.
+    /// - Parameter record: of the image; nil where nothing is known of it but its files.
+    func isComplete(_ stem: String, _ record: PredictionRecord?) -> Bool {
+        guard names(stem).allSatisfy({ FileSystem.isFile(folder.joined($0)) }) else { return false }
+        if formats.contains(.areas), record?.areas == nil { return false }
+        guard formats.contains(.masks) else { return true }
+        guard let record, let pixels = record.pixels else { return false }
+        let masks = (record.files ?? []).filter { $0.hasPrefix(maskFolder(stem) + "/") }
+        return masks.allSatisfy { FileSystem.isFile(folder.joined($0)) } && (pixels.isEmpty || !masks.isEmpty)
+    }
 
     /// What the segmenter is to find.
     var results: PhotoSegmenter.Results {
         var results = PhotoSegmenter.Results.meanConfidence
-        if formats.contains(.confidence) { results.insert(.confidence) }
+        let confident: Set<PredictionFormat> = [.confidence, .rle, .coco]
+        if resultClasses.needsConfidence || !confident.isDisjoint(with: formats) {
+            results.insert(.confidence)
+        }
         if formats.contains(.probabilities) { results.insert(.probabilities) }
         return results
     }
@@ -67,7 +110,7 @@ extension Segmentation {
     ) throws {
         precondition(format != .probabilities, "probabilities are written while they are computed")
         precondition(format != .confidence || !confidence.isEmpty, "confidence was not asked for")
-        let form = ResultForm(folder: "", formats: [format], classes: classes, overlay: overlay)
+        let form = ResultForm(folder: "", formats: [format], classes: ResultClasses(classes), overlay: overlay)
         let file = try ResultFiles.open(format, path, form, width: width, height: height)
         let strip = SegmentedStrip(rows: 0..<height, classes: self.classes, confidence: confidence)
         try file.write(strip, photo.map { PictureStrip(image: $0, top: 0) })

@@ -74,9 +74,12 @@ final class ImageWriting: @unchecked Sendable {
     func finish(seconds: Double) throws -> PredictionRecord {
         try keepingFailure { try files?.finish() }
         guard let files, failure == nil else { return job.failure(failure ?? NotFinite()) }
-        return PredictionRecord(
-            job.image.path, width, height, files.counts, form.classes, photo: job.photo,
-            files: form.names(job.image.stem), seconds: seconds, meanConfidence: files.meanConfidence)
+        var record = PredictionRecord(
+            job.image.path, width, height, files.counts, form.classes, photo: job.photo, files: files.names,
+            seconds: seconds, meanConfidence: files.meanConfidence)
+        record.areas = files.areas
+        record.pixelArea = form.pixelSize.map { $0 * $0 }
+        return record
     }
 
     private func keepingFailure(_ body: () throws -> Void) throws {

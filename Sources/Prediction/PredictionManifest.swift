@@ -30,7 +30,7 @@ package struct PredictionManifest: Codable, Equatable, Sendable {
 
     /// Processes that share the work have a manifest each.
     static func path(_ folder: String, _ shard: Shard?) -> String {
-        folder.joined(shard.map { "predictions-\($0.number)-of-\($0.count).json" } ?? "predictions.json")
+        folder.joined("predictions\(shard?.suffix ?? "").json")
     }
 
     /// The file that a run holds (`LockedFile`), beside its manifest.

@@ -18,6 +18,10 @@ package struct PredictionRecord: Codable, Equatable, Sendable {
     package var pixels: [String: Int]?
     /// The mean probability of the pixels' classes, 0…1, over every eighth row.
     package var meanConfidence: Double?
+    /// Of each class that occurs, where that was asked for.
+    package var areas: [ClassArea]?
+    /// Square metres of a pixel, where that is known.
+    package var pixelArea: Double?
     /// The results, as seen from the output folder.
     package var files: [String]?
     package var photo: KnownFile?
@@ -25,8 +29,9 @@ package struct PredictionRecord: Codable, Equatable, Sendable {
     package var error: String?
 
     private enum CodingKeys: String, CodingKey {
-        case path, status, width, height, seconds, pixels, files, photo, error
+        case path, status, width, height, seconds, pixels, areas, files, photo, error
         case meanConfidence = "mean_confidence"
+        case pixelArea = "pixel_square_metres"
     }
 
     /// An image that failed.
@@ -56,6 +61,10 @@ package struct PredictionRecord: Codable, Equatable, Sendable {
         if !counts.values.allSatisfy({ (0...width * height).contains($0) }) {
             return "pixels that are no part of the image (\(path.shown))"
         }
+        let areas = areas ?? []
+        guard areas.allSatisfy({ 0...width * height ~= $0.pixels && $0.index >= 0 && 0...$0.pixels ~= $0.regions })
+        else { return "areas that are no part of the image (\(path.shown))" }
+        if let pixelArea, !(pixelArea > 0) { return "a pixel of \(pixelArea) square metres (\(path.shown))" }
         if let seconds, !(seconds >= 0) { return "\(seconds) seconds (\(path.shown))" }
         if let meanConfidence, !(0...1.001).contains(meanConfidence) {
             return "a confidence of \(meanConfidence) (\(path.shown))"

@@ -10,6 +10,9 @@ package struct PredictionSettings: Sendable {
     package var output: String
     package var formats: [PredictionFormat] = [.index, .overlay]
     package var overlay = OverlayStyle()
+    package var selection = ClassSelection()
+    /// The side of a photo's pixel on the ground, in metres; nil where nobody knows it.
+    package var pixelSize: Double?
     package var inference = InferenceOptions()
     /// Images are read row by row, whatever their size; the results are the same.
     package var tiles = false
@@ -37,17 +40,19 @@ package enum PredictionEvent: Sendable {
 /// output is not finite) gets that image a record that says why, and the rest goes on; a full disk ends the run.
 package struct PredictionRun {
     private let network: WindowNetwork
-    private let classes: [LabelClass]
     private let heading: PredictionHeading
     private let settings: PredictionSettings
     private let form: ResultForm
 
+    /// Throws ``SelectionError``.
     package init(
         _ network: WindowNetwork, classes: [LabelClass], heading: PredictionHeading, _ settings: PredictionSettings
-    ) {
-        (self.network, self.classes, self.heading, self.settings) = (network, classes, heading, settings)
+    ) throws(SelectionError) {
+        (self.network, self.heading, self.settings) = (network, heading, settings)
         form = ResultForm(
-            folder: settings.output, formats: settings.formats, classes: classes, overlay: settings.overlay)
+            folder: settings.output, formats: settings.formats,
+            classes: try ResultClasses(classes, settings.selection), overlay: settings.overlay,
+            pixelSize: settings.pixelSize)
     }
 
     /// Segments `images`, this process's part of them.
@@ -59,8 +64,9 @@ package struct PredictionRun {
         _ images: [InputImage], report: @escaping @Sendable (PredictionEvent) -> Void = { _ in }
     ) throws -> PredictionResult {
         let manifestPath = PredictionManifest.path(settings.output, settings.shard)
+        let runFiles = RunFiles(form, settings.shard)
         let plan = try ResultPlan(
-            images, form, reads: settings.alsoRead + [heading.model], manifest: manifestPath)
+            images, form, reads: settings.alsoRead + [heading.model], shared: [manifestPath] + runFiles.paths)
         guard let lock = try LockedFile(PredictionManifest.lock(manifestPath)) else {
             throw PredictionError.busy(folder: settings.output)
         }
@@ -73,8 +79,9 @@ package struct PredictionRun {
         let records = RecordList(count: part.count, report: report)
         let open = sort(part, plan, earlier, records)
         let kept = earlier.others(than: part.map(\.element), form)
-        let folders = open.map { form.path($0.image.stem, .index).parent }
-        for folder in Set(folders + [settings.output]) { AtomicFile.removeAbandoned(in: folder) }
+        for folder in Set(open.flatMap { form.folders($0.image.stem) } + [settings.output]) {
+            AtomicFile.removeAbandoned(in: folder)
+        }
         let complete = records.all.filter { $0.status == .done }
         let journal = PredictionJournal(
             PredictionJournal.path(manifestPath), heading, records: complete + kept.filter { $0.status == .done })
@@ -82,6 +89,12 @@ package struct PredictionRun {
         var manifest = try heading.manifest()
         manifest.images = records.all + kept
         try manifest.write(to: manifestPath)
+        // Behind this run's images those of earlier ones, with numbers that no other process gives.
+        let earlierNumbers = kept.indices.map {
+            images.count + (settings.shard?.number ?? 1) + $0 * (settings.shard?.count ?? 1)
+        }
+        let numbered = records.numbered.map { (part[$0].offset + 1, $1) } + zip(earlierNumbers, kept)
+        try runFiles.write(numbered)
         journal.remove()
         if let stop { throw PredictionError.interrupted(signal: stop.signal, done: records.all.count, of: part.count) }
         return try result(records, manifest, skipped: complete.count)
@@ -102,6 +115,7 @@ package struct PredictionRun {
         for path in PredictionManifest.paths(in: settings.output)
         where path != own && settings.shard?.isBeside(path) != true {
             for path in [path, PredictionJournal.path(path)] { path.withFileSystemName { _ = unlink($0) } }
+            RunFiles.remove(beside: path)
         }
     }
 
@@ -183,7 +197,9 @@ package struct PredictionRun {
             try Interruption.check()
             records.progress(job.image.path, share)
         }
-        try PhotoSegmenter(network, settings.inference).segment(photo.input, form.results, progress: progress) {
+        try PhotoSegmenter(network, settings.inference, classes: form.resultClasses).segment(
+            photo.input, form.results, progress: progress
+        ) {
             strip in
             let part = try photo.original?.strip(strip.rows)
             let bytes = strip.bytes + (part?.image.pixels.count ?? 0)
@@ -252,6 +268,11 @@ private final class RecordList: Sendable {
 
     /// In the order of the images.
     var all: [PredictionRecord] { state.withLock { $0.records.compactMap { $0 } } }
+
+    /// The same, with their places among the images.
+    var numbered: [(Int, PredictionRecord)] {
+        state.withLock { $0.records.enumerated().compactMap { place, record in record.map { (place, $0) } } }
+    }
 
     /// Images for which the network's output was not finite.
     var neverFinite: Int { state.withLock { $0.neverFinite } }

@@ -10,15 +10,26 @@ protocol ResultFile: AnyObject {
 /// The results of one image, and what its record says of them. Used by one thread at a time.
 final class ResultFiles: @unchecked Sendable {
     private let files: [any ResultFile]
+    private let masks: ClassMasks?
+    private var areaCount: AreaCount?
     private(set) var counts: ClassCounts
+    private(set) var areas: [ClassArea]?
     private var certainty = (sum: 0.0, pixels: 0)
+    /// Below the output folder.
+    var names: [String] { fixedNames + (masks?.names ?? []) }
+    private let fixedNames: [String]
 
     /// Throws `FileError`, `HDF5Error`.
     init(_ form: ResultForm, _ stem: String, width: Int, height: Int) throws {
-        files = try form.formats.map {
-            try Self.open($0, form.path(stem, $0), form, width: width, height: height)
+        fixedNames = form.names(stem)
+        var files = try zip(form.fileFormats, fixedNames).map {
+            try Self.open($0, form.folder.joined($1), form, width: width, height: height)
         }
-        counts = ClassCounts(of: form.classes.count)
+        masks = form.formats.contains(.masks) ? ClassMasks(form, stem, width: width, height: height) : nil
+        if let masks { files.append(masks) }
+        self.files = files
+        if form.formats.contains(.areas) { areaCount = AreaCount(width: width, form.classes) }
+        counts = ClassCounts(of: form.palette.count)
     }
 
     /// The mean probability of the pixels' classes, over every ``PhotoSegmenter/sampled`` row.
@@ -26,11 +37,15 @@ final class ResultFiles: @unchecked Sendable {
 
     func write(_ strip: SegmentedStrip, _ photo: PictureStrip?) throws {
         counts.add(strip.classes)
+        areaCount?.add(strip.classes)
         certainty = (certainty.sum + strip.certainty.sum, certainty.pixels + strip.certainty.pixels)
         for file in files { try file.write(strip, photo) }
     }
 
-    func finish() throws { for file in files { try file.finish() } }
+    func finish() throws {
+        for file in files { try file.finish() }
+        areas = areaCount?.finish()
+    }
 
     /// Throws `FileError`, `HDF5Error`.
     static func open(
@@ -39,11 +54,7 @@ final class ResultFiles: @unchecked Sendable {
         func png(_ kind: PNGKind) throws -> PNGWriter { try PNGWriter(path, width: width, height: height, kind: kind) }
         let palette = form.palette
         switch format {
-        case .index where palette.count > 256:
-            return PNGFile(try png(.grey16)) { strip, _ in strip.classes }
-        case .index:
-            return PNGFile(try png(.palette(palette))) { strip, _ in strip.classes.map { UInt8(truncatingIfNeeded: $0) }
-            }
+        case .index: return try indexFile(form.resultClasses, png)
         case .confidence: return PNGFile(try png(.grey8)) { strip, _ in strip.confidence.map(greyLevel) }
         case .color: return PNGFile(try png(.rgb)) { strip, _ in colored(strip.classes, palette) }
         case .overlay:
@@ -54,8 +65,23 @@ final class ResultFiles: @unchecked Sendable {
                 return painter.add(strip, photo)
             }
         case .probabilities: return try ProbabilityFile(path, width: width, height: height, form.classes)
-        case .rle: return RunLengthFile(path, width: width, height: height, form.classes)
+        case .rle, .coco: return RunLengthFile(path, width: width, height: height, form.classes)
+        case .areas, .masks: preconditionFailure("\(format) is no file of an image")
         }
+    }
+
+    /// A mask whose values are class indices, of 8 bits as long as they are enough.
+    private static func indexFile(
+        _ classes: ResultClasses, _ png: (PNGKind) throws -> PNGWriter
+    ) throws -> any ResultFile {
+        let values = classes.values
+        guard let most = values.max(), most > 255 else {
+            let palette = classes.palette + ColorMap.colors(256)[classes.palette.count...]
+            let bytes = values.map { UInt8(truncatingIfNeeded: $0) }
+            let colors = classes.void == nil ? classes.palette : palette
+            return PNGFile(try png(.palette(colors))) { strip, _ in strip.classes.map { bytes[Int($0)] } }
+        }
+        return PNGFile(try png(.grey16)) { strip, _ in strip.classes.map { values[Int($0)] } }
     }
 }
 

@@ -16,15 +16,14 @@ struct ResultPlan {
     /// - Parameters:
     ///   - images: of all processes that share the work.
     ///   - reads: what is read beside them.
-    ///   - manifest: written as well.
+    ///   - shared: files of the run that are written as well.
     /// - Throws: `FileError` of status 64 where a result would be a file that is read.
-    init(_ images: [InputImage], _ form: ResultForm, reads: [String], manifest: String) throws(FileError) {
+    init(_ images: [InputImage], _ form: ResultForm, reads: [String], shared: [String]) throws(FileError) {
         check = OutputCheck(reads: reads + images.map(\.path))
-        try check.check(write: manifest)
+        for path in shared { try check.check(write: path) }
         for (index, image) in images.enumerated() {
-            let paths = form.formats.map { form.path(image.stem, $0) }
             do {
-                for path in paths {
+                for path in form.paths(image.stem) + form.masksInPlace(image.stem) {
                     try check.check(write: path)
                     _ = try requireName(path)
                 }
@@ -33,7 +32,7 @@ struct ResultPlan {
                 obstacles[index] = "\(image.path.shown): its result cannot be written: \(error)"
                 continue
             }
-            if let owner = take(paths, for: index, below: form.folder) {
+            if let owner = take(form.places(image.stem), for: index, below: form.folder) {
                 obstacles[index] =
                     "\(image.path.shown): its results would overwrite those of \(images[owner].path.shown); rename one of them"
             }

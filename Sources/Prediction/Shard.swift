@@ -49,6 +49,9 @@ package struct Shard: Equatable, Sendable {
         return nil
     }
 
+    /// What tells the files of a part from those of the others.
+    var suffix: String { "-\(number)-of-\(count)" }
+
     package func part<Element>(of all: [Element]) -> [Element] {
         stride(from: number - 1, to: all.count, by: count).map { all[$0] }
     }

@@ -1,21 +1,6 @@
+import BEiTFiles
 import BEiTMetrics
 import Foundation
-
-/// Rows of comma-separated values (RFC 4180, lines end with a line feed), the first with the columns' names.
-struct CSV {
-    private(set) var text: String
-
-    package init(_ columns: [String]) { text = Self.line(columns) }
-
-    mutating func add(_ cells: [String]) { text += Self.line(cells) }
-
-    private static func line(_ cells: [String]) -> String { cells.map(quoted).joined(separator: ",") + "\n" }
-
-    private static func quoted(_ cell: String) -> String {
-        guard cell.unicodeScalars.contains(where: { ",\"\n\r".unicodeScalars.contains($0) }) else { return cell }
-        return "\"" + cell.replacingOccurrences(of: "\"", with: "\"\"") + "\""
-    }
-}
 
 extension ScoreReport {
     /// `per-class.csv`: shares in 0…1 with all their digits, an empty cell for 0/0; with another model its IoU as well.

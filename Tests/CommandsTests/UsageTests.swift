@@ -37,10 +37,8 @@ import Testing
         arguments: [
             ("data DIR", "the command `data`"), ("labels a.json -o x", "the command `labels`"),
             ("merge DIR", "the command `merge`"), ("pack DIR", "the command `pack`"),
-            ("predict a.jpg --format tiff", "--format tiff"), ("predict a.jpg --format coco", "--format coco"),
-            ("predict a.jpg --only cat", "--only"), ("predict a.jpg --merge a=b", "--merge"),
-            ("predict a.jpg --min-area 9", "--min-area"), ("predict a.jpg --min-confidence 0.5", "--min-confidence"),
-            ("predict a.jpg --contours", "--contours"),
+            ("predict a.jpg --format tiff", "--format tiff"), ("predict a.jpg --format polygons", "--format polygons"),
+            ("predict a.jpg --min-area 9", "--min-area"),
         ])
     func whatIsToCome(_ line: String, _ words: String) throws {
         let run = try Program(arguments: line.split(separator: " ").map(String.init))

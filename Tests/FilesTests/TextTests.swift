@@ -55,4 +55,11 @@ import Testing
         #expect("空地空地".truncated(toColumns: 6) == "空地…")
         #expect("空地".truncated(toColumns: 0) == "")
     }
+
+    @Test func cellsAreQuotedWhereTheyMust() {
+        var table = CSV(["a", "b"])
+        table.add(["x,y", "say \"z\""])
+        table.add(["line\nbreak", ""])
+        #expect(table.text == "a,b\n\"x,y\",\"say \"\"z\"\"\"\n\"line\nbreak\",\n")
+    }
 }

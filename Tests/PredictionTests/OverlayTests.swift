@@ -68,4 +68,39 @@ import Testing
             #expect(overlay(photo, mask, OverlayStyle(), rows: 5, many) == whole)
         }
     }
+
+    /// Against the definition: a pixel whose neighbourhood of five by five has another class.
+    @Test(arguments: [1, 4, 100]) func contoursAreThePixelsNearAnotherClass(_ rows: Int) {
+        let (width, height) = (37, 29)
+        let photo = noise(width: width, height: height)
+        let mask = (0..<width * height).map { place -> UInt16 in
+            let (x, y) = (place % width, place / width)
+            return (x - 12) * (x - 12) + (y - 10) * (y - 10) < 70 ? 1 : x > 25 && y > 15 ? 2 : 0
+        }
+        let style = OverlayStyle(opacity: 1, hasLegend: false, hasContours: true)
+        let found = overlay(photo, mask, style, rows: rows)
+        for y in 0..<height {
+            for x in 0..<width {
+                let own = mask[y * width + x]
+                let isNear = (max(0, y - 2)...min(height - 1, y + 2)).contains { row in
+                    (max(0, x - 2)...min(width - 1, x + 2)).contains { mask[row * width + $0] != own }
+                }
+                let place = 3 * (y * width + x)
+                let color = classes[Int(own)].color
+                let wanted =
+                    isNear && own > 0
+                    ? [color.red, color.green, color.blue] : Array(photo.pixels[place..<place + 3])
+                #expect(Array(found.pixels[place..<place + 3]) == wanted, "\(x), \(y)")
+            }
+        }
+    }
+
+    @Test func contoursHaveTheLegendOfTheAreas() {
+        let photo = RGBImage(width: 200, height: 150, pixels: [UInt8](repeating: 120, count: 3 * 200 * 150))
+        let mask = (0..<200 * 150).map { UInt16($0 % 200 / 70) }
+        let style = OverlayStyle(opacity: 1, hasContours: true)
+        let all = [150, 1, 7].map { overlay(photo, mask, style, rows: $0) }
+        #expect(all[0] == all[1] && all[0] == all[2])
+        #expect(all[0] != overlay(photo, mask, OverlayStyle(opacity: 1, hasLegend: false, hasContours: true), rows: 9))
+    }
 }

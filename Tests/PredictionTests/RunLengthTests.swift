@@ -21,7 +21,7 @@ import Testing
         for start in stride(from: 0, to: values.count, by: 53 * 8) {
             columns.add(Array(values[start...].prefix(53 * 8)))
         }
-        for (_, counts) in columns.ofClasses {
+        for (_, counts, _) in columns.ofClasses {
             #expect(decode(RunLengthCode.compressed(counts)) == counts)
             #expect(counts.reduce(0, +) == 35 * 53)
         }

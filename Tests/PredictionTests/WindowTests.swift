@@ -14,7 +14,8 @@ func noise(width: Int, height: Int, seed: UInt64 = 1) -> RGBImage {
 }
 
 /// Two logits per patch side: pixel sums, and something that depends on the place in the window.
-func patchwork(_ size: WindowSize) -> WindowNetwork {
+/// - Parameter sharpness: a factor on the logits.
+func patchwork(_ size: WindowSize, sharpness: Float = 1) -> WindowNetwork {
     let scaling = PixelScaling(mean: [0, 0, 0], std: [1, 1, 1])
     return WindowNetwork(size: size, classes: 3, scaling: scaling) { pixels in
         let (batch, rows, columns, cell) = (pixels.shape[0], 2 * size.rows, 2 * size.columns, size.patch / 2)
@@ -30,7 +31,8 @@ func patchwork(_ size: WindowSize) -> WindowNetwork {
                                 sum += pixels.pointer[row * columns * cell + x * cell + dx]
                             }
                         }
-                        logits.append(sum + 0.3 * Float(c * (y + 2 * min(x, columns - 1 - x)) % 5))
+                        let place = Float(c * (y + 2 * min(x, columns - 1 - x)) % 5)
+                        logits.append(sharpness * (sum + 0.3 * place))
                     }
                 }
             }

@@ -96,13 +96,6 @@ import BEiTMetrics
     @Test(arguments: [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567"), (123_456, "123,456")])
     func counts(_ number: Int, _ text: String) { #expect(HTML.count(number) == text) }
 
-    @Test func cellsAreQuotedWhereTheyMust() {
-        var table = CSV(["a", "b"])
-        table.add(["x,y", "say \"z\""])
-        table.add(["line\nbreak", ""])
-        #expect(table.text == "a,b\n\"x,y\",\"say \"\"z\"\"\"\n\"line\nbreak\",\n")
-    }
-
     @Test func differencesHaveTheirSign() {
         #expect([0.0123, -0.0123, 0, -0.00001, nil].map(signedPercent) == ["+1.23", "−1.23", "0.00", "0.00", "–"])
     }

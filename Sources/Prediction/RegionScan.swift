@@ -1,0 +1,169 @@
+import BEiTImageIO
+
+/// A connected region of a mask: pixels of one class, each beside another of them by a side.
+struct Region {
+    var value: UInt16
+    var pixels = 0
+    /// The row that it has reached.
+    fileprivate(set) var last = 0
+}
+
+/// Finds the connected regions of a mask whose rows come from top to bottom.
+///
+/// In memory are the runs of one row and the regions that these belong to.
+struct RegionScan {
+    /// Neighbours of one class in a row.
+    struct Run {
+        let start, end: Int32
+        let value: UInt16
+        /// Its place among the regions; one that was merged into another leads there.
+        fileprivate(set) var region: Int32 = -1
+    }
+
+    private let width: Int
+    private var row = 0
+    /// Of the last row.
+    private(set) var runs: [Run] = []
+    private var regions: [Region] = []
+    /// The region that a region is part of, itself where it is whole; -1 for a place that is free.
+    private var parents: [Int32] = []
+    private var free: [Int32] = []
+
+    init(width: Int) { self.width = width }
+
+    /// Appends whole rows. Returns the regions that end above one of them.
+    mutating func add(_ rows: [UInt16]) -> [Region] {
+        var closed: [Region] = []
+        for start in stride(from: 0, to: rows.count, by: width) {
+            var below = rows.withUnsafeBufferPointer {
+                Self.runs(UnsafeBufferPointer(rebasing: $0[start..<start + width]))
+            }
+            connect(&below)
+            closed += close()
+            runs = below
+            row += 1
+        }
+        return closed
+    }
+
+    /// Ends the mask. Returns the regions that reach its last row.
+    mutating func finish() -> [Region] {
+        defer { runs = [] }
+        return close()
+    }
+
+    private static func runs(_ row: UnsafeBufferPointer<UInt16>) -> [Run] {
+        var runs: [Run] = []
+        var start = 0
+        for x in 1..<max(1, row.count) where row[x] != row[x - 1] {
+            runs.append(Run(start: Int32(start), end: Int32(x), value: row[start]))
+            start = x
+        }
+        if start < row.count { runs.append(Run(start: Int32(start), end: Int32(row.count), value: row[start])) }
+        return runs
+    }
+
+    /// Finds the regions of a row's runs, and merges those that meet in it.
+    private mutating func connect(_ below: inout [Run]) {
+        var first = 0
+        for place in below.indices {
+            let run = below[place]
+            while first < runs.count, runs[first].end <= run.start { first += 1 }
+            var region: Int32?
+            var upper = first
+            while upper < runs.count, runs[upper].start < run.end {
+                if runs[upper].value == run.value {
+                    let other = whole(runs[upper].region)
+                    region = region.map { merge($0, other) } ?? other
+                }
+                upper += 1
+            }
+            below[place].region = region ?? make(run.value)
+            // The last one may reach beyond this run.
+            first = max(first, upper - 1)
+        }
+        for place in below.indices {
+            let region = whole(below[place].region)
+            below[place].region = region
+            regions[Int(region)].pixels += Int(below[place].end - below[place].start)
+            regions[Int(region)].last = row
+        }
+    }
+
+    /// Takes the regions that have no run in this row, and frees the places of those that became part of another.
+    private mutating func close() -> [Region] {
+        var closed: [Region] = []
+        for run in runs where parents[Int(run.region)] >= 0 {
+            let isWhole = parents[Int(run.region)] == run.region
+            if isWhole, regions[Int(run.region)].last == row { continue }
+            parents[Int(run.region)] = -1
+            free.append(run.region)
+            if isWhole { closed.append(regions[Int(run.region)]) }
+        }
+        return closed
+    }
+
+    private mutating func make(_ value: UInt16) -> Int32 {
+        if let place = free.popLast() {
+            (regions[Int(place)], parents[Int(place)]) = (Region(value: value), place)
+            return place
+        }
+        regions.append(Region(value: value))
+        parents.append(Int32(parents.count))
+        return Int32(parents.count - 1)
+    }
+
+    private mutating func whole(_ region: Int32) -> Int32 {
+        var region = region
+        while parents[Int(region)] != region {
+            let parent = parents[Int(region)]
+            parents[Int(region)] = parents[Int(parent)]
+            region = parent
+        }
+        return region
+    }
+
+    private mutating func merge(_ one: Int32, _ other: Int32) -> Int32 {
+        let (one, other) = (whole(one), whole(other))
+        guard one != other else { return one }
+        regions[Int(one)].pixels += regions[Int(other)].pixels
+        parents[Int(other)] = one
+        return one
+    }
+}
+
+/// How much of an image a class covers.
+package struct ClassArea: Codable, Equatable, Sendable {
+    package var index: Int
+    package var name: String
+    package var pixels: Int
+    /// Connected regions, and the pixels of the largest.
+    package var regions, largest: Int
+}
+
+/// The areas of an image's classes, and how many regions they lie in.
+struct AreaCount {
+    private var scan: RegionScan
+    private var areas: [ClassArea]
+
+    init(width: Int, _ classes: [LabelClass]) {
+        scan = RegionScan(width: width)
+        areas = classes.enumerated().map { ClassArea(index: $0, name: $1.name, pixels: 0, regions: 0, largest: 0) }
+    }
+
+    mutating func add(_ rows: [UInt16]) { count(scan.add(rows)) }
+
+    /// The classes that occur, by index.
+    mutating func finish() -> [ClassArea] {
+        count(scan.finish())
+        return areas.filter { $0.regions > 0 }
+    }
+
+    private mutating func count(_ regions: [Region]) {
+        for region in regions where Int(region.value) < areas.count {  // others have no class
+            areas[Int(region.value)].pixels += region.pixels
+            areas[Int(region.value)].regions += 1
+            areas[Int(region.value)].largest = max(areas[Int(region.value)].largest, region.pixels)
+        }
+    }
+}
