@@ -1,23 +1,27 @@
 /// JSON whose form is known (RFC 8259), read where it stands: no tree is built, so that a text cannot ask for much more
 /// memory than it has, and nothing recurses, so that it cannot exhaust the stack.
-struct JSONScanner {
+package struct JSONScanner {
     private let bytes: [UInt8]
     private var place = 0
 
-    init(_ bytes: [UInt8]) { self.bytes = bytes }
+    package init(_ bytes: [UInt8]) { self.bytes = bytes }
 
     /// What is wrong, in half a line.
-    struct Problem: Error {
-        let reason: String
-        init(_ reason: String) { self.reason = reason }
+    package struct Problem: Error {
+        package let reason: String
+        package init(_ reason: String) { self.reason = reason }
     }
 
     private var problem: Problem { Problem("byte \(place) is not what JSON of this form has there") }
 
     /// The first byte of the next value; nil at the end.
-    mutating func next() -> UInt8? {
-        while place < bytes.count, [0x20, 0x09, 0x0A, 0x0D].contains(bytes[place]) { place += 1 }
-        return place < bytes.count ? bytes[place] : nil
+    package mutating func next() -> UInt8? {
+        while place < bytes.count {
+            let byte = bytes[place]
+            guard byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 else { return byte }
+            place += 1
+        }
+        return nil
     }
 
     private mutating func take(_ character: Character) throws(Problem) {
@@ -26,7 +30,7 @@ struct JSONScanner {
     }
 
     /// - Parameter member: reads the value of the key that it is given.
-    mutating func object(_ member: (inout JSONScanner, String) throws -> Void) throws {
+    package mutating func object(_ member: (inout JSONScanner, String) throws -> Void) throws {
         try list("{", "}") { scanner in
             let key = try scanner.string()
             try scanner.take(":")
@@ -34,7 +38,7 @@ struct JSONScanner {
         }
     }
 
-    mutating func array(_ element: (inout JSONScanner) throws -> Void) throws { try list("[", "]", element) }
+    package mutating func array(_ element: (inout JSONScanner) throws -> Void) throws { try list("[", "]", element) }
 
     private mutating func list(
         _ open: Character, _ close: Character, _ element: (inout JSONScanner) throws -> Void
@@ -49,7 +53,7 @@ struct JSONScanner {
     }
 
     /// A whole number without sign, fraction or exponent, of at most 18 digits.
-    mutating func count() throws -> Int {
+    package mutating func count() throws -> Int {
         guard let first = next(), (0x30...0x39).contains(first) else { throw problem }
         let digits = bytes[place...].prefix(19).prefix { (0x30...0x39).contains($0) }
         place += digits.count
@@ -58,7 +62,58 @@ struct JSONScanner {
         return digits.reduce(0) { $0 * 10 + Int($1 - 0x30) }
     }
 
-    mutating func string() throws -> String {
+    /// A number of any kind, also those that Python writes and JSON does not know (`NaN`, `Infinity`).
+    package mutating func number() throws -> Double {
+        _ = next()
+        let start = place
+        try word()
+        let text = bytes[start..<place]
+        if let short = Self.short(text) { return short }
+        guard let value = Double(String(decoding: text, as: UTF8.self)) else {
+            place = start
+            throw problem
+        }
+        return value
+    }
+
+    /// Up to 15 digits with a point somewhere: the quotient of two numbers that a `Double` holds exactly is the nearest
+    /// one. Much faster than the general way.
+    private static func short(_ text: ArraySlice<UInt8>) -> Double? {
+        let isNegative = text.first == UInt8(ascii: "-")
+        var (digits, count, behind) = (0, 0, -1)
+        for byte in isNegative ? text.dropFirst() : text {
+            if byte == UInt8(ascii: "."), behind < 0 {
+                behind = 0
+                continue
+            }
+            guard (0x30...0x39).contains(byte), count < 15 else { return nil }
+            digits = digits * 10 + Int(byte - 0x30)
+            count += 1
+            if behind >= 0 { behind += 1 }
+        }
+        guard count > 0, behind != 0 else { return nil }
+        let value = behind > 0 ? Double(digits) / powersOfTen[behind] : Double(digits)
+        return isNegative ? -value : value
+    }
+
+    private static let powersOfTen: [Double] = (0..<16).map { (0..<$0).reduce(1) { power, _ in power * 10 } }
+
+    /// `true` or `false`; nil for `null`.
+    package mutating func flag() throws -> Bool? {
+        _ = next()
+        let start = place
+        try word()
+        switch String(decoding: bytes[start..<place], as: UTF8.self) {
+        case "true": return true
+        case "false": return false
+        case "null": return nil
+        default:
+            place = start
+            throw problem
+        }
+    }
+
+    package mutating func string() throws -> String {
         try take("\"")
         var text: [UInt8] = []
         while place < bytes.count {
@@ -106,7 +161,7 @@ struct JSONScanner {
     }
 
     /// Passes by a value of any kind and depth. Its brackets are counted, its numbers and words not looked at.
-    mutating func skip() throws {
+    package mutating func skip() throws {
         var depth = 0
         repeat {
             switch next() {
@@ -138,5 +193,5 @@ struct JSONScanner {
     }
 
     /// Throws if more than white space is left.
-    mutating func end() throws(Problem) { guard next() == nil else { throw problem } }
+    package mutating func end() throws(Problem) { guard next() == nil else { throw problem } }
 }
