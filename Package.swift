@@ -67,6 +67,7 @@ let package = Package(
         // Files of PyTorch are zip archives; their directories are read by a library that has met hostile ones.
         system("CZip", pkgConfig: "libzip", apt: "libzip-dev", brew: "libzip"),
         system("CPNG", pkgConfig: "libpng", apt: "libpng-dev", brew: "libpng"),
+        system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev", brew: "zlib"),
         system("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev", brew: "openssl@3"),
         system("CJPEG", pkgConfig: jpegPackageName, apt: "libjpeg62-turbo-dev", brew: "jpeg-turbo"),
 
@@ -94,7 +95,8 @@ let package = Package(
         room("WeightFiles", ["Files", "TensorCore", "HDF5", "CZip"]),
         room(
             "Checkpoints", ["Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "WeightFiles", "ImageIO"]),
-        room("Datasets", ["Files", "TensorCore", "ImageIO"]),
+        room("Annotations", ["Files", "ImageIO", "CZlib"]),
+        room("Datasets", ["Files", "TensorCore", "ImageIO", "Annotations"]),
         room("Metrics", ["Files", "TensorCore", "ImageIO", "Datasets"]),
         room(
             "Prediction",
@@ -135,7 +137,8 @@ let package = Package(
         tests("WeightFiles", ["Files", "TensorCore", "HDF5"], fixtures: true),
         tests("ImageIO", ["Files"], fixtures: true),
         tests("Checkpoints", ["Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "ImageIO"], fixtures: true),
-        tests("Datasets", ["Files", "TensorCore", "ImageIO"], fixtures: true),
+        tests("Annotations", ["Files", "ImageIO"], fixtures: true),
+        tests("Datasets", ["Files", "TensorCore", "ImageIO", "Annotations"], fixtures: true),
         tests("Metrics", ["TensorCore", "ImageIO", "Datasets"]),
         tests(
             "Prediction", ["Files", "TensorCore", "Ops", "Layers", "Models", "Checkpoints", "ImageIO", "Datasets"],

@@ -57,8 +57,9 @@ struct LabelledSetOptions: ParsableArguments {
         if predictions == nil, predictionValues != nil {
             throw ValidationError("--prediction-values belongs to --predictions")
         }
-        if data == nil, values.validation != nil || values.layout != nil {
-            throw ValidationError("--layout and --validation belong to --data")
+        let isOfSets = values.validation != nil || values.layout != nil
+        if data == nil, isOfSets || values.photos != nil || values.unlabelled != nil {
+            throw ValidationError("--layout, --validation, --photos and --unlabelled belong to --data")
         }
         if let problem = rules.problem { throw ValidationError(problem) }
     }

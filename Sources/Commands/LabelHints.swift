@@ -10,6 +10,7 @@ extension LabelTopic {
         case .suffix: "--mask-suffix says what the names of masks end in"
         case .classes: "--classes or --label-map says what the masks' values mean"
         case .split: "--split names another, --validation SHARE holds some photos out"
+        case .photos: "--photos names their folder"
         case .predictions: "--prediction-values classes takes them for class indices"
         }
     }

@@ -11,6 +11,9 @@ extension DatasetSplit: ExpressibleByArgument {
     }
 }
 
+/// What a pixel is that no shape of an annotation covers.
+enum UnlabelledPixels: String, ExpressibleByArgument, CaseIterable { case background, void }
+
 /// How masks are found and read: of all commands with labelled photos.
 struct MaskOptions: ParsableArguments {
     @Option(help: "How the data lies in its folder (default: found by the folders that are there).")
@@ -46,9 +49,17 @@ struct MaskOptions: ParsableArguments {
             valueName: "share"))
     var validation: Double?
 
+    @Option(
+        help: ArgumentHelp(
+            "Where the photos of annotations lie (default: beside them, or below their folder).", valueName: "folder"))
+    var photos: String?
+
+    @Option(help: "What pixels of annotated photos are that no shape covers: background (default), or void.")
+    var unlabelled: UnlabelledPixels?
+
     var isGiven: Bool {
         layout != nil || ignoreIndex != nil || reduceZeroLabel || binary || maskSuffix != nil
-            || maskOrientation != nil || validation != nil
+            || maskOrientation != nil || validation != nil || photos != nil || unlabelled != nil
     }
 
     func validate() throws {
@@ -73,5 +84,6 @@ struct MaskOptions: ParsableArguments {
         (options.reducesZeroLabel, options.isBinary) = (reduceZeroLabel, binary)
         (options.maskSuffix, options.orientation) = (maskSuffix, maskOrientation ?? .upright)
         options.validationShare = validation ?? 0
+        (options.annotations.photos, options.annotations.unlabelledIsVoid) = (photos, unlabelled == .void)
     }
 }

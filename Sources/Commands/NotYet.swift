@@ -12,8 +12,6 @@ struct NotYet {
     private let meanwhile: String
 
     private static let all: [NotYet] = [
-        NotYet("data", "`finetune` checks its data before it starts, and docs/own-labels.md has the layouts"),
-        NotYet("labels", "docs/own-labels.md says which masks are read"),
         NotYet("merge", "each part of a divided run has its own predictions-I-of-N.json"),
         NotYet("pack", "folders of images are read as they are"),
         NotYet(

@@ -19,6 +19,7 @@ package struct Program: ParsableCommand {
         Tokenizer.self,
         Elbo.self,
         Logits.self,
+        Labels.self,
         Benchmark.self,
     ]
 

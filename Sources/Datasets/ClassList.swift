@@ -11,7 +11,24 @@ package enum ClassList {
     /// - Parameter repeating: whether several classes may have one name (ImageNet has two kinds of crane).
     /// - Throws: ``DatasetError``.
     package static func read(_ path: String, repeating: Bool = false) throws -> [LabelClass] {
-        let text = try readText(path, of: "class list")
+        try parse(readText(path, of: "class list"), path, repeating: repeating)
+    }
+
+    /// The text that ``read(_:repeating:)`` takes for these classes. Throws ``DatasetError`` where there is none.
+    package static func text(_ classes: [LabelClass], path: String) throws -> String {
+        let colors = { (color: RGBColor) in [color.red, color.green, color.blue] }
+        let plain = classes.map { "\($0.name) \(colors($0.color).map(String.init).joined(separator: " "))\n" }
+        // A name that ends in a number is told from its colour by a sign before that.
+        let marked = classes.map { "\($0.name) #\(colors($0.color).map { String(format: "%02x", $0) }.joined())\n" }
+        for text in [plain.joined(), marked.joined()] where (try? parse(text, path)) == classes { return text }
+        let odd = classes.first { (try? parse("\($0.name) #000000", path))?.first?.name != $0.name }
+        throw DatasetError(
+            .invalid, path: path,
+            reason: "no list of classes can have these names" + (odd.map { ", such as \($0.name)" } ?? "")
+                + "; give them names of letters")
+    }
+
+    private static func parse(_ text: String, _ path: String, repeating: Bool = false) throws -> [LabelClass] {
         func error(_ reason: String) -> DatasetError { DatasetError(.invalid, path: path, reason: reason) }
         if let first = text.first(where: { !$0.isWhitespace }), "{[<".contains(first) {
             throw error("is no list of classes, a line `name R G B` for each")

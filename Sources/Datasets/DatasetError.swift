@@ -14,6 +14,8 @@ package enum LabelTopic: Equatable, Sendable {
     case classes
     /// Which part of a set is meant.
     case split
+    /// Where the photos of annotations are.
+    case photos
     /// Whether predictions hold the masks' values, or class indices.
     case predictions
 }

@@ -1,3 +1,4 @@
+import BEiTAnnotations
 import BEiTFiles
 import BEiTImageIO
 import Foundation
@@ -14,24 +15,34 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
     case cityscapes
     /// `train`, `trainannot`, `val`, `valannot`; label 11 is void
     case camvid
+    /// A labelling program's files (``AnnotationSet``): shapes in place of masks
+    case annotations
 
     /// The layout whose folders are there. Throws ``DatasetError``.
-    package static func detect(_ folder: String) throws -> DatasetLayout {
+    /// - Parameter asAnnotations: whether annotations are looked for as well, which reads the beginnings of files.
+    package static func detect(_ folder: String, asAnnotations: Bool = true) throws -> DatasetLayout {
         guard FileSystem.exists(folder) else {
             throw DatasetError(.missing, path: folder, reason: "there is no such data folder")
         }
-        for layout in allCases where layout.signature.allSatisfy({ FileSystem.exists(folder / $0) }) {
-            return layout
-        }
+        for layout in allCases where layout.isThere(in: folder) { return layout }
         // Without splits, or with photos and masks in one folder, a class list tells a set from any folder of images.
         let isPlain = ["images", "masks"].allSatisfy { FileSystem.isFolder(folder / $0) }
-        if isPlain || FileSystem.exists(folder / "classes.txt") { return .folders }
-        let known = allCases.map { "\($0.rawValue) (\($0.signature.joined(separator: ", ")))" }
+        if isPlain { return .folders }
+        if asAnnotations, (try? AnnotationSource(folder)) != nil { return .annotations }
+        if FileSystem.exists(folder / "classes.txt") { return .folders }
+        let known = allCases.map {
+            let signs = $0 == .annotations ? AnnotationFormat.names : $0.signature.joined(separator: ", ")
+            return "\($0.rawValue) (\(signs))"
+        }
         throw DatasetError(
             .invalid, path: folder, reason: "has none of the known layouts: " + known.joined(separator: "; "))
     }
 
-    /// What must be there for the layout to be recognised.
+    private func isThere(in folder: String) -> Bool {
+        !signature.isEmpty && signature.allSatisfy { FileSystem.exists(folder / $0) }
+    }
+
+    /// What must be there for the layout to be recognised; empty where files tell it by what they hold.
     private var signature: [String] {
         switch self {
         case .folders: ["images/train", "masks/train"]
@@ -39,6 +50,7 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
         case .voc: ["JPEGImages", "SegmentationClass", "ImageSets/Segmentation"]
         case .cityscapes: ["leftImg8bit", "gtFine"]
         case .camvid: ["train", "trainannot"]
+        case .annotations: []
         }
     }
 
@@ -53,8 +65,7 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
             return found(
                 folder / "images", folder / "annotations", [names[split.rawValue] ?? split.rawValue], maskEnding)
         case .voc:
-            let list = folder / "ImageSets/Segmentation" / split.rawValue + ".txt"
-            guard FileSystem.exists(list) else { return nil }
+            guard let list = vocList(folder, split) else { return nil }
             return Pairing(
                 images: folder / "JPEGImages", masks: folder / "SegmentationClass", maskEnding: maskEnding,
                 list: SplitList(path: list, root: folder))
@@ -68,7 +79,18 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
             guard FileSystem.isFolder(folder / split.rawValue) else { return nil }
             return Pairing(
                 images: folder / split.rawValue, masks: folder / split.rawValue + "annot", maskEnding: maskEnding)
+        case .annotations: return nil
         }
+    }
+
+    /// The list of a split; a single list of another name (CVAT's `default`) is the training's.
+    private func vocList(_ folder: String, _ split: DatasetSplit) -> String? {
+        let place = folder / "ImageSets/Segmentation"
+        let list = place / split.rawValue + ".txt"
+        if FileSystem.exists(list) { return list }
+        let lists = splits(folder)
+        return split == .train && lists.count == 1 && lists != [DatasetSplit.val.rawValue]
+            ? place / lists[0] + ".txt" : nil
     }
 
     /// `images/train` and `masks/train`; `images` and `masks` without splits; photos and masks in one folder, with splits
@@ -107,7 +129,7 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
             case .ade20k: folder / "images"
             case .voc: folder / "ImageSets/Segmentation"
             case .cityscapes: folder / "leftImg8bit"
-            case .camvid: folder
+            case .camvid, .annotations: folder
             }
         let names = ((try? FileSystem.names(in: place)) ?? []).sorted()
         return names.compactMap { name in
@@ -120,17 +142,23 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
     func classes(_ folder: String) throws -> [LabelClass] {
         let list = folder / "classes.txt"
         guard self != .folders, !FileSystem.exists(list) else { return try ClassList.read(list) }
+        // CVAT's, beside its masks in Pascal VOC's layout.
+        let colors = folder / "labelmap.txt"
+        if self == .voc, FileSystem.exists(colors) { return try ClassList.read(colors) }
         switch self {
         case .ade20k: return LabelClass.named(try adeNames(folder))
         case .voc: return LabelClass.named(KnownClasses.voc)
         case .cityscapes: return KnownClasses.cityscapes
-        case .camvid, .folders: return LabelClass.named(KnownClasses.camvid)
+        case .camvid, .folders, .annotations: return LabelClass.named(KnownClasses.camvid)
         }
     }
 
     /// The value of each class in the masks, and the values that are void beside the ignore index.
     func values(classes: Int) -> (indices: [Int], void: [Int]) {
-        guard self == .cityscapes else { return (Array(0..<classes), self == .camvid ? [11] : []) }
+        guard self == .cityscapes else {
+            let void = [DatasetLayout.camvid: 11, .annotations: Int(AnnotationSet.void)]
+            return (Array(0..<classes), void[self].map { [$0] } ?? [])
+        }
         var indices = [Int](repeating: -1, count: 34)
         for (train, id) in KnownClasses.cityscapesIDs.enumerated() { indices[id] = train }
         return (indices, indices.indices.filter { indices[$0] < 0 })

@@ -1,3 +1,4 @@
+import BEiTAnnotations
 import BEiTFiles
 
 /// Where labelled photos are and how their masks are read.
@@ -20,6 +21,8 @@ package struct DatasetOptions: Codable, Equatable, Sendable {
     package var orientation = MaskOrientation.upright
     /// The share of a set's training photos that is held out where the set has no `val`.
     package var validationShare = 0.0
+    /// Of a labelling program's files.
+    package var annotations = AnnotationOptions()
 
     package init(_ folders: [String]) { self.folders = folders }
 
@@ -38,6 +41,7 @@ package struct DatasetOptions: Codable, Equatable, Sendable {
         maskSuffix = try values.decodeIfPresent(String.self, forKey: .maskSuffix)
         orientation = try values.decodeIfPresent(MaskOrientation.self, forKey: .orientation) ?? .upright
         validationShare = try values.decodeIfPresent(Double.self, forKey: .validationShare) ?? 0
+        annotations = try values.decodeIfPresent(AnnotationOptions.self, forKey: .annotations) ?? AnnotationOptions()
     }
 
     /// What makes the options impossible, in one sentence; nil if nothing does.

@@ -1,3 +1,4 @@
+import BEiTAnnotations
 import BEiTFiles
 import BEiTImageIO
 import Synchronization
@@ -15,6 +16,8 @@ package final class LabelReader: Sendable {
     private let orientation: MaskOrientation
     /// The number of classes; nil where they are not known.
     private let classes: Int?
+    /// Where masks are drawn; nil: they are files.
+    private let annotations: AnnotationSet?
     private let findings = Mutex(LabelFindings())
 
     /// - Parameters:
@@ -22,13 +25,14 @@ package final class LabelReader: Sendable {
     ///   - followsPalettes: false where something else than the class list gives the values their meaning.
     init(
         _ map: LabelMap, classes: Int?, colors: [(RGBColor, UInt16)] = [], followsPalettes: Bool = false,
-        _ orientation: MaskOrientation = .upright
+        _ orientation: MaskOrientation = .upright, _ annotations: AnnotationSet? = nil
     ) {
         // Two classes of one colour cannot be told apart by it.
         let areDistinct = Set(colors.map(\.0)).count == colors.count
         (self.map, self.classes, self.orientation) = (map, classes, orientation)
         self.colors = areDistinct ? colors.map { (color: $0.0, index: $0.1) } : []
         self.followsPalettes = followsPalettes && areDistinct
+        self.annotations = annotations
     }
 
     /// For masks with classes of their own order; nil where every value is a class. Throws ``DatasetError``.
@@ -54,7 +58,18 @@ package final class LabelReader: Sendable {
     ///   where photo and mask differ in size.
     package func mask(of pair: LabelledImage) throws -> IndexMask {
         let header = try imageHeader(pair.image)
-        return try turned(try classes(of: pair.mask), pair, width: header.width, height: header.height)
+        let mask = try annotations.map { try drawn($0, pair, header) } ?? classes(of: pair.mask)
+        return try turned(mask, pair, width: header.width, height: header.height)
+    }
+
+    private func drawn(_ annotations: AnnotationSet, _ pair: LabelledImage, _ photo: ImageHeader) throws -> IndexMask {
+        do {
+            let mask = try annotations.mask(of: pair.image, width: photo.width, height: photo.height)
+            return IndexMask(
+                width: mask.width, height: mask.height, values: try values(mask.values, by: map, pair.mask))
+        } catch let error as AnnotationError {
+            throw DatasetError(error)
+        }
     }
 
     /// The class of each pixel of a mask that belongs to no photo. Throws as ``mask(of:)``.

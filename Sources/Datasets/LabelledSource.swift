@@ -21,7 +21,11 @@ package struct LabelledFiles: LabelledSource {
     }
 
     package var count: Int { pairs.count }
-    package var files: [String] { pairs.flatMap { [$0.image, $0.mask] } }
+    /// A file with the shapes of many photos once.
+    package var files: [String] {
+        var seen: Set<String> = []
+        return pairs.flatMap { [$0.image, $0.mask] }.filter { seen.insert($0).inserted }
+    }
     package func name(_ index: Int) -> String { pairs[index].image }
     package func path(_ index: Int) -> String? { pairs[index].image }
 

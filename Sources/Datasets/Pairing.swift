@@ -1,4 +1,5 @@
 import BEiTFiles
+import BEiTImageIO
 import Foundation
 
 /// A photo and its mask.

@@ -72,7 +72,7 @@ package struct PhotoDataset: Sendable {
         var names = try listing.requireNames()
         notes += listing.leftOut.description.map { ["\(folder): \($0)"] } ?? []
         unreadable += listing.problems.map { "\($0)" }
-        if let layout = try? DatasetLayout.detect(folder) {
+        if let layout = try? DatasetLayout.detect(folder, asAnnotations: false) {
             let (all, isPhoto) = (names.count, layout.photos(in: folder))
             names = names.filter { isPhoto(folder / $0) }
             let others = all - names.count

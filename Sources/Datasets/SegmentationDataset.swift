@@ -1,3 +1,4 @@
+import BEiTAnnotations
 import BEiTFiles
 import BEiTImageIO
 import Foundation
@@ -28,9 +29,10 @@ package struct SegmentationDataset: Sendable {
         precondition(options.problem == nil, options.problem ?? "")
         let sets = try options.folders.enumerated().map { index, folder in
             let layout = try options.layout ?? DatasetLayout.detect(folder)
+            let annotations = try layout == .annotations ? AnnotationSet(reading: folder, options.annotations) : nil
             return LabelSource(
-                folder: folder, layout: layout, listed: try layout.classes(folder),
-                map: try options.labelMap(index).map(LabelMapFile.read))
+                folder: folder, layout: layout, listed: try annotations?.classes ?? layout.classes(folder),
+                map: try options.labelMap(index).map(LabelMapFile.read), annotations: annotations)
         }
         let known = sets.flatMap(\.listed) + sets.flatMap { $0.map?.newClasses ?? [] }
         let own = try sets.map { try $0.classes(known: known) }
@@ -66,7 +68,7 @@ package struct SegmentationDataset: Sendable {
             result += found
         }
         guard isThere || split == .val else {
-            let known = Set(sources.flatMap { $0.layout.splits($0.folder) }).sorted()
+            let known = Set(sources.flatMap(\.splits)).sorted()
             throw DatasetError(
                 .invalid, path: options.folders.joined(separator: ", "),
                 reason: "has no split \(split.rawValue)"
@@ -78,6 +80,7 @@ package struct SegmentationDataset: Sendable {
     /// Nil where the set has no such split.
     private func images(_ split: DatasetSplit, of source: LabelSource, _ index: Int) throws -> PairedFiles? {
         func found(_ split: DatasetSplit) throws -> PairedFiles? {
+            if let annotations = source.annotations { return try annotations.files(split, source: index) }
             guard let pairing = source.layout.pairing(source.folder, split, maskEnding: options.maskSuffix) else {
                 return nil
             }
@@ -89,7 +92,7 @@ package struct SegmentationDataset: Sendable {
             return found
         }
         let divides = options.validationShare > 0 && [.train, .val].contains(split)
-        guard divides, source.layout.pairing(source.folder, .val) == nil, var all = try found(.train) else {
+        guard divides, !source.has(.val), var all = try found(.train) else {
             return try found(split)
         }
         let isHeldOut = HeldOut(all.pairs.map(\.image), in: source.folder, share: options.validationShare)
@@ -111,12 +114,19 @@ package struct SegmentationDataset: Sendable {
     package func loadMask(_ pair: LabelledImage) throws -> IndexMask { try readers[pair.source].mask(of: pair) }
 
     /// What the reading of masks decided and found odd so far.
-    package var notes: [LabelNote] { readers.flatMap(\.notes) }
+    package var notes: [LabelNote] { sources.flatMap { $0.annotations?.labelNotes ?? [] } + readers.flatMap(\.notes) }
+
+    /// Whether some masks are drawn from annotations, and their values are no file's.
+    package var isAnnotated: Bool { sources.contains { $0.annotations != nil } }
+
+    /// The splits that there are, in the order of their names; none where all photos belong together.
+    package var splits: [DatasetSplit] { Set(sources.flatMap(\.splits)).sorted().map(DatasetSplit.init) }
 
     /// Throws ``DatasetError`` where one of two classes has no pixel at all while 255, which nobody called void, is: masks
     /// of 0 and 255, as paint programs write them.
     package func checkVoid(pixels: [Int], void: Int) throws(DatasetError) {
-        guard options.ignoreIndex == nil, !options.isBinary, options.labelMaps.allSatisfy({ $0 == nil }) else { return }
+        guard options.ignoreIndex == nil, !options.isBinary, !isAnnotated, options.labelMaps.allSatisfy({ $0 == nil })
+        else { return }
         try BinaryMasks.check(classes, pixels: pixels, void: void, path: options.folders.joined(separator: ", "))
     }
 }
@@ -163,6 +173,15 @@ private struct LabelSource {
     /// The classes of its own list.
     var listed: [LabelClass]
     var map: LabelMapFile?
+    /// Where masks are drawn from them.
+    var annotations: AnnotationSet?
+
+    func has(_ split: DatasetSplit) -> Bool {
+        annotations.map { !$0.photos(split.rawValue).isEmpty } ?? (layout.pairing(folder, split) != nil)
+    }
+
+    /// None where all photos belong together.
+    var splits: [String] { annotations.map { $0.isDivided ? $0.splits : [] } ?? layout.splits(folder) }
 
     /// The classes that its labels can have, those of its own list first.
     /// - Parameter known: the classes of all data sets, which a label map may name.
@@ -187,11 +206,16 @@ private struct LabelSource {
         return LabelReader(
             map, classes: union.count, colors: colors,
             followsPalettes: self.map == nil && !options.zeroIsVoid(self) && layout != .cityscapes && !options.isBinary,
-            options.orientation)
+            options.orientation, annotations)
+    }
+
+    /// Where the masks are drawn, no index of a class is taken for void.
+    fileprivate var usualIgnoreIndex: Int {
+        annotations == nil ? LabelRules.usualIgnoreIndex : Int(AnnotationSet.void)
     }
 
     private func map(_ options: DatasetOptions, _ union: [LabelClass], _ place: [String: Int]) throws -> LabelMap {
-        let ignoreIndex = options.ignoreIndex ?? LabelRules.usualIgnoreIndex
+        let ignoreIndex = options.ignoreIndex ?? usualIgnoreIndex
         if let map { return try LabelMap(map, classes: union, ignoreIndex: ignoreIndex) }
         if options.isBinary {
             let indices = listed.map { place[$0.name] ?? 0 }
@@ -216,9 +240,9 @@ extension DatasetOptions {
     /// For people, in one line.
     fileprivate func meaning(of source: LabelSource) -> String {
         let labels = source.map.map { ", labels by \($0.path): \($0.summary)" }
-        let void = ignoreIndex ?? LabelRules.usualIgnoreIndex
+        let void = ignoreIndex.map { ", \($0) is void" } ?? (source.annotations == nil ? ", 255 is void" : "")
         return "\(source.folder): layout \(source.layout.rawValue), \(source.listed.count) classes"
             + (zeroIsVoid(source) ? ", label 0 is void, n is class n − 1" : "") + (labels ?? "")
-            + (isBinary ? ", 255 is \(source.listed[1].name)" : ", \(void) is void")
+            + (isBinary ? ", 255 is \(source.listed[1].name)" : void)
     }
 }

@@ -134,6 +134,27 @@ package final class AtomicFile {
         try file.commit()
     }
 
+    /// Copies the contents of the file `source` to `path`, whole or not at all.
+    package static func copy(_ source: String, to path: String) throws(FileError) {
+        let input = source.withFileSystemName { open($0, O_RDONLY | O_CLOEXEC) }
+        guard input >= 0 else { throw FileError.system(source, doing: "open") }
+        defer { close(input) }
+        let file = try AtomicFile(path)
+        let output = try file.create()
+        var block = [UInt8](repeating: 0, count: 1 << 20)
+        while true {
+            let count = retrying { Foundation.read(input, &block, block.count) }
+            let isWritten = count <= 0 || block[..<count].withUnsafeBytes { writeAll($0, to: output) }
+            let code = errno
+            if count > 0, isWritten { continue }
+            guard close(output) == 0 || errno == EINTR, isWritten else {
+                throw FileError.writing(path, doing: "write", code: code)
+            }
+            if count < 0 { throw FileError.system(source, doing: "read", code: code) }
+            return try file.commit()
+        }
+    }
+
     /// Writes `text` as UTF-8 to `path`, whole or not at all.
     package static func write(_ text: String, to path: String) throws(FileError) {
         try write(Array(text.utf8), to: path)

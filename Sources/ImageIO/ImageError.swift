@@ -63,7 +63,7 @@ package struct ImageLimits: Sendable {
 
     package init(maximumPixels: Int = 178_956_970) { self.maximumPixels = maximumPixels }
 
-    func check(width: Int, height: Int, path: String) throws(ImageError) {
+    package func check(width: Int, height: Int, path: String) throws(ImageError) {
         guard !allow(width: width, height: height) else { return }
         throw ImageError(path: path, .tooLarge(width: width, height: height, limit: maximumPixels))
     }

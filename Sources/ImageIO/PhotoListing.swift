@@ -1,5 +1,4 @@
 import BEiTFiles
-import BEiTImageIO
 
 /// The photos below a folder, chosen by the endings of their names; nothing is opened.
 package struct PhotoListing: Sendable {

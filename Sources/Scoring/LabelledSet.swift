@@ -124,7 +124,7 @@ package struct LabelledSet: Sendable {
         let isAsked =
             switch labels {
             case .dataset(let set):
-                set.options.ignoreIndex == nil && !set.options.isBinary
+                set.options.ignoreIndex == nil && !set.options.isBinary && !set.isAnnotated
                     && set.options.labelMaps.allSatisfy { $0 == nil }
             case .reader(_, let rules): rules.ignoreIndex == nil && !rules.isBinary && rules.labelMap == nil
             }

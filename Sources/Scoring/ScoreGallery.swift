@@ -48,8 +48,8 @@ package final class ScoreGallery {
 
     /// The worst first. Where there are few images none is shown both here and in ``best``.
     package var worst: [Entry] {
-        let best = Set(best.map(\.pair.mask))
-        return lowest.entries.filter { !best.contains($0.pair.mask) }
+        let best = Set(best.map(\.pair.image))
+        return lowest.entries.filter { !best.contains($0.pair.image) }
     }
 
     /// The best first.

@@ -35,7 +35,6 @@ import Testing
     /// Words of versions to come.
     @Test(
         arguments: [
-            ("data DIR", "the command `data`"), ("labels a.json -o x", "the command `labels`"),
             ("merge DIR", "the command `merge`"), ("pack DIR", "the command `pack`"),
             ("predict a.jpg --format tiff", "--format tiff"), ("predict a.jpg --format polygons", "--format polygons"),
             ("predict a.jpg --min-area 9", "--min-area"),

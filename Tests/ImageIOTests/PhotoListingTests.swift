@@ -1,9 +1,8 @@
 import BEiTFiles
-import BEiTImageIO
 import Foundation
 import Testing
 
-@testable import BEiTDatasets
+@testable import BEiTImageIO
 
 @Suite struct PhotoListingTests {
     private let root: String
