@@ -130,7 +130,7 @@ struct Predict: ImageCommand {
 
     @Option(
         help: ArgumentHelp(
-            "What to write: index, color, overlay, confidence, probabilities, rle, masks; for the run as a whole coco, areas; one or several with commas, repeatable (default: index,overlay).",
+            "What to write: index, color, overlay, confidence, probabilities, rle, masks, polygons; for the run as a whole coco, areas; one or several with commas, repeatable (default: index,overlay).",
             valueName: "formats"), transform: Self.formats)
     var format: [[PredictionFormat]] = []
 
@@ -152,6 +152,12 @@ struct Predict: ImageCommand {
         help: ArgumentHelp(
             "The side of a photo's pixel on the ground, for areas in square metres.", valueName: "metres"))
     var pixelSize: Double?
+
+    @Option(
+        help: ArgumentHelp(
+            "How far the lines of polygons may lie beside the regions' own (default: 0, along the pixels).",
+            valueName: "pixels"))
+    var tolerance = 0.0
 
     @Flag(
         help:
@@ -195,6 +201,9 @@ struct Predict: ImageCommand {
         if let pixelSize, !(pixelSize > 0 && pixelSize < 1e9) {
             throw ValidationError("--pixel-size \(pixelSize) is no length in metres")
         }
+        guard tolerance >= 0, tolerance < 1e6 else {
+            throw ValidationError("--tolerance \(tolerance) is not a number of pixels, such as 1.5")
+        }
         if contours, !format.isEmpty, !format.joined().contains(.overlay) {
             throw ValidationError("--contours is for overlays; add --format overlay")
         }
@@ -210,7 +219,8 @@ struct Predict: ImageCommand {
         (settings.tiles, settings.resumes) = (tile, resume)
         settings.overlay = OverlayStyle(
             opacity: opacity ?? (contours ? 1 : 0.5), hasLegend: !hasNoLegend, hasContours: contours)
-        (settings.selection, settings.pixelSize) = (try selection.selection, pixelSize)
+        settings.selection = try selection.selection
+        (settings.pixelSize, settings.tolerance) = (pixelSize, tolerance)
         settings.alsoRead = photos.paths
         settings.shard = try shard ?? Shard.ofLauncher(ProcessInfo.processInfo.environment)
         heading.options = given(description.precision)
@@ -239,6 +249,7 @@ struct Predict: ImageCommand {
             precision == .fp32 ? nil : "--precision \(precision.rawValue)",
             opacity.flatMap { $0 == (contours ? 1 : 0.5) ? nil : "--opacity \($0)" }, hasNoLegend ? "--no-legend" : nil,
             contours ? "--contours" : nil, pixelSize.map { "--pixel-size \($0)" },
+            tolerance > 0 ? "--tolerance \(tolerance)" : nil,
         ]
         return ([inference.given(), selection.given()] + overlays.compactMap { $0 }).filter { !$0.isEmpty }.joined(
             separator: " ")

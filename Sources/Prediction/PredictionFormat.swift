@@ -17,6 +17,8 @@ package enum PredictionFormat: String, CaseIterable, Sendable {
     case rle
     /// One COCO file for the run, made of each image's ``rle``.
     case coco
+    /// GeoJSON: a polygon for each connected region.
+    case polygons
     /// A table for the run: the area of each image's classes, and the regions that it lies in.
     case areas
     /// A binary PNG for each class that occurs, in a folder.
@@ -28,6 +30,7 @@ package enum PredictionFormat: String, CaseIterable, Sendable {
         case .index: ".png"
         case .rle, .coco: ".rle.json"
         case .probabilities: ".probabilities.h5"
+        case .polygons: ".geojson"
         case .areas, .masks: nil
         case .color, .overlay, .confidence: ".\(rawValue).png"
         }
@@ -46,13 +49,15 @@ struct ResultForm: Sendable {
     let overlay: OverlayStyle
     /// The side of a pixel in metres; nil where nobody said.
     let pixelSize: Double?
+    /// Pixels that a polygon's line may lie beside the region's own.
+    let tolerance: Double
 
     init(
         folder: String, formats: [PredictionFormat], classes: ResultClasses, overlay: OverlayStyle = OverlayStyle(),
-        pixelSize: Double? = nil
+        pixelSize: Double? = nil, tolerance: Double = 0
     ) {
         (self.folder, self.formats, resultClasses, self.overlay) = (folder, formats, classes, overlay)
-        (palette, self.pixelSize) = (classes.palette, pixelSize)
+        (palette, self.pixelSize, self.tolerance) = (classes.palette, pixelSize, tolerance)
     }
 
     /// The results of an image whose names are known beforehand, below ``folder``.

@@ -13,6 +13,8 @@ package struct PredictionSettings: Sendable {
     package var selection = ClassSelection()
     /// The side of a photo's pixel on the ground, in metres; nil where nobody knows it.
     package var pixelSize: Double?
+    /// Pixels that a polygon's line may lie beside the region's own.
+    package var tolerance = 0.0
     package var inference = InferenceOptions()
     /// Images are read row by row, whatever their size; the results are the same.
     package var tiles = false
@@ -52,7 +54,7 @@ package struct PredictionRun {
         form = ResultForm(
             folder: settings.output, formats: settings.formats,
             classes: try ResultClasses(classes, settings.selection), overlay: settings.overlay,
-            pixelSize: settings.pixelSize)
+            pixelSize: settings.pixelSize, tolerance: settings.tolerance)
     }
 
     /// Segments `images`, this process's part of them.

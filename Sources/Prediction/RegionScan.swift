@@ -6,6 +6,8 @@ struct Region {
     var pixels = 0
     /// The row that it has reached.
     fileprivate(set) var last = 0
+    /// Its outline, where that is traced: to be taken from the scan.
+    fileprivate(set) var rings: [Int32] = []
 }
 
 /// Finds the connected regions of a mask whose rows come from top to bottom.
@@ -28,8 +30,12 @@ struct RegionScan {
     /// The region that a region is part of, itself where it is whole; -1 for a place that is free.
     private var parents: [Int32] = []
     private var free: [Int32] = []
+    private var tracer: OutlineTracer?
 
-    init(width: Int) { self.width = width }
+    init(width: Int, tracingOutlines traces: Bool = false) {
+        self.width = width
+        tracer = traces ? OutlineTracer() : nil
+    }
 
     /// Appends whole rows. Returns the regions that end above one of them.
     mutating func add(_ rows: [UInt16]) -> [Region] {
@@ -39,6 +45,7 @@ struct RegionScan {
                 Self.runs(UnsafeBufferPointer(rebasing: $0[start..<start + width]))
             }
             connect(&below)
+            trace(below)
             closed += close()
             runs = below
             row += 1
@@ -48,8 +55,18 @@ struct RegionScan {
 
     /// Ends the mask. Returns the regions that reach its last row.
     mutating func finish() -> [Region] {
+        trace([])
         defer { runs = [] }
         return close()
+    }
+
+    /// The rings of a closed region's outline, which are forgotten.
+    mutating func takeOutline(_ region: Region) -> [[Corner]] { region.rings.compactMap { tracer?.take($0) } }
+
+    private mutating func trace(_ below: [Run]) {
+        for (ring, run) in tracer?.trace(row, above: runs, below: below) ?? [] {
+            regions[Int(whole(run.region))].rings.append(ring)
+        }
     }
 
     private static func runs(_ row: UnsafeBufferPointer<UInt16>) -> [Run] {
@@ -127,6 +144,11 @@ struct RegionScan {
         let (one, other) = (whole(one), whole(other))
         guard one != other else { return one }
         regions[Int(one)].pixels += regions[Int(other)].pixels
+        // The longer list grows: the rings of a large region move seldom.
+        if regions[Int(one)].rings.count < regions[Int(other)].rings.count {
+            (regions[Int(one)].rings, regions[Int(other)].rings) = (regions[Int(other)].rings, regions[Int(one)].rings)
+        }
+        regions[Int(one)].rings += regions[Int(other)].rings
         parents[Int(other)] = one
         return one
     }

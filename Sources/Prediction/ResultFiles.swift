@@ -66,6 +66,7 @@ final class ResultFiles: @unchecked Sendable {
             }
         case .probabilities: return try ProbabilityFile(path, width: width, height: height, form.classes)
         case .rle, .coco: return RunLengthFile(path, width: width, height: height, form.classes)
+        case .polygons: return try PolygonFile(path, width: width, form)
         case .areas, .masks: preconditionFailure("\(format) is no file of an image")
         }
     }

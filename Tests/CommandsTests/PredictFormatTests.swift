@@ -71,7 +71,7 @@ import Testing
         arguments: [
             ["--only", "nothing"], ["--merge", "c0"], ["--merge", "c0,c1="], ["--only", "c0,,c1"], ["--void", "3"],
             ["--min-confidence", "2"], ["--merge", "c0,c1=x", "--merge", "c1=y"], ["--format", "index,"],
-            ["--pixel-size", "0"], ["--contours", "--format", "index"],
+            ["--pixel-size", "0"], ["--tolerance", "-1"], ["--contours", "--format", "index"],
         ])
     func whatMakesNoSenseIsRefused(_ options: [String]) throws {
         let folder = try workshop()
@@ -97,6 +97,39 @@ import Testing
                 #expect(Double(row[7]) == Double(pixels) / 4)
             }
         }
+    }
+
+    private struct GeoJSON: Decodable {
+        struct Feature: Decodable {
+            struct Properties: Decodable { var index: Int, `class`: String, pixels: Int, square_metres: Double? }
+            struct Geometry: Decodable { var type: String, coordinates: [[[Double]]] }
+            var type: String, properties: Properties, geometry: Geometry
+        }
+        var type: String, features: [Feature]
+    }
+
+    @Test func polygonsAreTheRegionsOfTheMasks() throws {
+        let folder = try workshop()
+        let run = try predict(folder, "--format", "polygons,areas,index", "--pixel-size", "2")
+        #expect(run.status == 0, "\(run.errors)")
+        let data = try Data(contentsOf: URL(fileURLWithPath: folder["out/b/p3.geojson"]))
+        let found = try JSONDecoder().decode(GeoJSON.self, from: data)
+        #expect(found.type == "FeatureCollection" && found.features.count > 1)
+        let rows = try table(folder["out/areas.csv"]).filter { $0[0].hasSuffix("p3.png") }
+        #expect(rows.compactMap { Int($0[5]) }.reduce(0, +) == found.features.count)
+        var pixels: [String: Int] = [:]
+        for feature in found.features {
+            let area = feature.geometry.coordinates.reduce(0.0) { sum, ring in
+                #expect(ring.first == ring.last && ring.count > 4)
+                return zip(ring, ring.dropFirst()).reduce(sum) { $0 + ($1.0[0] * $1.1[1] - $1.1[0] * $1.0[1]) / 2 }
+            }
+            #expect(area == Double(feature.properties.pixels) && feature.properties.square_metres == 4 * area)
+            #expect(feature.type == "Feature" && feature.geometry.type == "Polygon")
+            pixels[feature.properties.class, default: 0] += feature.properties.pixels
+        }
+        #expect(rows.allSatisfy { pixels[$0[2]].map(String.init) == $0[3] } && rows.count == pixels.count)
+        #expect(try predict(folder, "--format", "polygons", "--tolerance", "2").status == 0)
+        #expect(try Data(contentsOf: URL(fileURLWithPath: folder["out/b/p3.geojson"])).count < data.count)
     }
 
     /// A run that is resumed, in parts or with more images, has them all in its files.

@@ -104,8 +104,8 @@ import Testing
             let files = all.filter { $0 != "predictions.json" && !FileSystem.isFolder(output + "/" + $0) }
             return try files.map { [Data($0.utf8), try Data(contentsOf: URL(fileURLWithPath: output + "/" + $0))] }
         }
-        // Six files and a binary mask at least for each, and two of the run.
-        #expect(results[0].count >= stems.count * 7 + 2 && results[0].count == results[1].count)
+        // Seven files and a binary mask at least for each, and two of the run.
+        #expect(results[0].count >= stems.count * 8 + 2 && results[0].count == results[1].count)
         for (one, other) in zip(results[0], results[1]) { #expect(one == other) }
     }
 

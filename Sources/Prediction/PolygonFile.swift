@@ -1,0 +1,57 @@
+import BEiTFiles
+import BEiTImageIO
+
+/// The regions of an image as GeoJSON (RFC 7946), each a polygon: written as they end, from top to bottom.
+final class PolygonFile: ResultFile {
+    private let file: AtomicText
+    private let classes: [LabelClass]
+    private let tolerance: Double
+    private let pixelArea: Double?
+    private var scan: RegionScan
+    private var count = 0
+
+    private struct Properties: Encodable {
+        var index: Int
+        var `class`: String
+        var pixels: Int
+        var square_metres: Double?
+    }
+
+    /// Throws `FileError`.
+    init(_ path: String, width: Int, _ form: ResultForm) throws {
+        file = try AtomicText(path)
+        (classes, tolerance, pixelArea) = (form.classes, form.tolerance, form.pixelSize.map { $0 * $0 })
+        scan = RegionScan(width: width, tracingOutlines: true)
+        try file.write("{\"type\": \"FeatureCollection\", \"features\": [")
+    }
+
+    func write(_ strip: SegmentedStrip, _ photo: PictureStrip?) throws {
+        for region in scan.add(strip.classes) { try write(region) }
+    }
+
+    func finish() throws {
+        for region in scan.finish() { try write(region) }
+        try file.write("\n]}\n")
+        try file.commit()
+    }
+
+    private func write(_ region: Region) throws {
+        let outline = scan.takeOutline(region)
+        guard Int(region.value) < classes.count else { return }  // pixels without a class
+        let polygon = RegionPolygon(outline, tolerance: tolerance)
+        // Simplified away.
+        guard !polygon.outer.isEmpty else { return }
+        let properties = Properties(
+            index: Int(region.value), class: classes[Int(region.value)].name, pixels: region.pixels,
+            square_metres: pixelArea.map { Double(region.pixels) * $0 })
+        try file.write(
+            (count == 0 ? "\n" : ",\n") + "{\"type\": \"Feature\", \"properties\": "
+                + (try JSONText.line(properties)) + ", \"geometry\": {\"type\": \"Polygon\", \"coordinates\": [")
+        for (place, ring) in ([polygon.outer] + polygon.holes).enumerated() {
+            let corners = (ring + ring.prefix(1)).map { "[\($0.x),\($0.y)]" }
+            try file.write((place == 0 ? "[" : ",[") + corners.joined(separator: ",") + "]")
+        }
+        try file.write("]}}")
+        count += 1
+    }
+}
