@@ -57,7 +57,8 @@ package struct AnnotationSet: Sendable {
         var draft = AnnotationDraft()
         try source.read(into: &draft)
         guard !draft.images.isEmpty else {
-            throw AnnotationError(path: path, "its \(source.format.name) annotations name no photo")
+            let reasons = draft.findings.lines("annotation").map { ": \($0)" }.joined()
+            throw AnnotationError(path: path, "its \(source.format.name) annotations name no photo" + reasons)
         }
         format = source.format
         isDivided = draft.images.contains { $0.split != nil }

@@ -145,6 +145,7 @@ enum RunLengths {
             guard bits & 0x20 == 0 else { continue }
             if bits & 0x10 != 0 { value |= -1 << shift }
             if counts.count > 2 { value += counts[counts.count - 2] }
+            guard abs(value) <= 1 << 48 else { throw ShapeProblem("its run-length code is damaged") }
             counts.append(value)
             (value, shift) = (0, 0)
         }

@@ -145,7 +145,7 @@ enum BrushCode {
         var bits = Bits(bytes: code.map { UInt8(exactly: $0) ?? 0 })
         let (pixels, isTooLarge) = width.multipliedReportingOverflow(by: height)
         let count = try bits.read(32)
-        guard !isTooLarge, count == 4 * pixels else {
+        guard !isTooLarge, pixels <= 1 << 30, count == 4 * pixels else {
             throw ShapeProblem("its brush code has another size than its photo")
         }
         let word = try bits.read(5) + 1

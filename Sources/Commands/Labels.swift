@@ -65,7 +65,7 @@ struct Labels: ImageCommand {
             }
         }
         try writeSheet(writer, dataset, leavingOut: Set(failed.map(\.image)))
-        for note in dataset.notes {
+        for note in parts.flatMap(\.remarks) + dataset.notes {
             if note.isWarning { log.warning("\(note.line)") } else { log.info("\(note.line)") }
         }
         let result = LabelsResult(output, dataset, written, failed)

@@ -20,6 +20,7 @@ package struct Program: ParsableCommand {
         Elbo.self,
         Logits.self,
         Labels.self,
+        Survey.self,
         Benchmark.self,
     ]
 

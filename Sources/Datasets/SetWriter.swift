@@ -16,8 +16,15 @@ package struct SetWriter: Sendable {
         /// The name of its folders; nil: none of its own.
         package var split: String?
         package var pairs: [LabelledImage]
+        /// What was decided about names, and what was left out.
+        package var remarks: [LabelNote] = []
 
         package init(_ split: String?, _ pairs: [LabelledImage]) { (self.split, self.pairs) = (split, pairs) }
+
+        init(_ split: String?, _ found: PairedFiles) {
+            self.init(split, found.pairs)
+            remarks = found.notes + found.warnings.map { LabelNote($0, isWarning: true) }
+        }
     }
 
     /// What was written of a part.
@@ -103,7 +110,7 @@ package struct SetWriter: Sendable {
 
     /// Returns the pixels of each class, and behind them those that are void.
     private func write(_ item: Item) throws -> [Int] {
-        var mask = try dataset.loadMask(item.pair)
+        var mask = try dataset.loadMaskAlone(item.pair)
         var counts = [Int](repeating: 0, count: dataset.classes.count + 1)
         // One value is left for void: 255 in a byte, else the last of 16 bits.
         let void: UInt16 = dataset.classes.count < 256 ? 255 : LabelMap.void
@@ -155,19 +162,26 @@ package struct SetWriter: Sendable {
 }
 
 extension SegmentationDataset {
+    /// As ``loadMask(_:)``, where labels outside the classes are the fault of one photo, and the rest goes on.
+    func loadMaskAlone(_ pair: LabelledImage) throws -> IndexMask {
+        do { return try loadMask(pair) } catch let error as OutsideClasses {
+            throw DatasetError(.invalid, path: error.path, reason: error.reason, .values)
+        }
+    }
+
     /// All labelled photos by their splits, whose usual names are `train`, `val` and `test`. Lists that repeat others
     /// (Pascal VOC's `trainval`) are left out. Throws ``DatasetError``.
     package func parts() throws -> [SetWriter.Part] {
-        let names = splits.filter { $0.rawValue != "trainval" || splits.count == 1 }
-        let usual = [DatasetSplit.train, .val]
-        guard names.count > 1 || names.contains(where: { usual.flatMap(\.folders).contains($0.rawValue) }) else {
-            return [SetWriter.Part(nil, try images(names.first ?? .train).pairs)]
-        }
+        let usual = [DatasetSplit.train, .val, DatasetSplit(rawValue: "test")]
+        // Folders of other names alone are scenes or dates, and no division.
+        let isDivided = splits.contains { name in usual.contains { $0.folders.contains(name.rawValue) } }
+        guard isDivided || options.validationShare > 0 else { return [SetWriter.Part(nil, try images(.train))] }
+        let names = isDivided ? splits.filter { $0.rawValue != "trainval" || splits.count == 1 } : [.train, .val]
         return try names.compactMap { split in
-            let pairs = try images(split).pairs
-            guard !pairs.isEmpty else { return nil }
+            let found = try images(split)
+            guard !found.pairs.isEmpty else { return nil }
             let name = usual.first { $0.folders.contains(split.rawValue) } ?? split
-            return SetWriter.Part(name.rawValue, pairs)
+            return SetWriter.Part(name.rawValue, found)
         }
     }
 }

@@ -106,6 +106,14 @@ import Testing
         #expect(error?.path == path && error?.reason.isEmpty == false)
     }
 
+    @Test func aFolderOfNothingButDamagedFilesSaysWhy() throws {
+        _ = try write(#"{"version":"5","shapes":[{"label":"#, "a.json")
+        let error = #expect(throws: AnnotationError.self) { try AnnotationSet(root) }
+        #expect(
+            error?.reason.contains("a.json") == true && error?.reason.contains("cannot be read") == true,
+            "\(error as Any)")
+    }
+
     /// Whatever stands in a file, reading it comes to an end, and not by a trap.
     @Test func damagedFilesEndNothing() throws {
         let tools = try #require(Bundle.module.resourcePath) + "/Fixtures/tools/"

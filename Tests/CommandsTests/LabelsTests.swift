@@ -114,4 +114,30 @@ import Testing
         }
         #expect(losses[0] == losses[1] && !losses[0].isEmpty)
     }
+
+    /// Predictions go out as COCO, come back as masks, and are the same.
+    @Test func predictionsComeBackFromCOCO() throws {
+        let folder = try Scratch()
+        try SmallModel.save(to: folder["model.h5"])
+        for index in 0..<3 {
+            try SmallModel.photo(70 + 9 * index, 50, seed: UInt64(index), to: folder["photos/\(index).png"])
+        }
+        let predicted = try Program(
+            "predict", folder["photos"], "-o", folder["out"], "-m", folder["model.h5"], "--format", "coco", "--format",
+            "index")
+        #expect(predicted.status == 0, "\(predicted.errors)")
+        let labelled = try Program("labels", folder["out"], "--photos", folder["photos"], "-o", folder["set"])
+        #expect(labelled.status == 0, "\(labelled.errors)")
+        #expect(!labelled.errors.contains { $0.contains("warning") }, "\(labelled.errors)")
+        for index in 0..<3 {
+            let (sent, back) = try (
+                decodeMask(folder["out/\(index).png"]), decodeMask(folder["set/masks/\(index).png"])
+            )
+            #expect(sent.values == back.values && Set(sent.values).count > 1)
+        }
+        let score = try Program(
+            "eval", "--miou", "--json", "--data", folder["set"], "--split", "train", "-m", folder["model.h5"])
+        #expect(score.status == 0, "\(score.errors)")
+        #expect(score.output.contains("\"miou\" : 1,"), "\(score.output.prefix(400))")
+    }
 }
