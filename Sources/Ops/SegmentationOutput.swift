@@ -1,5 +1,6 @@
 import BEiTTensorCore
 import CBEiTKernels
+import Foundation
 
 /// Where the pixels of one axis lie on a coarser or finer one: pixel i at `fraction[i]` of the way from `left[i]` to the
 /// next. Its centre is (i + ½)·inputs/outputs − ½, held inside the axis (PyTorch's bilinear, `align_corners=False`).
@@ -43,12 +44,24 @@ package struct SegmentationOutput {
         }
     }
 
+    /// How unsure a row's pixels are, summed over them.
+    package struct Doubt {
+        /// Of the probabilities, in nats.
+        package var entropy = 0.0
+        /// Pixels that the passes see as different classes.
+        package var disagreeing = 0
+
+        package init() {}
+    }
+
     /// K.
     package let classes: Int
     /// Of the photo, in pixels.
     package let width: Int
     /// Pixels whose values are in memory at once, per thread.
     package static let block = 512
+    /// Of how many rows of a photo one counts in its doubts.
+    package static let sampled = 8
     /// Classes whose probability counts as another's.
     private let merged: [(from: Int, to: Int)]
 
@@ -69,15 +82,16 @@ package struct SegmentationOutput {
     ///   - labels: receives rows.count · width classes; as of all results, only those of `columns` are written.
     ///   - confidence: receives the probability of each pixel's class; may be nil.
     ///   - every: of how many rows of the photo one gets a confidence, the first of it among them; the others' is left.
+    ///   - doubts: one for each row, to which that of every ``sampled``-th row of the photo is added; may be nil.
     ///   - probabilities: receives those of all classes, `[rows, width, K]`; may be nil.
     package func classify(
         _ passes: [Pass], rows: Range<Int>, columns: Range<Int>? = nil, labels: UnsafeMutablePointer<UInt16>,
-        confidence: UnsafeMutablePointer<Float>? = nil, every: Int = 1,
+        confidence: UnsafeMutablePointer<Float>? = nil, every: Int = 1, doubts: UnsafeMutablePointer<Doubt>? = nil,
         probabilities: UnsafeMutablePointer<Float>? = nil
     ) {
         // Rows are written apart: a task has its own.
         nonisolated(unsafe) let (passes, labels, confidence) = (passes, labels, confidence)
-        nonisolated(unsafe) let probabilities = probabilities
+        nonisolated(unsafe) let (doubts, probabilities) = (doubts, probabilities)
         let columns = columns ?? 0..<width
         WorkerPool.current.run(rows.count, grain: 8) { range in
             let longest = passes.map(\.horizontal.inputs).max() ?? 0
@@ -90,6 +104,7 @@ package struct SegmentationOutput {
                 classify(
                     passes, row: number, columns, scratch, labels: labels + row * width,
                     confidence: number % every == 0 ? confidence.map { $0 + row * width } : nil,
+                    doubt: number % Self.sampled == 0 ? doubts.map { $0 + row } : nil,
                     probabilities: probabilities.map { $0 + row * width * classes })
             }
         }
@@ -101,17 +116,20 @@ package struct SegmentationOutput {
 
     private func classify(
         _ passes: [Pass], row: Int, _ all: Range<Int>, _ scratch: Scratch, labels: UnsafeMutablePointer<UInt16>,
-        confidence: UnsafeMutablePointer<Float>?, probabilities: UnsafeMutablePointer<Float>?
+        confidence: UnsafeMutablePointer<Float>?, doubt: UnsafeMutablePointer<Doubt>?,
+        probabilities: UnsafeMutablePointer<Float>?
     ) {
         for start in stride(from: all.lowerBound, to: all.upperBound, by: Self.block) {
             let columns = start..<min(all.upperBound, start + Self.block)
             let values = passes.count > 1 ? scratch.sums.pointer : scratch.values.pointer
+            var views: [[UInt16]] = []
             if passes.count > 1 {
                 values.update(repeating: 0, count: columns.count * classes)
                 for pass in passes {
                     let logits = scratch.values.pointer
                     interpolate(pass, row, columns, scratch.row.pointer, into: logits)
                     beitseg_softmax(logits, columns.count, classes, logits)
+                    if doubt != nil { views.append(found(logits, columns.count)) }
                     beitseg_axpby(1 / Float(passes.count), logits, 1, values, columns.count * classes)
                 }
             } else {
@@ -127,8 +145,9 @@ package struct SegmentationOutput {
                 merge(values, columns.count)
             }
             beitseg_argmax_rows(values, columns.count, classes, labels + start)
-            guard confidence != nil || probabilities != nil else { continue }
+            guard confidence != nil || doubt != nil || probabilities != nil else { continue }
             makeProbabilities()
+            if let doubt { add(values, columns.count, views, to: &doubt.pointee) }
             if let probabilities {
                 (probabilities + start * classes).update(from: values, count: columns.count * classes)
             }
@@ -136,6 +155,29 @@ package struct SegmentationOutput {
             for column in columns {
                 confidence[column] = values[(column - start) * classes + Int(labels[column])]
             }
+        }
+    }
+
+    /// The class of each pixel in one pass, of probabilities `[pixels, K]`, which are merged.
+    private func found(_ probabilities: UnsafeMutablePointer<Float>, _ pixels: Int) -> [UInt16] {
+        if !merged.isEmpty { merge(probabilities, pixels) }
+        return [UInt16](unsafeUninitializedCapacity: pixels) { labels, count in
+            if let labels = labels.baseAddress { beitseg_argmax_rows(probabilities, pixels, classes, labels) }
+            count = pixels
+        }
+    }
+
+    /// - Parameter views: the classes in each of several passes.
+    private func add(
+        _ probabilities: UnsafeMutablePointer<Float>, _ pixels: Int, _ views: [[UInt16]], to doubt: inout Doubt
+    ) {
+        for pixel in 0..<pixels {
+            var entropy: Float = 0
+            for place in pixel * classes..<(pixel + 1) * classes where probabilities[place] > 1e-7 {
+                entropy -= probabilities[place] * log(probabilities[place])
+            }
+            doubt.entropy += Double(entropy)
+            if let first = views.first, views.contains(where: { $0[pixel] != first[pixel] }) { doubt.disagreeing += 1 }
         }
     }
 

@@ -21,15 +21,37 @@ package struct Segmentation: Sendable {
     package func areas(of count: Int) -> [Int] { ClassCounts(classes, of: count).pixels }
 }
 
+/// How sure a model is of a photo, over every ``PhotoSegmenter/sampled`` row of it.
+struct Certainty {
+    var pixels = 0
+    /// Of the probabilities of the pixels' classes.
+    var sum = 0.0
+    /// Of the entropies of the pixels' probabilities, in nats; 0 unless asked for.
+    var entropy = 0.0
+    /// Pixels whose class has a probability below a half.
+    var doubtful = 0
+    /// Pixels that the mirror image or another size shows as another class; 0 unless asked for.
+    var disagreeing = 0
+
+    static func += (one: inout Certainty, other: Certainty) {
+        (one.pixels, one.sum, one.entropy) = (
+            one.pixels + other.pixels, one.sum + other.sum, one.entropy + other.entropy
+        )
+        (one.doubtful, one.disagreeing) = (one.doubtful + other.doubtful, one.disagreeing + other.disagreeing)
+    }
+
+    /// A share of the pixels, or a mean over them; nil where there are none.
+    func mean(_ value: Double) -> Double? { pixels > 0 ? value / Double(pixels) : nil }
+}
+
 /// Rows of a photo whose classes are found.
 struct SegmentedStrip {
     var rows: Range<Int>
     var classes: [UInt16]
     /// Empty unless asked for.
     var confidence: [Float] = []
-    /// The sum of the probabilities of the pixels' classes over every ``PhotoSegmenter/sampled`` row, and the pixels in
-    /// it; 0 unless asked for.
-    var certainty = (sum: 0.0, pixels: 0)
+    /// Zeros unless asked for.
+    var certainty = Certainty()
     /// `[rows, width, K]`.
     var probabilities: Tensor?
 
@@ -45,6 +67,8 @@ package struct PhotoSegmenter {
         package static let confidence = Results(rawValue: 1)
         /// Its mean over the photo.
         package static let meanConfidence = Results(rawValue: 2)
+        /// Entropy and disagreement, with ``meanConfidence``.
+        static let doubts = Results(rawValue: 8)
         /// The probabilities of all classes.
         static let probabilities = Results(rawValue: 4)
 
@@ -60,7 +84,7 @@ package struct PhotoSegmenter {
     /// Pixels of a wide photo that are classified before they are handed on.
     private static let mostPixels = 8 << 20
     /// Of how many rows of a photo one counts in its mean confidence.
-    static let sampled = 8
+    static let sampled = SegmentationOutput.sampled
 
     /// - Parameter classes: what becomes of the model's classes; nil for nothing.
     package init(
@@ -84,13 +108,13 @@ package struct PhotoSegmenter {
     package func segment(_ photo: PreparedPhoto, _ results: Results = []) throws -> Segmentation {
         var all = Segmentation(width: photo.width, height: photo.height, classes: [], confidence: [])
         all.classes.reserveCapacity(photo.width * photo.height)
-        var certainty = (sum: 0.0, pixels: 0)
+        var certainty = Certainty()
         try segment(photo.input, results) { strip in
             all.classes += strip.classes
             all.confidence += strip.confidence
-            certainty = (certainty.sum + strip.certainty.sum, certainty.pixels + strip.certainty.pixels)
+            certainty += strip.certainty
         }
-        if results.contains(.meanConfidence) { all.meanConfidence = certainty.sum / Double(certainty.pixels) }
+        if results.contains(.meanConfidence) { all.meanConfidence = certainty.mean(certainty.sum) }
         return all
     }
 
@@ -153,6 +177,8 @@ package struct PhotoSegmenter {
         let wantsAll = results.contains(.confidence)
         let needed = wantsAll || results.contains(.meanConfidence)
         let confidence = Tensor(uninitialized: [needed ? pixels : 0])
+        var doubts = [SegmentationOutput.Doubt](
+            repeating: .init(), count: results.contains(.doubts) ? rows.count : 0)
         let probabilities =
             results.contains(.probabilities) ? Tensor(uninitialized: [rows.count, width, network.classes]) : nil
         let step = passes.contains(where: \.stream.isWide) ? SegmentationOutput.block : width
@@ -161,10 +187,13 @@ package struct PhotoSegmenter {
             guard let labels = classes.baseAddress else { return }
             for start in stride(from: 0, to: width, by: step) {
                 let columns = start..<min(width, start + step)
-                output.classify(
-                    try passes.flatMap { try $0.parts(rows, columns) }, rows: rows, columns: columns, labels: labels,
-                    confidence: needed ? confidence.pointer : nil, every: wantsAll ? 1 : Self.sampled,
-                    probabilities: probabilities?.pointer)
+                let parts = try passes.flatMap { try $0.parts(rows, columns) }
+                doubts.withUnsafeMutableBufferPointer { doubts in
+                    output.classify(
+                        parts, rows: rows, columns: columns, labels: labels,
+                        confidence: needed ? confidence.pointer : nil, every: wantsAll ? 1 : Self.sampled,
+                        doubts: doubts.isEmpty ? nil : doubts.baseAddress, probabilities: probabilities?.pointer)
+                }
             }
             count = pixels
         }
@@ -174,8 +203,14 @@ package struct PhotoSegmenter {
         guard results.contains(.meanConfidence) else { return strip }
         for row in rows where row % Self.sampled == 0 {
             let start = (row - rows.lowerBound) * width
-            strip.certainty.sum += confidence.buffer[start..<start + width].reduce(0.0) { $0 + Double($1) }
+            let values = confidence.buffer[start..<start + width]
+            strip.certainty.sum += values.reduce(0.0) { $0 + Double($1) }
+            strip.certainty.doubtful += values.count { $0 < 0.5 }
             strip.certainty.pixels += width
+        }
+        for doubt in doubts {
+            strip.certainty.entropy += doubt.entropy
+            strip.certainty.disagreeing += doubt.disagreeing
         }
         return strip
     }

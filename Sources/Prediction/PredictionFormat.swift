@@ -95,7 +95,7 @@ struct ResultForm: Sendable {
 
     /// What the segmenter is to find.
     var results: PhotoSegmenter.Results {
-        var results = PhotoSegmenter.Results.meanConfidence
+        var results: PhotoSegmenter.Results = [.meanConfidence, .doubts]
         let confident: Set<PredictionFormat> = [.confidence, .rle, .coco]
         if resultClasses.needsConfidence || !confident.isDisjoint(with: formats) {
             results.insert(.confidence)

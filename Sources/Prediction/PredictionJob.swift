@@ -54,11 +54,13 @@ final class ImageWriting: @unchecked Sendable {
     private let job: PredictionJob
     private let form: ResultForm
     private let width, height: Int
+    /// How often every pixel is seen: at several sizes, and mirrored.
+    private let views: Int
     private var files: ResultFiles?
     private var failure: (any Error)?
 
-    init(_ job: PredictionJob, _ form: ResultForm, width: Int, height: Int) {
-        (self.job, self.form, self.width, self.height) = (job, form, width, height)
+    init(_ job: PredictionJob, _ form: ResultForm, width: Int, height: Int, views: Int) {
+        (self.job, self.form, self.width, self.height, self.views) = (job, form, width, height, views)
     }
 
     /// Throws what ends the run; what lies in the image alone is kept for its record.
@@ -76,7 +78,8 @@ final class ImageWriting: @unchecked Sendable {
         guard let files, failure == nil else { return job.failure(failure ?? NotFinite()) }
         var record = PredictionRecord(
             job.image.path, width, height, files.counts, form.classes, photo: job.photo, files: files.names,
-            seconds: seconds, meanConfidence: files.meanConfidence)
+            seconds: seconds)
+        record.note(files.certainty, classes: form.classes.count, views: views)
         record.areas = files.areas
         record.pixelArea = form.pixelSize.map { $0 * $0 }
         return record

@@ -15,8 +15,11 @@ package struct PredictionManifest: Codable, Equatable, Sendable {
     /// In the order of the images; behind them those of earlier runs that this one was not asked for.
     package var images: [PredictionRecord] = []
 
+    /// The paths of the images that are done, the one that the model is least sure of first.
+    package var review: [String]?
+
     private enum CodingKeys: String, CodingKey {
-        case model, options, images
+        case model, options, images, review
         case modelFingerprint = "model_fingerprint"
         case modelFile = "model_file"
     }

@@ -1,5 +1,6 @@
 import BEiTFiles
 import BEiTImageIO
+import Foundation
 
 /// What became of an image.
 package struct PredictionRecord: Codable, Equatable, Sendable {
@@ -18,6 +19,12 @@ package struct PredictionRecord: Codable, Equatable, Sendable {
     package var pixels: [String: Int]?
     /// The mean probability of the pixels' classes, 0…1, over every eighth row.
     package var meanConfidence: Double?
+    /// Over the same rows: the mean entropy of the probabilities, as a share of the largest that is possible, 0…1.
+    package var entropy: Double?
+    /// The share of pixels whose class has a probability below a half.
+    package var doubtful: Double?
+    /// The share of pixels that the mirror image or another size shows as another class; nil where all is seen once.
+    package var disagreement: Double?
     /// Of each class that occurs, where that was asked for.
     package var areas: [ClassArea]?
     /// Square metres of a pixel, where that is known.
@@ -29,7 +36,7 @@ package struct PredictionRecord: Codable, Equatable, Sendable {
     package var error: String?
 
     private enum CodingKeys: String, CodingKey {
-        case path, status, width, height, seconds, pixels, areas, files, photo, error
+        case path, status, width, height, seconds, pixels, areas, entropy, doubtful, disagreement, files, photo, error
         case meanConfidence = "mean_confidence"
         case pixelArea = "pixel_square_metres"
     }
@@ -40,14 +47,24 @@ package struct PredictionRecord: Codable, Equatable, Sendable {
     /// An image that is done.
     init(
         _ path: String, _ width: Int, _ height: Int, _ counts: ClassCounts, _ classes: [LabelClass], photo: KnownFile?,
-        files: [String], seconds: Double? = nil, meanConfidence: Double? = nil
+        files: [String], seconds: Double? = nil
     ) {
         (self.path, status) = (path, .done)
-        (self.width, self.height, self.seconds, self.meanConfidence) = (width, height, seconds, meanConfidence)
+        (self.width, self.height, self.seconds) = (width, height, seconds)
         (self.photo, self.files) = (photo, files)
         var pixels: [String: Int] = [:]
         for (info, count) in zip(classes, counts.pixels) where count > 0 { pixels[info.name, default: 0] += count }
         self.pixels = pixels
+    }
+
+    /// - Parameters:
+    ///   - classes: of the model.
+    ///   - views: how often every pixel was seen.
+    mutating func note(_ certainty: Certainty, classes: Int, views: Int) {
+        meanConfidence = certainty.mean(certainty.sum)
+        entropy = certainty.mean(classes > 1 ? certainty.entropy / log(Double(classes)) : 0)
+        doubtful = certainty.mean(Double(certainty.doubtful))
+        if views > 1 { disagreement = certainty.mean(Double(certainty.disagreeing)) }
     }
 
     /// What makes it impossible, in half a line; nil if nothing does.

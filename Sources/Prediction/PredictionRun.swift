@@ -90,6 +90,7 @@ package struct PredictionRun {
         let stop = try segment(open, records, journal)
         var manifest = try heading.manifest()
         manifest.images = records.all + kept
+        manifest.review = RunFiles.leastSureFirst(manifest.images).map(\.path)
         try manifest.write(to: manifestPath)
         // Behind this run's images those of earlier ones, with numbers that no other process gives.
         let earlierNumbers = kept.indices.map {
@@ -194,7 +195,9 @@ package struct PredictionRun {
         let photo =
             try photo.map(LoadedPhoto.init)
             ?? LoadedPhoto(streaming: job.image.path, plan, keepingPhoto: keepsPhoto)
-        let writing = ImageWriting(job, form, width: photo.input.width, height: photo.input.height)
+        let writing = ImageWriting(
+            job, form, width: photo.input.width, height: photo.input.height,
+            views: photo.input.pictures.count * (settings.inference.flips ? 2 : 1))
         let progress = { (share: Double) in
             try Interruption.check()
             records.progress(job.image.path, share)

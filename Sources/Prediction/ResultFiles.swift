@@ -14,7 +14,7 @@ final class ResultFiles: @unchecked Sendable {
     private var areaCount: AreaCount?
     private(set) var counts: ClassCounts
     private(set) var areas: [ClassArea]?
-    private var certainty = (sum: 0.0, pixels: 0)
+    private(set) var certainty = Certainty()
     /// Below the output folder.
     var names: [String] { fixedNames + (masks?.names ?? []) }
     private let fixedNames: [String]
@@ -32,13 +32,10 @@ final class ResultFiles: @unchecked Sendable {
         counts = ClassCounts(of: form.palette.count)
     }
 
-    /// The mean probability of the pixels' classes, over every ``PhotoSegmenter/sampled`` row.
-    var meanConfidence: Double? { certainty.pixels > 0 ? certainty.sum / Double(certainty.pixels) : nil }
-
     func write(_ strip: SegmentedStrip, _ photo: PictureStrip?) throws {
         counts.add(strip.classes)
         areaCount?.add(strip.classes)
-        certainty = (certainty.sum + strip.certainty.sum, certainty.pixels + strip.certainty.pixels)
+        certainty += strip.certainty
         for file in files { try file.write(strip, photo) }
     }
 

@@ -21,13 +21,16 @@ struct RunFiles {
     }
 
     /// What will be written.
-    var paths: [String] { form.formats.compactMap(path) }
+    var paths: [String] { [reviewPath] + form.formats.compactMap(path) }
+
+    private var reviewPath: String { form.folder.joined("review\(shard?.suffix ?? "").csv") }
 
     /// Writes them, each whole or not at all.
     /// - Parameter records: with the number of each image in the whole run, from 1.
     /// - Throws: `FileError`, ``PredictionError/unreadable(manifest:reason:)`` where an image's own file is damaged.
     func write(_ records: [(number: Int, record: PredictionRecord)]) throws {
         let done = records.filter { $0.record.status == .done }
+        try AtomicFile.write(reviewTable(done.map(\.record)), to: reviewPath)
         if let path = path(.areas) { try AtomicFile.write(areaTable(done.map(\.record)), to: path) }
         if let path = path(.coco) { try COCOFile(form).write(done, to: path) }
     }
@@ -35,9 +38,25 @@ struct RunFiles {
     /// Removes what a run of another number of processes left beside its manifest.
     static func remove(beside manifest: String) {
         let suffix = manifest.lastName.dropFirst("predictions".count).dropLast(".json".count)
-        for name in names.values {
+        for name in names.values + [("review", "csv")] {
             manifest.parent.joined("\(name.stem)\(suffix).\(name.ending)").withFileSystemName { _ = unlink($0) }
         }
+    }
+
+    /// The images that are done by the mean probability of their pixels' classes, the smallest first.
+    static func leastSureFirst(_ records: [PredictionRecord]) -> [PredictionRecord] {
+        records.filter { $0.status == .done }.sorted {
+            ($0.meanConfidence ?? 1, $0.path) < ($1.meanConfidence ?? 1, $1.path)
+        }
+    }
+
+    private func reviewTable(_ records: [PredictionRecord]) -> String {
+        var table = CSV(["path", "mean_confidence", "entropy", "doubtful", "disagreement"])
+        for record in Self.leastSureFirst(records) {
+            let values = [record.meanConfidence, record.entropy, record.doubtful, record.disagreement]
+            table.add([record.path] + values.map { $0.map { String(describing: $0) } ?? "" })
+        }
+        return table.text
     }
 
     /// A line for each class that occurs in an image. Square metres are empty where nobody knows how large a pixel is.

@@ -132,6 +132,25 @@ import Testing
         #expect(try Data(contentsOf: URL(fileURLWithPath: folder["out/b/p3.geojson"])).count < data.count)
     }
 
+    @Test func theLeastSureComeFirst() throws {
+        let folder = try workshop()
+        #expect(try predict(folder, "--flip").status == 0)
+        let rows = try table(folder["out/review.csv"])
+        #expect(rows[0] == ["path", "mean_confidence", "entropy", "doubtful", "disagreement"])
+        let means = rows.dropFirst().compactMap { Double($0[1]) }
+        #expect(means.count == 4 && means == means.sorted() && Set(means).count > 1)
+        let data = try Data(contentsOf: URL(fileURLWithPath: folder["out/predictions.json"]))
+        let manifest = try JSONDecoder().decode(PredictionManifest.self, from: data)
+        #expect(manifest.review == rows.dropFirst().map { $0[0] })
+        for row in rows.dropFirst() {
+            #expect(row[2...].allSatisfy { 0...1 ~= Double($0) ?? -1 })
+            let record = try #require(manifest.images.first { $0.path == row[0] })
+            #expect(record.meanConfidence == Double(row[1]) && record.entropy == Double(row[2]))
+        }
+        #expect(try predict(folder).status == 0)
+        #expect(try table(folder["out/review.csv"])[1][4] == "")
+    }
+
     /// A run that is resumed, in parts or with more images, has them all in its files.
     @Test func theRunsFilesAreThoseOfOneRun() throws {
         let folder = try workshop()

@@ -39,7 +39,8 @@ import Testing
         let folder = try workshop()
         let run = try predict(folder)
         #expect(run.status == 0 && run.output.isEmpty, "\(run.errors)")
-        #expect(files(folder) == ["a.png", "a.overlay.png", "b/c d.png", "b/c d.overlay.png", "predictions.json"])
+        let results = ["a.png", "a.overlay.png", "b/c d.png", "b/c d.overlay.png"]
+        #expect(files(folder) == Set(results + ["predictions.json", "review.csv"]))
         let mask = try decodeMask(folder["out/b/c d.png"])
         #expect(mask.width == 33 && mask.height == 90)
         #expect(mask.palette?.prefix(5).map(\.red) == [0, 50, 100, 150, 200])
@@ -57,7 +58,10 @@ import Testing
         #expect(run.status == 0, "\(run.errors)")
         let names = ["color.png", "confidence.png", "rle.json"]
         #expect(
-            files(folder) == Set(["a.", "b/c d."].flatMap { stem in names.map { stem + $0 } } + ["predictions.json"]))
+            files(folder)
+                == Set(
+                    ["a.", "b/c d."].flatMap { stem in names.map { stem + $0 } }
+                        + ["predictions.json", "review.csv"]))
         let confidence = try decodeMask(folder["out/a.confidence.png"])
         #expect(confidence.values.allSatisfy { $0 >= 51 && $0 <= 255 })  // the largest of five is at least a fifth
         let rle = try JSONSerialization.jsonObject(
@@ -104,8 +108,8 @@ import Testing
             let files = all.filter { $0 != "predictions.json" && !FileSystem.isFolder(output + "/" + $0) }
             return try files.map { [Data($0.utf8), try Data(contentsOf: URL(fileURLWithPath: output + "/" + $0))] }
         }
-        // Seven files and a binary mask at least for each, and two of the run.
-        #expect(results[0].count >= stems.count * 8 + 2 && results[0].count == results[1].count)
+        // Seven files and a binary mask at least for each, and three of the run.
+        #expect(results[0].count >= stems.count * 8 + 3 && results[0].count == results[1].count)
         for (one, other) in zip(results[0], results[1]) { #expect(one == other) }
     }
 
@@ -114,7 +118,7 @@ import Testing
         try "no image".write(toFile: folder["photos/aa.jpg"], atomically: true, encoding: .utf8)
         let run = try predict(folder, "--tile")
         #expect(run.status == 1 && run.errors.contains { $0.contains("aa.jpg") }, "\(run.errors)")
-        #expect(files(folder).count == 5)
+        #expect(files(folder).count == 6)
     }
 
     @Test func bombsAreRefusedByALimitThatCanBeRaised() throws {
@@ -150,7 +154,7 @@ import Testing
         let records = try manifest(folder).images
         #expect(records.map(\.status) == [.done, .failed, .failed, .done])
         #expect(try JSONDecoder().decode(PredictionManifest.self, from: Data(run.output.utf8)).images == records)
-        #expect(files(folder).count == 5)
+        #expect(files(folder).count == 6)
     }
 
     @Test func resumeSkipsWhatIsComplete() throws {
@@ -190,7 +194,7 @@ import Testing
     @Test func shardsShareTheWork() throws {
         let folder = try workshop()
         #expect(try predict(folder, "--shard", "2/2").status == 0)
-        #expect(files(folder) == ["b/c d.png", "b/c d.overlay.png", "predictions-2-of-2.json"])
+        #expect(files(folder) == ["b/c d.png", "b/c d.overlay.png", "predictions-2-of-2.json", "review-2-of-2.csv"])
     }
 
     @Test func shardsDoNotOverwriteEachOther() throws {

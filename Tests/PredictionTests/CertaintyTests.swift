@@ -1,0 +1,70 @@
+import BEiTImageIO
+import BEiTTensorCore
+import Foundation
+import Testing
+
+@testable import BEiTPrediction
+
+@Suite struct CertaintyTests {
+    private let size = WindowSize(patch: 4, rows: 3, columns: 3)
+
+    private func certainty(
+        _ photo: RGBImage, _ options: InferenceOptions, wide: Int = .max, _ more: PhotoSegmenter.Results = []
+    ) throws -> (Certainty, probabilities: [Float], classes: [UInt16]) {
+        let network = patchwork(size, sharpness: 0.6)
+        let input = PreparedPhoto(photo, PhotoPlan(network, options)).input
+        var (all, probabilities, classes) = (Certainty(), [Float](), [UInt16]())
+        try PhotoSegmenter(network, options, wide: wide).segment(input, [.meanConfidence, .doubts, more]) { strip in
+            all += strip.certainty
+            probabilities += strip.probabilities?.values ?? []
+            classes += strip.classes
+        }
+        return (all, probabilities, classes)
+    }
+
+    /// Against all probabilities.
+    @Test(arguments: [false, true]) func everyEighthRowCounts(_ flips: Bool) throws {
+        var options = InferenceOptions()
+        (options.resizing, options.flips) = (.none, flips)
+        let (found, all, _) = try certainty(noise(width: 37, height: 43, seed: 3), options, .probabilities)
+        var (sum, entropy, doubtful, pixels) = (0.0, 0.0, 0, 0)
+        for row in stride(from: 0, to: 43, by: 8) {
+            for pixel in row * 37..<(row + 1) * 37 {
+                let shares = all[3 * pixel..<3 * pixel + 3].map(Double.init)
+                sum += shares.max() ?? 0
+                entropy -= shares.reduce(0) { $0 + ($1 > 0 ? $1 * log($1) : 0) }
+                doubtful += (shares.max() ?? 0) < 0.5 ? 1 : 0
+                pixels += 1
+            }
+        }
+        #expect(found.pixels == pixels && found.doubtful == doubtful && doubtful > 0)
+        #expect(abs(found.sum - sum) < 1e-3 && abs(found.entropy - entropy) < 1e-3)
+        #expect(flips || found.disagreeing == 0)
+    }
+
+    /// Against a run at each of two sizes.
+    @Test func viewsDisagreeWhereTheirClassesDiffer() throws {
+        var options = InferenceOptions()
+        options.resizing = .none
+        let photo = noise(width: 36, height: 44, seed: 3)
+        let one = try certainty(photo, options).classes
+        options.scales = [1.6]
+        let other = try certainty(photo, options).classes
+        options.scales = [1, 1.6]
+        let found = try certainty(photo, options).0
+        var wanted = 0
+        for row in stride(from: 0, to: 44, by: 8) {
+            wanted += (row * 36..<(row + 1) * 36).count { one[$0] != other[$0] }
+        }
+        #expect(found.disagreeing == wanted && wanted > 0 && wanted < found.pixels)
+    }
+
+    @Test func aWidePhotoHasTheSameSums() throws {
+        var options = InferenceOptions()
+        (options.resizing, options.scales) = (.none, [1, 1.4])
+        let photo = noise(width: 1203, height: 40)
+        let found = try [Int.max, 0].map { try certainty(photo, options, wide: $0).0 }
+        #expect(found[0].entropy == found[1].entropy && found[0].sum == found[1].sum)
+        #expect(found[0].disagreeing == found[1].disagreeing && found[0].disagreeing > 0)
+    }
+}
