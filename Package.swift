@@ -114,7 +114,8 @@ let package = Package(
                 "Metrics", "Prediction", "Scoring", "Reports",
             ], products: [logging]),
         .target(
-            name: module("ShippedModels"), path: "models", exclude: ["README.md"], resources: [.copy("beit-seg.h5")]),
+            name: module("ShippedModels"), path: "models", exclude: ["README.md"],
+            resources: [.copy("beit-seg.h5"), .copy("beit-tiny.h5")]),
         room(
             "BEiTSeg",
             ["Files", "Models", "Checkpoints", "ImageIO", "Datasets", "Prediction", "Training", "ShippedModels"]),

@@ -1,9 +1,12 @@
 import BEiTFiles
 import Foundation
 
-/// The model that ships with beit-seg, found from any working directory.
+/// The models that ship with beit-seg, found from any working directory.
 package enum DefaultModel {
+    /// It segments.
     static let name = "beit-seg.h5"
+    /// The backbone before it learned to segment: a start for fine-tuning.
+    static let startName = "beit-tiny.h5"
     static let variable = "BEIT_SEG_MODEL"
 
     package struct NotFound: ExitStatus {
@@ -23,13 +26,21 @@ package enum DefaultModel {
             }
             return path
         }
-        let candidates = candidates(executable: executable)
-        if let path = candidates.first(where: FileManager.default.fileExists) { return path }
-        throw NotFound(
-            description: "models/\(name): not found beside the program; name a model, or set \(variable) to its path")
+        return try find(name, executable, remedy: "name a model, or set \(variable) to its path")
     }
 
-    static func candidates(executable: String) -> [String] {
+    /// The start that ships. Throws ``NotFound``.
+    package static func start(executable: String = executablePath) throws(NotFound) -> String {
+        try find(startName, executable, remedy: "name the file of a model to begin with")
+    }
+
+    private static func find(_ name: String, _ executable: String, remedy: String) throws(NotFound) -> String {
+        let candidates = candidates(name, executable: executable)
+        if let path = candidates.first(where: FileManager.default.fileExists) { return path }
+        throw NotFound(description: "models/\(name): not found beside the program; \(remedy)")
+    }
+
+    static func candidates(_ name: String = name, executable: String) -> [String] {
         let bin = URL(fileURLWithPath: executable).resolvingSymlinksInPath().deletingLastPathComponent()
         // Not `Bundle.module`, which ends the process where the folder is missing.
         var folders = [bin.appendingPathComponent("beit-seg_BEiTShippedModels.resources")]

@@ -20,6 +20,8 @@ public struct SegmentationTraining: Sendable {
         case scratch(ModelSize)
         /// Those of a model of any task, as far as they fit: heads go by the names of the classes, positions are resized.
         case model(String)
+        /// Those of the start that ships, a backbone of size tiny that has learned from photos without masks.
+        case shipped
     }
 
     /// The size of a network.
@@ -103,17 +105,24 @@ public struct SegmentationTraining: Sendable {
     }
 
     private var plan: SegmentationPlan {
-        let initial: InitialWeights =
-            switch start {
-            case .scratch(let size): .random((Preset(rawValue: size.rawValue) ?? .tiny).backbone)
-            case .model(let path): .checkpoint(path)
-            }
+        get throws {
+            let initial: InitialWeights =
+                switch start {
+                case .scratch(let size): .random((Preset(rawValue: size.rawValue) ?? .tiny).backbone)
+                case .model(let path): .checkpoint(path)
+                case .shipped: .checkpoint(try DefaultModel.start())
+                }
+            return plan(from: initial)
+        }
+    }
+
+    private func plan(from initial: InitialWeights) -> SegmentationPlan {
         var plan = SegmentationPlan(data: DatasetOptions(data), initial: initial, command: "SegmentationTraining.run")
         plan.size = imageSize.map { [$0, $0] }
         plan.freezesBackbone = freezesBackbone
         (plan.background, plan.proportions) = (sharesBackground ? .shared : nil, proportions)
         // As the program does: early layers learn less where they have learned already.
-        if case .model = start { plan.recipe.layerDecay = 0.65 } else { plan.recipe.layerDecay = 1 }
+        if case .scratch = start { plan.recipe.layerDecay = 1 } else { plan.recipe.layerDecay = 0.65 }
         (plan.recipe.epochs, plan.recipe.batch) = (epochs, batch)
         (plan.recipe.learningRate, plan.recipe.seed) = (learningRate, seed)
         plan.warmup = .atMost(0.1)

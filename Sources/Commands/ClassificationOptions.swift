@@ -112,7 +112,7 @@ extension Finetune {
     }
 
     func classificationPlan() throws -> ClassificationPlan {
-        var plan = ClassificationPlan(data: data, initial: initialWeights, command: commandLine)
+        var plan = ClassificationPlan(data: data, initial: try initialWeights, command: commandLine)
         plan.changes = try ConfigurationPatch(settings: architecture.set)
         plan.size = architecture.size?.sides
         plan.dropPath = architecture.dropPath

@@ -98,20 +98,20 @@ struct Finetune: TrainingCommand, ImageCommand {
 
     /// The first weights. A network that nobody chose is a small one: what it can become shows within minutes.
     var initialWeights: InitialWeights {
-        start.weights(else: (architecture.preset ?? .tiny).backbone)
+        get throws { try start.weights(else: (architecture.preset ?? .tiny).backbone) }
     }
 
     var advice: String? {
         guard run.resume == nil, architecture.preset == nil, start.`init` == nil else { return nil }
         return """
             neither --preset nor --init is given: a network of size tiny starts from scratch, which any machine trains; \
-            from a few hundred photos --init CHECKPOINT learns far more, and --preset small or base wants tens of \
-            thousands of them
+            with --init shipped, or a CHECKPOINT of yours, a few hundred photos teach far more, and --preset small or base \
+            wants tens of thousands of them
             """
     }
 
     private func plan() throws -> SegmentationPlan {
-        var plan = SegmentationPlan(data: labels.options(data), initial: initialWeights, command: commandLine)
+        var plan = SegmentationPlan(data: labels.options(data), initial: try initialWeights, command: commandLine)
         plan.augmentation = augmentation.augmentation()
         plan.cutmix = mixing.cutmix ?? 0
         plan.changes = try ConfigurationPatch(settings: architecture.set)

@@ -43,16 +43,6 @@ struct NotYet {
         return nil
     }
 
-    /// The same for what the parser takes, because it might be a file.
-    static func explanation(ofParsed command: String, _ arguments: [String]) -> String? {
-        let text = arguments.joined(separator: "\0").replacingOccurrences(of: "=", with: "\0")
-        if command == "finetune", text.contains("--init\0shipped"), !FileSystem.exists("shipped") {
-            return "--init shipped is not there yet in this version; name a checkpoint "
-                + "(`inspect --default-model` says where the model that ships is)"
-        }
-        return nil
-    }
-
     private func sentence(_ value: String) -> String {
         "\(commands.isEmpty ? "the command `\(word)`" : word + value) is not there yet in this version; \(meanwhile)"
     }

@@ -148,7 +148,7 @@ struct Pretrain: TrainingCommand, ImageCommand {
                 .pixels(pixels ?? .raw)
             }
         var plan = MaskedImagePlan(
-            data: PhotoOptions(data), initial: start.weights(else: preset.backbone),
+            data: PhotoOptions(data), initial: try start.weights(else: preset.backbone),
             target: target, command: commandLine)
         plan.data.validationShare = validation ?? plan.data.validationShare
         (plan.position, plan.maskedPatches, plan.tokenSize) = (position, maskPatches, tokenSize?.sides)

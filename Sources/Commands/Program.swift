@@ -64,10 +64,6 @@ package struct Program: ParsableCommand {
     private static func status(of arguments: [String]) -> Int32 {
         do {
             var command = try parseAsRoot(arguments)
-            if let refusal = UsageError(arguments, root: Self.self).refusalOfParsed {
-                Console.error(refusal)
-                return 64
-            }
             try command.run()
             return 0
         } catch let error as any ExitStatus {

@@ -3,6 +3,7 @@ import BEiTDatasets
 import BEiTFiles
 import BEiTModels
 import BEiTOps
+import BEiTSeg
 import BEiTTraining
 
 extension Preset: ExpressibleByArgument {}
@@ -334,16 +335,17 @@ extension Augmentation.Crop: ExpressibleByArgument {}
 struct StartOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "The first weights: a checkpoint of any task, or `none` (the default).",
+            "The first weights: a checkpoint of any task, `shipped` (a backbone of size tiny that comes with beit-seg), or `none` (the default).",
             valueName: "file"))
     var `init`: String?
 
     /// Whether weights are given, and not drawn at random.
     var isCheckpoint: Bool { `init` != nil && `init` != "none" }
 
-    func weights(else backbone: BackboneConfiguration) -> InitialWeights {
+    /// Throws ``DefaultModel/NotFound``.
+    func weights(else backbone: BackboneConfiguration) throws -> InitialWeights {
         guard isCheckpoint, let `init` else { return .random(backbone) }
-        return .checkpoint(`init`)
+        return .checkpoint(`init` == "shipped" ? try DefaultModel.start() : `init`)
     }
 }
 

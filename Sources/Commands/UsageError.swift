@@ -26,9 +26,6 @@ struct UsageError {
         return "\(text); see `\((["beit-seg"] + name + ["--help"]).joined(separator: " "))`"
     }
 
-    /// What the parser takes although this version cannot do it; nil where there is nothing of the kind.
-    var refusalOfParsed: String? { NotYet.explanation(ofParsed: name.joined(separator: " "), rest) }
-
     /// The arguments of the command.
     private var rest: [String] { Array(arguments.dropFirst(name.count)) }
 

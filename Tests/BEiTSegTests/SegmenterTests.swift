@@ -90,6 +90,22 @@ import Testing
         #expect(throws: BEiTSegError.self) { try training.run() }
     }
 
+    @Test func theDecoderLearnsBehindTheStartThatShips() throws {
+        let folder = try TemporaryFolder()
+        let data = [try makeSet(folder.path + "/cat", class: "cat")]
+        var training = SegmentationTraining(data: data, folder: folder.path + "/run", start: .shipped)
+        (training.epochs, training.batch, training.imageSize, training.freezesBackbone) = (1, 2, 32, true)
+        var notes: [String] = []
+        let outcome = try training.run { if case .note(let line) = $0 { notes.append(line) } }
+        #expect(
+            notes.contains { $0.hasPrefix("initial weights: ") && $0.contains("positions of another size resized") })
+        #expect(notes.contains { $0.hasPrefix("starting at random: ") && $0.hasSuffix("decoder/blocks, decoder/head") })
+        #expect(try Segmenter(model: #require(outcome.best)).classes.map(\.name) == ["background", "cat"])
+
+        (training.folder, training.start) = (folder.path + "/other", .scratch(.tiny))
+        #expect(throws: BEiTSegError.self) { try training.run() }
+    }
+
     /// Four photos whose left half is background, and their masks.
     private func makeSet(_ path: String, class name: String) throws -> String {
         for (split, photos) in [("train", 0..<3), ("val", 3..<4)] {

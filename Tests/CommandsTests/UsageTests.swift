@@ -65,10 +65,13 @@ import Testing
         #expect(run.status == 64 && run.errors.last?.contains(message) == true, "\(run.errors)")
     }
 
-    @Test func whatMightBeAFile() throws {
+    @Test func theStartThatShipsIsThere() throws {
         let folder = try Scratch()
-        let start = try Program("finetune", "--data", folder["data"], "--init", "shipped", "-o", folder["run"])
-        #expect(start.status == 64 && start.errors.first?.contains("--init shipped is not there yet") == true)
+        let words = ["--data", folder["nowhere"], "--init", "shipped", "-o", folder["run"]]
+        for command in [["finetune"], ["pretrain", "--objective", "pixels"]] {
+            let run = try Program(arguments: command + words)
+            #expect(run.status == 66 && run.errors.last?.contains("nowhere") == true, "\(run.errors)")
+        }
     }
 
     @Test(arguments: ["predict", "eval --miou", "classify -m nowhere.h5", "logits -i x.h5 -o y.h5"])
