@@ -12,7 +12,7 @@ RUN scripts/setup \
 FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        libopenblas0-pthread libdnnl2 libhdf5-103-1 libzip4 libpng16-16 libjpeg62-turbo libssl3 \
+        libopenblas0-pthread libdnnl2 libhdf5-103-1 libzip4 libpng16-16 libjpeg62-turbo libtiff6 libwebp7 libssl3 \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /out /usr/local
 WORKDIR /photos

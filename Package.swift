@@ -9,7 +9,8 @@ import PackageDescription
     let jpegPackageName = "libjpeg"
 #endif
 
-let oneDNN: SwiftSetting = .define("OneDNN", .when(traits: ["OneDNN"]))
+/// `#if` of each trait.
+let traits: [SwiftSetting] = ["OneDNN", "TIFF", "WebP"].map { .define($0, .when(traits: [$0])) }
 
 /// The module of a room: two modules of one name do not go into one program, so ours have names of their own.
 func module(_ room: String) -> String {
@@ -22,14 +23,14 @@ func module(_ room: String) -> String {
 func room(_ name: String, _ dependencies: [String], products: [Target.Dependency] = []) -> Target {
     .target(
         name: module(name), dependencies: dependencies.map { .byName(name: module($0)) } + products,
-        path: "Sources/" + name, swiftSettings: [oneDNN])
+        path: "Sources/" + name, swiftSettings: traits)
 }
 
 /// A room's tests, which see the rooms that it imports as well.
 func tests(_ name: String, _ dependencies: [String], fixtures: Bool = false) -> Target {
     .testTarget(
         name: module(name) + "Tests", dependencies: ([name] + dependencies).map { .byName(name: module($0)) },
-        path: "Tests/" + name + "Tests", resources: fixtures ? [.copy("Fixtures")] : [], swiftSettings: [oneDNN])
+        path: "Tests/" + name + "Tests", resources: fixtures ? [.copy("Fixtures")] : [], swiftSettings: traits)
 }
 
 /// A library of the system.
@@ -53,7 +54,9 @@ let package = Package(
     ],
     traits: [
         .trait(name: "OneDNN", description: "In training, matrix products by oneDNN (else OpenBLAS)."),
-        .default(enabledTraits: ["OneDNN"]),
+        .trait(name: "TIFF", description: "Images in TIFF and GeoTIFF, by libtiff."),
+        .trait(name: "WebP", description: "Images in WebP, by libwebp."),
+        .default(enabledTraits: ["OneDNN", "TIFF", "WebP"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -70,11 +73,23 @@ let package = Package(
         system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev", brew: "zlib"),
         system("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev", brew: "openssl@3"),
         system("CJPEG", pkgConfig: jpegPackageName, apt: "libjpeg62-turbo-dev", brew: "jpeg-turbo"),
+        system("CTIFF", pkgConfig: "libtiff-4", apt: "libtiff-dev", brew: "libtiff"),
+        system("CWebP", pkgConfig: "libwebp", apt: "libwebp-dev", brew: "webp"),
 
         .target(name: module("CHDF5Shim"), dependencies: [.byName(name: module("CHDF5"))], path: "Sources/CHDF5Shim"),
         .target(
             name: module("CImageShim"),
-            dependencies: [.byName(name: module("CPNG")), .byName(name: module("CJPEG"))], path: "Sources/CImageShim"),
+            dependencies: [
+                .byName(name: module("CPNG")), .byName(name: module("CJPEG")),
+                .target(name: module("CTIFF"), condition: .when(traits: ["TIFF"])),
+                .target(name: module("CWebP"), condition: .when(traits: ["WebP"])),
+            ], path: "Sources/CImageShim",
+            cSettings: [
+                .define("BEITSEG_TIFF", .when(traits: ["TIFF"])), .define("BEITSEG_WEBP", .when(traits: ["WebP"])),
+            ],
+            linkerSettings: [
+                .linkedLibrary("tiff", .when(traits: ["TIFF"])), .linkedLibrary("webp", .when(traits: ["WebP"])),
+            ]),
         .target(
             name: module("COneDNNShim"),
             dependencies: [.target(name: module("COneDNN"), condition: .when(traits: ["OneDNN"]))],
@@ -129,14 +144,15 @@ let package = Package(
             name: "beit-seg",
             dependencies: [.byName(name: module("Commands")), .byName(name: module("CAllocation"))]),
 
+        .target(name: module("Mutants"), path: "Tests/Mutants"),
         tests("Files", []),
         tests("TensorCore", ["CKernels"]),
         tests("Ops", ["TensorCore", "CKernels", "HDF5"], fixtures: true),
         tests(
             "Models", ["Files", "TensorCore", "Ops", "Layers", "HDF5", "WeightFiles", "Checkpoints"], fixtures: true),
         tests("HDF5", ["Files", "TensorCore"], fixtures: true),
-        tests("WeightFiles", ["Files", "TensorCore", "HDF5"], fixtures: true),
-        tests("ImageIO", ["Files"], fixtures: true),
+        tests("WeightFiles", ["Files", "TensorCore", "HDF5", "Mutants"], fixtures: true),
+        tests("ImageIO", ["Files", "Mutants"], fixtures: true),
         tests("Checkpoints", ["Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "ImageIO"], fixtures: true),
         tests("Annotations", ["Files", "ImageIO"], fixtures: true),
         tests("Datasets", ["Files", "TensorCore", "ImageIO", "Annotations"], fixtures: true),

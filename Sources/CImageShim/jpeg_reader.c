@@ -148,16 +148,6 @@ bool beitseg_jpeg_reader_begin_rgb(beitseg_jpeg_reader *reader, int shrink) {
     return true;
 }
 
-/// Mixes four inks into RGB: R = (255 - C)(255 - K) / 255. Adobe's files store 255 - ink.
-static void mix_inks(const uint8_t *cmyk, uint8_t *rgb, size_t width, bool inverted) {
-    const int flip = inverted ? 0 : 255;
-    for (size_t x = 0; x < width; x++)
-        for (int c = 0; c < 3; c++) {
-            const int product = (cmyk[4 * x + c] ^ flip) * (cmyk[4 * x + 3] ^ flip);
-            rgb[3 * x + c] = (uint8_t)((product + 127) / 255);
-        }
-}
-
 bool beitseg_jpeg_reader_rows(beitseg_jpeg_reader *reader, uint8_t *rows, size_t row_bytes, size_t count) {
     if (setjmp(reader->jump)) return false;
     struct jpeg_decompress_struct *jpeg = &reader->jpeg;
@@ -165,7 +155,7 @@ bool beitseg_jpeg_reader_rows(beitseg_jpeg_reader *reader, uint8_t *rows, size_t
         uint8_t *row = rows + y * row_bytes;
         JSAMPROW target = reader->cmyk ? reader->cmyk : row;
         jpeg_read_scanlines(jpeg, &target, 1);
-        if (reader->cmyk) mix_inks(reader->cmyk, row, jpeg->output_width, jpeg->saw_Adobe_marker);
+        if (reader->cmyk) beitseg_mix_inks(reader->cmyk, row, jpeg->output_width, jpeg->saw_Adobe_marker);
     }
     return true;
 }

@@ -51,3 +51,47 @@ void beitseg_resample_down(
         for (size_t i = 0; i < size; i++) destination[begin + i] = round_to_byte(sums[i]);
     }
 }
+
+void beitseg_mix_inks(const uint8_t *inks, uint8_t *rgb, size_t width, bool is_inverted) {
+    const int flip = is_inverted ? 0 : 255;
+    for (size_t x = 0; x < width; x++)
+        for (int c = 0; c < 3; c++) {
+            const int product = (inks[4 * x + c] ^ flip) * (inks[4 * x + 3] ^ flip);
+            rgb[3 * x + c] = (uint8_t)((product + 127) / 255);
+        }
+}
+
+void beitseg_map_samples(
+    const void *samples, beitseg_sample_type type, const beitseg_sample_layout *layout, const uint8_t *tables,
+    uint8_t *bytes, size_t width) {
+    for (size_t c = 0; c < layout->outputs; c++) {
+        uint8_t *target = bytes + c;
+        if (type == beitseg_u8) {
+            const uint8_t *source = (const uint8_t *)samples + layout->places[c], *table = tables + 256 * c;
+            for (size_t x = 0; x < width; x++) target[x * layout->outputs] = table[source[x * layout->stride]];
+        } else {
+            const uint16_t *source = (const uint16_t *)samples + layout->places[c];
+            const uint8_t *table = tables + 65536 * c;
+            for (size_t x = 0; x < width; x++) target[x * layout->outputs] = table[source[x * layout->stride]];
+        }
+    }
+}
+
+static inline uint8_t scaled(double sample, double low, double factor, double missing) {
+    const double value = (sample - low) * factor;
+    if (sample == missing || !(value > 0)) return 0;
+    return value >= 255 ? 255 : (uint8_t)(value + 0.5);
+}
+
+void beitseg_scale_samples(
+    const void *samples, beitseg_sample_type type, const beitseg_sample_layout *layout, const double *low,
+    const double *factor, double missing, uint8_t *bytes, size_t width) {
+    for (size_t c = 0; c < layout->outputs; c++) {
+        uint8_t *target = bytes + c;
+        for (size_t x = 0; x < width; x++) {
+            const size_t i = x * layout->stride + layout->places[c];
+            const double sample = type == beitseg_f32 ? ((const float *)samples)[i] : ((const double *)samples)[i];
+            target[x * layout->outputs] = scaled(sample, low[c], factor[c], missing);
+        }
+    }
+}

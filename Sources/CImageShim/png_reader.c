@@ -111,7 +111,7 @@ bool beitseg_png_reader_begin_samples(beitseg_png_reader *reader) {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     if (wide) png_set_swap(reader->png);
 #endif
-    begin(reader, wide ? 2 : 1);
+    begin(reader, (wide ? 2 : 1) * (size_t)png_get_channels(reader->png, reader->info));
     return true;
 }
 

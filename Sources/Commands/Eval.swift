@@ -23,7 +23,8 @@ struct LabelledSetOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Masks: grey or palette PNGs of class indices, or RGB PNGs in the classes' colours.", valueName: "folder"))
+            "Masks: grey or palette PNGs or TIFFs of class indices, or RGB ones in the classes' colours.",
+            valueName: "folder"))
     var masks: String?
 
     @Option(help: ArgumentHelp("Score these masks instead of a model.", valueName: "folder"))

@@ -78,7 +78,7 @@ package final class LabelReader: Sendable {
         do {
             mask = try decodeMask(path)
         } catch let error as ImageError {
-            guard case .notAMask = error.reason, !colors.isEmpty, try imageHeader(path).codec == .png else {
+            guard case .notAMask = error.reason, !colors.isEmpty, try imageHeader(path).isExact else {
                 throw error
             }
             return try classes(of: try decodeImage(path), path)

@@ -10,7 +10,7 @@ enum MaskEnding {
         var example: String
     }
 
-    static func `is`(_ file: FileName, _ ending: String) -> Bool { file.isPNG && file.stem.hasSuffix(ending) }
+    static func `is`(_ file: FileName, _ ending: String) -> Bool { file.canBeMask && file.stem.hasSuffix(ending) }
 
     /// The endings that give photos their mask, the most frequent first.
     ///

@@ -122,7 +122,7 @@ package struct Pairing: Sendable {
             let masks = photos.filter { MaskEnding.is($0, maskEnding) }
             return (photos.filter { !MaskEnding.is($0, maskEnding) }, MaskNames(masks, folder: images))
         }
-        // A JPEG cannot be a mask: where some have a PNG beside them, that is it.
+        // Where photos of another format have a PNG beside them, that is the mask.
         let jpegs = Set(photos.filter { !$0.isPNG }.flatMap { [$0.stem, $0.path] })
         let isPaired = photos.contains { $0.isPNG && jpegs.contains($0.stem) }
         return (
@@ -209,6 +209,8 @@ struct FileName: Equatable {
     /// Without what follows the last dot.
     let stem: String
     var isPNG: Bool { path.lowercased().hasSuffix(".png") }
+    /// Whether its format keeps exact values, as its ending says.
+    var canBeMask: Bool { ImageCodec.exactEndings.contains(path.ending.lowercased()) }
 
     init(_ path: String) { (self.path, stem) = (path, path.withoutEnding) }
 
@@ -229,8 +231,10 @@ struct MaskNames {
     private(set) var notes: [LabelNote] = []
 
     init(_ files: [FileName], folder: String) {
-        for file in files where file.isPNG { paths[file.stem] = file.path }
-        let others = files.filter { !$0.isPNG }
+        for file in files where file.canBeMask && (file.isPNG || paths[file.stem] == nil) {
+            paths[file.stem] = file.path
+        }
+        let others = files.filter { !$0.canBeMask }
         guard let first = others.first else { return }
         notes = [
             LabelNote(

@@ -1,4 +1,5 @@
 import BEiTFiles
+import BEiTImageIO
 import Foundation
 
 /// A list of the photos that belong to a split, one a line: names with or without ending, which may contain blanks; or
@@ -14,7 +15,7 @@ struct SplitList: Sendable {
         case files(image: String, mask: String)
     }
 
-    private static let endings = [".jpg", ".jpeg", ".png"]
+    private static let endings = ImageCodec.endings.map { "." + $0 }.sorted()
 
     /// - Parameter isKnown: whether there is a photo of that name or stem.
     /// - Throws: ``DatasetError``.
@@ -37,7 +38,7 @@ struct SplitList: Sendable {
             guard
                 let range = line.range(of: ending + " ", options: .caseInsensitive)
                     ?? line.range(of: ending + "\t", options: .caseInsensitive),
-                line.lowercased().hasSuffix(".png")
+                FileName(line).canBeMask
             else { continue }
             let image = line[..<line.index(before: range.upperBound)]
             let mask = line[range.upperBound...].trimmingCharacters(in: .whitespaces)

@@ -3,13 +3,15 @@ package struct ImageHeader: Sendable, Equatable {
     /// Pixels, after the image is turned upright.
     package private(set) var width, height: Int
     package let codec: ImageCodec
+    /// Whether every value is kept as it was.
+    package let isExact: Bool
     /// Bytes a pixel that are needed beside the picture while it is decoded.
     private let kept: Int
 
-    init(_ source: any RowSource, _ codec: ImageCodec) {
-        let orientation = Orientation(exif: source.exif), turned = orientation.exchangesSides
+    init(_ source: any ImageSource, _ codec: ImageCodec) {
+        let orientation = source.orientation, turned = orientation.exchangesSides
         (width, height) = turned ? (source.height, source.width) : (source.width, source.height)
-        self.codec = codec
+        (self.codec, isExact) = (codec, source.isExact)
         kept = source.keptBytes + (orientation == .upright ? 0 : 3)
     }
 
@@ -30,9 +32,11 @@ package struct ImageHeader: Sendable, Equatable {
     }
 }
 
-/// The size and format of an image, from its first bytes. Throws ``FileError`` or ``ImageError``.
-package func imageHeader(_ path: String) throws -> ImageHeader {
-    let (source, codec) = try openImage(path)
+/// The size and format of an image, from its header. Throws ``FileError`` or ``ImageError``.
+///
+/// - Parameter page: counted from 1.
+package func imageHeader(_ path: String, page: Int = 1) throws -> ImageHeader {
+    let (source, codec) = try openImage(path, page: page)
     return ImageHeader(source, codec)
 }
 
@@ -54,20 +58,43 @@ extension ImageCodec {
 /// Exif orientation.
 ///
 /// Values are used as stored: gamma and colour profiles are ignored, alpha is dropped (not blended), grey is
-/// replicated, 16 bits are rounded to 8. A file that ends early or has damaged data is refused, unless the limits allow it.
+/// replicated, more than 8 bits are scaled as `reading` says. A file that ends early or has damaged data is refused, unless the limits allow it.
 ///
 /// - Parameter shortSide: A size in pixels that suffices. A JPEG is then decoded at 1/2, 1/4 or 1/8 of its size where
 ///   its short side stays at least that long, several times faster; other images keep their size.
 /// - Throws: ``FileError`` or ``ImageError``.
 package func decodeImage(
-    _ path: String, limits: ImageLimits = ImageLimits(), shrinkingTo shortSide: Int? = nil
+    _ path: String, as reading: ImageReading = ImageReading(), limits: ImageLimits = ImageLimits(),
+    shrinkingTo shortSide: Int? = nil
 ) throws -> RGBImage {
-    let (source, codec) = try openImage(path, limits: limits)
+    let (source, codec) = try openImage(path, page: reading.page, limits: limits)
     try limits.check(width: source.width, height: source.height, path: path)
-    let orientation = Orientation(exif: source.exif)
     let rows = try ImageRows(
-        source, shrink: codec.shrink(width: source.width, height: source.height, to: shortSide))
-    return RGBImage(width: rows.width, height: rows.height, pixels: try rows.read(rows.height)).turned(orientation)
+        try colors(of: source, path, reading, limits),
+        shrink: codec.shrink(width: source.width, height: source.height, to: shortSide))
+    return RGBImage(width: rows.width, height: rows.height, pixels: try rows.read(rows.height))
+        .turned(source.orientation)
+}
+
+/// An opened image as rows of RGB.
+private func colors(
+    of source: any ImageSource, _ path: String, _ reading: ImageReading, _ limits: ImageLimits
+) throws -> any RowSource {
+    // What a decoder makes by itself is what the defaults ask for.
+    if let source = source as? any RowSource {
+        guard reading.changesColors else { return source }
+        if !(source is any SampleSource) { return try colors(of: RGBSamples(source), path, reading, limits) }
+    }
+    guard let samples = source as? any SampleSource else {
+        preconditionFailure("a source of neither colours nor samples")
+    }
+    let range = try SampleRange(samples.form, reading, path: path) {
+        let again = try openImage(path, page: reading.page, limits: limits).source
+        if let samples = again as? any SampleSource { return samples }
+        guard let rows = again as? any RowSource else { throw ImageError(path: path, .unknownFormat) }
+        return RGBSamples(rows)
+    }
+    return SampleColors(samples, bands: range.bands, ranges: range.ranges)
 }
 
 /// Reads an image strip by strip, for images larger than memory.
@@ -84,18 +111,21 @@ package final class ImageRows {
     /// - Parameter shortSide: a size that suffices, as of ``decodeImage(_:limits:shrinkingTo:)``, whose rows these are.
     /// - Throws: ``FileError`` or ``ImageError``; ``ImageError/Reason/notInRows(_:)`` for such an image beyond the limits.
     package convenience init(
-        _ path: String, limits: ImageLimits = ImageLimits(), shrinkingTo shortSide: Int? = nil
+        _ path: String, as reading: ImageReading = ImageReading(), limits: ImageLimits = ImageLimits(),
+        shrinkingTo shortSide: Int? = nil
     ) throws {
-        let (source, codec) = try openImage(path, limits: limits)
-        let turned = Orientation(exif: source.exif) != .upright
+        let (source, codec) = try openImage(path, page: reading.page, limits: limits)
+        let turned = source.orientation != .upright
         guard let obstacle = source.obstacle ?? (turned ? "its Exif data turn it; save it upright" : nil) else {
-            try self.init(source, shrink: codec.shrink(width: source.width, height: source.height, to: shortSide))
+            try self.init(
+                try colors(of: source, path, reading, limits),
+                shrink: codec.shrink(width: source.width, height: source.height, to: shortSide))
             return
         }
         guard limits.allow(width: source.width, height: source.height) else {
             throw ImageError(path: path, .notInRows(obstacle))
         }
-        try self.init(DecodedRows(decodeImage(path, limits: limits, shrinkingTo: shortSide)))
+        try self.init(DecodedRows(decodeImage(path, as: reading, limits: limits, shrinkingTo: shortSide)))
     }
 
     init(_ source: any RowSource, shrink: Int = 1) throws {
@@ -127,8 +157,6 @@ private final class DecodedRows: RowSource {
 
     var width: Int { image.width }
     var height: Int { image.height }
-    var exif: [UInt8] { [] }
-    var obstacle: String? { nil }
     func beginRGB(shrink: Int) -> Int { 1 }
 
     func read(_ rows: UnsafeMutablePointer<UInt8>, rowBytes: Int, count: Int) {
@@ -145,20 +173,23 @@ private final class DecodedRows: RowSource {
 ///   for images with colours or alpha.
 package func decodeMask(_ path: String, limits: ImageLimits = ImageLimits()) throws -> IndexMask {
     let (image, codec) = try openImage(path, limits: limits)
-    guard let source = image as? any SampleSource else {
+    guard let source = image as? any SampleSource, image.isExact else {
         throw ImageError(path: path, .notAMask("it is a \(codec.name), which does not keep exact values"))
     }
-    guard source.hasSingleSamples else {
+    let form = source.form
+    guard form.kind == .uint8 || form.kind == .uint16 else {
+        throw ImageError(path: path, .notAMask("its samples have a sign, a fraction or more than 16 bits"))
+    }
+    guard form.isIndex else {
         throw ImageError(path: path, .notAMask("it has colours or transparency, not one number per pixel"))
     }
     try limits.check(width: source.width, height: source.height, path: path)
-    try source.beginSamples()
-    let (width, height) = (source.width, source.height)
+    _ = try source.beginSamples([0])
     let values =
-        source.bitDepth > 8
+        form.kind == .uint16
         ? try readSamples(source, as: UInt16.self)
         : try readSamples(source, as: UInt8.self).map { UInt16($0) }
-    return IndexMask(width: width, height: height, values: values, palette: source.palette)
+    return IndexMask(width: source.width, height: source.height, values: values, palette: form.palette)
 }
 
 private func readSamples<Sample: FixedWidthInteger>(

@@ -1,4 +1,5 @@
-/// What a file is that is no image of a known codec, as its first bytes tell, and what to do about it.
+/// What a file is that is no image of a known codec, as its first bytes tell, and what to do about it. TIFF and WebP are
+/// foreign to a build without their traits.
 package struct ForeignFormat: Sendable, Equatable {
     /// With its article: "a TIFF".
     package let name: String
@@ -35,19 +36,11 @@ package struct ForeignFormat: Sendable, Equatable {
         ("a TIFF", .picture, starts([0x49, 0x49, 0x2A, 0], [0x4D, 0x4D, 0, 0x2A])),
         ("a BigTIFF", .picture, starts([0x49, 0x49, 0x2B, 0], [0x4D, 0x4D, 0, 0x2B])),
         ("a WebP", .picture, { head, _ in head.starts(with: [0x52, 0x49, 0x46, 0x46]) && at(8, head, "WEBP") }),
-        ("a BMP", .picture, { head, _ in at(0, head, "BM") && head.count > 14 && head[6..<10].allSatisfy { $0 == 0 } }),
         ("a GIF", .picture, { head, _ in at(0, head, "GIF87a") || at(0, head, "GIF89a") }),
         ("a HEIF", .picture, brand("heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1")),
         ("an AVIF", .picture, brand("avif", "avis")),
         ("a camera's raw file", .picture, { head, _ in brand("crx ")(head, "") || at(0, head, "FUJIFILMCCD-RAW") }),
         ("a movie", .movie, { head, _ in at(4, head, "ftyp") || at(8, head, "AVI ") }),
-        (
-            "a PNM", .picture,
-            { head, _ in
-                head.count > 2 && head[0] == 0x50 && (0x31...0x37).contains(head[1])
-                    && [0x0A, 0x0D, 0x20, 0x09].contains(head[2])
-            }
-        ),
         ("a JPEG XL", .picture, starts([0xFF, 0x0A], [0, 0, 0, 12, 0x4A, 0x58, 0x4C, 0x20])),
         ("a JPEG 2000", .picture, starts([0, 0, 0, 12, 0x6A, 0x50, 0x20, 0x20], [0xFF, 0x4F, 0xFF, 0x51])),
         ("a Photoshop file", .picture, { head, _ in at(0, head, "8BPS") }),
@@ -92,8 +85,9 @@ package struct ForeignFormat: Sendable, Equatable {
 
 extension ForeignFormat {
     /// Endings of images that are not read, in lower case: they are named where the files of a folder are chosen.
-    package static let endings: Set<String> = [
-        "tif", "tiff", "webp", "bmp", "dib", "gif", "heic", "heif", "avif", "pnm", "ppm", "pgm", "pbm", "pam", "jp2",
-        "j2k", "jxl", "exr", "psd", "dcm", "dng", "cr2", "cr3", "nef", "arw", "raf", "orf", "rw2", "svg", "ico", "tga",
-    ]
+    package static let endings = Set([
+        "tif", "tiff", "webp", "gif", "heic", "heif", "avif", "jp2", "j2k", "jxl", "exr", "psd", "dcm", "dng", "cr2",
+        "cr3",
+        "nef", "arw", "raf", "orf", "rw2", "svg", "ico", "tga",
+    ]).subtracting(ImageCodec.endings)
 }

@@ -15,6 +15,8 @@ package struct ImageError: Error, Equatable, CustomStringConvertible {
         case damaged(String)
         /// More pixels than ``ImageLimits`` allow.
         case tooLarge(width: Int, height: Int, limit: Int)
+        /// A band that is asked for and not there, counted from 1.
+        case noBand(Int, of: Int)
         /// A picture where class indices belong; the text says what it holds.
         case notAMask(String)
         /// Too large to be decoded as a whole, and its rows do not arrive one after another.
@@ -42,7 +44,10 @@ package struct ImageError: Error, Equatable, CustomStringConvertible {
         case .tooLarge(let width, let height, let limit):
             "\(width) × \(height) pixels are more than the limit of \(limit); scale the image down, raise the limit, or "
                 + "work in strips"
-        case .notAMask(let what): "not a mask: \(what); save class indices as a grey or palette PNG of up to 16 bits"
+        case .noBand(let band, let count):
+            "it has no band \(band) but \(count.counted("band")); ask for bands that it has, or leave it out"
+        case .notAMask(let what):
+            "not a mask: \(what); save class indices as a grey or palette PNG or TIFF of up to 16 bits"
         case .notInRows(let what): "too large to be read as a whole, and cannot be read in strips: \(what)"
         case .notAFile(let what): "it is \(what), not an image"
         case .unreachable(let why): why

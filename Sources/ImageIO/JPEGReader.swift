@@ -27,9 +27,12 @@ final class JPEGReader: RowSource {
 
     private var hasScans: Bool { beitseg_jpeg_reader_has_scans(reader) }
 
-    var exif: [UInt8] {
+    var isExact: Bool { false }
+
+    var orientation: Orientation {
         var size = 0
-        return Array(UnsafeBufferPointer(start: beitseg_jpeg_reader_exif(reader, &size), count: size))
+        return Orientation(
+            exif: Array(UnsafeBufferPointer(start: beitseg_jpeg_reader_exif(reader, &size), count: size)))
     }
 
     func beginRGB(shrink: Int) throws -> Int {

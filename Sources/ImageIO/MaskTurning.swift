@@ -1,6 +1,6 @@
-/// How the Exif data of an image turn it. Throws ``FileError`` or ``ImageError``.
+/// How the Exif data of an image turn it (of a TIFF a tag of its own). Throws ``FileError`` or ``ImageError``.
 package func imageOrientation(_ path: String) throws -> Orientation {
-    Orientation(exif: try openImage(path).source.exif)
+    try openImage(path).source.orientation
 }
 
 extension IndexMask {

@@ -1,7 +1,7 @@
 import CBEiTImageShim
 
 /// Decodes a PNG through libpng.
-final class PNGReader: SampleSource {
+final class PNGReader: RowSource, SampleSource {
     private let file: InputFile
     private let reader: OpaquePointer
     private let header: beitseg_png_header
@@ -21,22 +21,29 @@ final class PNGReader: SampleSource {
     var width: Int { Int(header.width) }
     var height: Int { Int(header.height) }
     var obstacle: String? { header.interlaced ? "it is interlaced; save it without interlacing" : nil }
-    var bitDepth: Int { Int(header.bit_depth) }
-
-    var hasSingleSamples: Bool {
-        let type = Int(header.color_type)
-        return type == Int(beitseg_png_grey) || type == Int(beitseg_png_palette)
-    }
-
-    var exif: [UInt8] {
+    var orientation: Orientation {
         var size = 0
-        return Array(UnsafeBufferPointer(start: beitseg_png_reader_exif(reader, &size), count: size))
+        return Orientation(exif: Array(UnsafeBufferPointer(start: beitseg_png_reader_exif(reader, &size), count: size)))
     }
 
-    var palette: [RGBColor]? {
+    /// What a pixel is made of by IHDR's colour type.
+    var form: SampleForm {
+        let (bands, alphas, color): (Int, Int, SampleForm.Color) =
+            switch header.color_type {
+            case 2: (3, 0, .rgb)
+            case 3: (1, 0, .palette(palette))
+            case 4: (2, 1, .grey)
+            case 6: (4, 1, .rgb)
+            default: (1, 0, .grey)
+            }
+        return SampleForm(
+            bands: bands, alphas: alphas, kind: header.bit_depth > 8 ? .uint16 : .uint8, color: color,
+            full: 0...Double(1 << header.bit_depth - 1))
+    }
+
+    private var palette: [RGBColor] {
         var bytes = [UInt8](repeating: 0, count: 3 * 256)
         let count = Int(beitseg_png_reader_palette(reader, &bytes))
-        guard Int(header.color_type) == Int(beitseg_png_palette) else { return nil }
         return (0..<count).map { RGBColor(bytes[3 * $0], bytes[3 * $0 + 1], bytes[3 * $0 + 2]) }
     }
 
@@ -45,8 +52,9 @@ final class PNGReader: SampleSource {
         return 1
     }
 
-    func beginSamples() throws {
+    func beginSamples(_ bands: [Int]) throws -> [Int] {
         guard beitseg_png_reader_begin_samples(reader) else { throw failure() }
+        return Array(0..<form.bands)
     }
 
     func read(_ rows: UnsafeMutablePointer<UInt8>, rowBytes: Int, count: Int) throws {

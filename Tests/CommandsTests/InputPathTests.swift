@@ -38,14 +38,14 @@ import Testing
 
     @Test func whatIsLeftOutIsSaidOnce() throws {
         let folder = try workshop()
-        for name in ["p.tif", "q.tif", ".hidden.png"] { try AtomicFile.write("", to: folder["a/" + name]) }
+        for name in ["p.gif", "q.gif", ".hidden.png"] { try AtomicFile.write("", to: folder["a/" + name]) }
         let run = try predict(folder, ["a"])
         #expect(run.status == 0)
         let lines = run.errors.filter { $0.contains("left out") }
-        #expect(lines.count == 1 && lines[0].contains("2 .tif (not read") && lines[0].contains("1 hidden"), "\(lines)")
+        #expect(lines.count == 1 && lines[0].contains("2 .gif (not read") && lines[0].contains("1 hidden"), "\(lines)")
         try FileManager.default.removeItem(atPath: folder["a/x.png"])
         let none = try predict(folder, ["a"])
-        #expect(none.status == 66 && none.errors.count == 1 && none.errors[0].contains("2 .tif"), "\(none.errors)")
+        #expect(none.status == 66 && none.errors.count == 1 && none.errors[0].contains("2 .gif"), "\(none.errors)")
     }
 
     @Test(.timeLimit(.minutes(2))) func aFIFOFailsAndTheRestGoesOn() throws {

@@ -20,15 +20,15 @@ import Testing
 
     @Test func photosAreListedAndTheRestIsCounted() throws {
         defer { try? FileManager.default.removeItem(atPath: root) }
-        for name in ["p.tif", "a/q.TIF", "r.webp"] { try AtomicFile.write("", to: root + "/" + name) }
+        for name in ["p.gif", "a/q.GIF", "r.heic"] { try AtomicFile.write("", to: root + "/" + name) }
         let found = try PhotoListing(root, excluding: root + "/a/out")
         #expect(found.names == ["a/c d.png", "b.JPG", "y.jpe", "z.jfif"])
         #expect(found.problems.isEmpty)
         #expect(found.leftOut.hasImages)
         #expect(
             found.leftOut.description
-                == "left out: 2 .tif (not read; convert to PNG; first \(root)/a/q.TIF), "
-                + "1 .webp (not read; convert to PNG; first \(root)/r.webp), 2 hidden (first \(root)/.e), "
+                == "left out: 2 .gif (not read; convert to PNG; first \(root)/a/q.GIF), "
+                + "1 .heic (not read; convert to PNG; first \(root)/r.heic), 2 hidden (first \(root)/.e), "
                 + "1 of other types (\(root)/notes.md)")
     }
 
@@ -86,9 +86,9 @@ import Testing
 
     @Test func nothingToReadIsSaidWithWhatIsThere() throws {
         defer { try? FileManager.default.removeItem(atPath: root) }
-        try AtomicFile.write("", to: root + "/scans/a.tiff")
+        try AtomicFile.write("", to: root + "/scans/a.exr")
         let error = #expect(throws: FileError.self) { try PhotoListing(root + "/scans").requireNames() }
-        #expect(error?.exitStatus == 66 && error?.reason.contains("1 .tiff (not read") == true)
+        #expect(error?.exitStatus == 66 && error?.reason.contains("1 .exr (not read") == true)
         #expect(throws: FileError.self) { try PhotoListing(root + "/notes.md").requireNames() }
         #expect(throws: FileError.self) { try PhotoListing(root + "/no").requireNames() }
     }

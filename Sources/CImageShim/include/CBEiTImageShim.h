@@ -40,7 +40,7 @@ int beitseg_png_reader_palette(beitseg_png_reader *reader, uint8_t rgb[256 * 3])
 /// Asks for rows of 8-bit RGB, whatever the file holds: alpha is dropped, grey is replicated, 16 bits are rounded to 8.
 bool beitseg_png_reader_begin_rgb(beitseg_png_reader *reader);
 
-/// Asks for rows of the stored samples: a byte each up to 8 bits (fewer are not scaled up), else native uint16_t.
+/// Asks for rows of all stored samples: a byte each up to 8 bits (fewer are not scaled up), else native uint16_t.
 bool beitseg_png_reader_begin_samples(beitseg_png_reader *reader);
 
 /// Reads the next `count` rows; all rows at once where the image is interlaced.
@@ -94,9 +94,79 @@ bool beitseg_jpeg_reader_begin_rgb(beitseg_jpeg_reader *reader, int shrink);
 /// Reads the next `count` rows.
 bool beitseg_jpeg_reader_rows(beitseg_jpeg_reader *reader, uint8_t *rows, size_t row_bytes, size_t count);
 
-// MARK: JPEG output
+// MARK: Samples
 
-enum { beitseg_message_size = 200 };
+/// Pixels that a side may have: what is larger was never a picture, and one row of it would fill the memory.
+static const intptr_t beitseg_maximum_side = 1 << 24;
+
+/// How a sample is delivered.
+typedef enum { beitseg_u8, beitseg_u16, beitseg_f32, beitseg_f64 } beitseg_sample_type;
+
+// MARK: TIFF input (where the trait TIFF is on)
+
+enum { beitseg_tiff_maximum_bands = 4, beitseg_message_size = 200 };
+
+/// What samples are in the file.
+typedef enum { beitseg_unsigned, beitseg_signed, beitseg_float } beitseg_sample_kind;
+
+/// What they mean; inverted: 0 is white; inks: cyan, magenta, yellow, black.
+typedef enum { beitseg_grey, beitseg_inverted, beitseg_rgb, beitseg_palette, beitseg_inks } beitseg_sample_color;
+
+typedef struct {
+    uint32_t width, height;
+    int samples, alphas;        // a pixel's samples, and how many of them are transparency
+    int bits;                   // of a sample in the file
+    beitseg_sample_kind kind;
+    beitseg_sample_color color;
+    beitseg_sample_type type;   // u8 up to 8 bits, u16 up to 16, f32 for what a float holds, else f64
+    int orientation;            // as in Exif
+    bool lossy;
+} beitseg_tiff_header;
+
+typedef struct beitseg_tiff_reader beitseg_tiff_reader;
+
+/// `file` is read at places of the reader's own; its position does not change.
+beitseg_tiff_reader *beitseg_tiff_reader_open(FILE *file);
+void beitseg_tiff_reader_close(beitseg_tiff_reader *reader);
+const char *beitseg_tiff_reader_error(const beitseg_tiff_reader *reader);
+/// The errno of a disk that failed, else 0.
+int beitseg_tiff_reader_disk_error(const beitseg_tiff_reader *reader);
+/// Whether pixels were missing or wrong and were filled in; `_error` then says what.
+bool beitseg_tiff_reader_is_damaged(const beitseg_tiff_reader *reader);
+
+/// Reads the directory of a page, counted from 0. Reduced copies and transparency masks are no pages.
+bool beitseg_tiff_reader_header(beitseg_tiff_reader *reader, int page, beitseg_tiff_header *header);
+
+/// The number of pages, -1 for a failure. Only before `_header`.
+int beitseg_tiff_reader_pages(beitseg_tiff_reader *reader);
+
+/// The palette, three bytes a colour; NULL: there is none.
+const uint8_t *beitseg_tiff_reader_palette(const beitseg_tiff_reader *reader, size_t *count);
+
+/// The values of a tag that libtiff itself does not know, of a type of TIFF 6.0 (ASCII 2, SHORT 3, …, DOUBLE 12); NULL
+/// where it is missing. They are valid until the reader is closed.
+const void *beitseg_tiff_reader_tag(beitseg_tiff_reader *reader, uint32_t tag, int *type, size_t *count);
+
+/// What stands in tiles and strips that the file leaves out; 0 unless said.
+void beitseg_tiff_reader_fill_with(beitseg_tiff_reader *reader, double value);
+
+/// Asks for rows of these bands, counted from 0, sample beside sample.
+bool beitseg_tiff_reader_begin(beitseg_tiff_reader *reader, const int *bands, int count);
+
+/// Reads the next `count` rows. In memory are one row or one row of tiles.
+bool beitseg_tiff_reader_rows(beitseg_tiff_reader *reader, void *rows, size_t row_bytes, size_t count);
+
+// MARK: WebP input (where the trait WebP is on)
+
+/// The size that the beginning of a file tells; false where it makes no sense.
+bool beitseg_webp_header(
+    const uint8_t *head, size_t size, int *width, int *height, bool *is_animated, bool *is_lossless);
+
+/// Decodes a whole file into rows of RGB; alpha is dropped. Returns NULL or what is wrong.
+const char *beitseg_webp_decode(
+    const uint8_t *bytes, size_t size, uint8_t *rows, size_t row_bytes, int width, int height);
+
+// MARK: JPEG output
 
 /// Writes `width` × `height` RGB pixels (at most 65,500 a side) as a JPEG of `quality` 1...100, without subsampling of
 /// colours. `message` has room for `beitseg_message_size` bytes and gets libjpeg's message where false is returned.
@@ -120,3 +190,22 @@ void beitseg_resample_across(
 /// One output row: each byte is the weighted sum of the bytes below it in `count` rows of `source`.
 void beitseg_resample_down(
     const uint8_t *source, size_t row_bytes, const int32_t *weights, size_t count, uint8_t *destination);
+
+/// Mixes cyan, magenta, yellow and black into RGB: R = (255 - C)(255 - K) / 255. `is_inverted`: samples are 255 - ink.
+void beitseg_mix_inks(const uint8_t *inks, uint8_t *rgb, size_t width, bool is_inverted);
+
+/// Where samples are found and what becomes of them: output c of a pixel is made of sample `places[c]` of its `stride`.
+typedef struct {
+    size_t stride, outputs, places[4];
+} beitseg_sample_layout;
+
+/// Bytes by a table a output: of 256 bytes for u8, of 65536 for u16.
+void beitseg_map_samples(
+    const void *samples, beitseg_sample_type type, const beitseg_sample_layout *layout, const uint8_t *tables,
+    uint8_t *bytes, size_t width);
+
+/// Bytes of floating-point samples (f32, f64): (sample - `low[c]`) · `factor[c]`, rounded and clamped; 0 for NaN and for
+/// `missing`.
+void beitseg_scale_samples(
+    const void *samples, beitseg_sample_type type, const beitseg_sample_layout *layout, const double *low,
+    const double *factor, double missing, uint8_t *bytes, size_t width);

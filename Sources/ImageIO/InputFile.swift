@@ -2,44 +2,12 @@ import BEiTFiles
 import CBEiTImageShim
 import Foundation
 
-/// A decoder that delivers rows from top to bottom.
-protocol RowSource: AnyObject {
-    /// The stored size in pixels, before scaling and turning.
-    var width: Int { get }
-    var height: Int { get }
-    var exif: [UInt8] { get }
-    /// Why the rows cannot be had one after another, where that is so.
-    var obstacle: String? { get }
-    /// Bytes a pixel that the decoder keeps beside the rows that it delivers.
-    var keptBytes: Int { get }
-
-    /// Asks for RGB rows, scaled down by `shrink` where the format can do that; returns the scale used.
-    func beginRGB(shrink: Int) throws -> Int
-    /// Reads the next `count` rows of `rowBytes` each.
-    func read(_ rows: UnsafeMutablePointer<UInt8>, rowBytes: Int, count: Int) throws
-}
-
-extension RowSource {
-    var keptBytes: Int { 0 }
-}
-
-/// A decoder that can deliver samples as they are stored, for images whose pixel is one number: a class index.
-protocol SampleSource: RowSource {
-    /// Whether a pixel is one number: grey without alpha, or an index into a palette.
-    var hasSingleSamples: Bool { get }
-    /// Of a sample, 1 to 16.
-    var bitDepth: Int { get }
-    /// Nil where the samples are no indices of one.
-    var palette: [RGBColor]? { get }
-
-    /// Asks for rows of samples: a byte each up to 8 bits, else a `UInt16`.
-    func beginSamples() throws
-}
-
 /// A file open for reading, closed when the value goes away.
 final class InputFile {
     let path: String
     let stream: UnsafeMutablePointer<FILE>
+    /// In bytes.
+    let size: Int
 
     /// What is no file (a folder, a FIFO, a device) is refused without being read: it could wait for ever.
     /// Throws ``ImageError`` where the fault is that of this path, ``FileError`` where nothing is there or the machine
@@ -55,7 +23,7 @@ final class InputFile {
             close(descriptor)
             throw error
         }
-        self.stream = stream
+        (self.stream, size) = (stream, Int(status.st_size))
     }
 
     deinit { fclose(stream) }
@@ -82,12 +50,27 @@ final class InputFile {
     static let headSize = 512
 
     /// The first bytes, which stay to be read.
-    func head() throws(FileError) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: Self.headSize)
-        var count = pread(fileno(stream), &bytes, bytes.count, 0)
-        while count < 0 && errno == EINTR { count = pread(fileno(stream), &bytes, bytes.count, 0) }
-        guard count >= 0 else { throw FileError.system(path, doing: "read") }
-        return Array(bytes[..<count])
+    func head() throws -> [UInt8] { try bytes(at: 0, count: min(Self.headSize, size)) }
+
+    /// The bytes at a place of the file, which stay to be read. Throws ``ImageError`` where the file ends before.
+    func bytes(at place: Int, count: Int) throws -> [UInt8] {
+        try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            try read(
+                UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count]), at: place)
+            filled = count
+        }
+    }
+
+    /// As ``bytes(at:count:)``.
+    func read(_ bytes: UnsafeMutableRawBufferPointer, at place: Int) throws {
+        var done = 0
+        while done < bytes.count {
+            let count = pread(fileno(stream), bytes.baseAddress! + done, bytes.count - done, off_t(place + done))
+            if count < 0 && errno == EINTR { continue }
+            guard count >= 0 else { throw FileError.system(path, doing: "read") }
+            guard count > 0 else { throw ImageError(path: path, .undecodable("the file ends too early")) }
+            done += count
+        }
     }
 
     /// The error for a decoder that failed with `message`: the disk's fault, or the data's.
