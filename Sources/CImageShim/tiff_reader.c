@@ -90,7 +90,10 @@ static toff_t size_of_file(thandle_t handle) { return ((view *)handle)->reader->
 static int note_error(TIFF *tiff, void *user, const char *module, const char *format, va_list arguments) {
     (void)tiff, (void)module;
     beitseg_tiff_reader *reader = user;
-    if (!reader->message[0]) vsnprintf(reader->message, sizeof reader->message, format, arguments);
+    if (reader->message[0]) return 1;
+    vsnprintf(reader->message, sizeof reader->message, format, arguments);
+    for (char *c = reader->message; *c; c++)
+        if (*c == '\n') *c = ' ';
     return 1;
 }
 
