@@ -321,6 +321,32 @@ def pillow_tiffs(collection: Collection):
         collection.add(name, None, ["Pillow"], rgb=turned)
 
 
+def maps(collection: Collection):
+    """GeoTIFFs and world files, with GDAL's transform and CRS in `maps.json`."""
+    folder, entries = collection.folder, []
+    north = rasterio.transform.from_origin(431000.5, 5402000.25, 0.5, 0.25)
+    turned = north * rasterio.Affine.rotation(30)
+    degrees = rasterio.transform.from_origin(13.25, 52.5, 1e-4, 2e-4)
+    samples = collection.picture("uint8", 1)
+    for name, transform, crs, options in [
+        ("utm", north, "EPSG:25833", {}), ("turned", turned, "EPSG:32633", {}), ("degrees", degrees, "EPSG:4326", {}),
+        ("nowhere", north, None, {}), ("big", north, "EPSG:3857", {"bigtiff": "yes", "tiled": True, "blockxsize": 16, "blockysize": 16}),
+    ]:
+        gdal(collection, f"map-{name}.tif", samples, transform=transform, crs=crs, **options)
+    with rasterio.open(folder / "map-utm.tif") as source:
+        profile = source.profile
+    with rasterio.open(folder / "map-point.tif", "w", **profile) as target:
+        target.update_tags(AREA_OR_POINT="Point")
+        target.write(samples[..., 0], 1)
+    Image.fromarray(samples[..., 0]).save(folder / "map-world.png")
+    (folder / "map-world.pgw").write_text("0.5\n0.1\n-0.1\n-0.25\n431000.75\n5402000.125\n")
+    for path in sorted(folder.glob("map-*.[tp][in][fg]")):
+        with rasterio.open(path) as source:
+            crs = source.crs.to_epsg() if source.crs else None
+            entries.append({"file": path.name, "transform": list(source.transform)[:6], "epsg": crs})
+    (folder / "maps.json").write_text("[\n" + ",\n".join(json.dumps(entry) for entry in entries) + "\n]\n")
+
+
 def others(collection: Collection):
     folder = collection.folder
     rgba = Image.fromarray(collection.picture("uint8", 4), "RGBA")
@@ -457,7 +483,7 @@ def pnms(collection: Collection, rgb: Image.Image, grey: Image.Image, bilevel: I
 
 def main():
     collection = Collection(Path(sys.argv[2]), small=sys.argv[1] == "small")
-    for make in [gdal_grid, gdal_bits, gdal_lossy, tifffile_grid, odd_grid, pillow_tiffs, others]:
+    for make in [gdal_grid, gdal_bits, gdal_lossy, tifffile_grid, odd_grid, pillow_tiffs, others, maps]:
         make(collection)
     collection.write()
 
