@@ -41,6 +41,13 @@ import Testing
         #expect(found.notes.count == 1 && found.notes[0].text.contains("`_mask`") && found.spareMasks.isEmpty)
     }
 
+    /// Of two masks of one photo the PNG counts; what loses values is none.
+    @Test func masksMayBeOfOtherExactFormats() throws {
+        let set = try set(photos: ["a.jpg", "b.jpg", "c.jpg"], masks: ["a.pgm", "b.bmp", "b.png", "c.jpg"])
+        let found = try Pairing(images: set.path + "/i", masks: set.path + "/m", maskEnding: nil).files()
+        #expect(names(found) == ["a.jpg a.pgm", "b.jpg b.png"])
+    }
+
     @Test func severalEndingsAreNotGuessed() throws {
         let set = try set(photos: ["a.png"], masks: ["a_color.png", "a_labelIds.png"])
         let error = #expect(throws: DatasetError.self) { try files(set) }
