@@ -149,7 +149,9 @@ import Testing
         #expect(run.status == 1)
         #expect(
             run.errors.count == 2
-                && run.errors.contains { $0.contains("aa.jpg: it is no image of a format that is read (\(ImageCodec.names))") },
+                && run.errors.contains {
+                    $0.contains("aa.jpg: it is no image of a format that is read (\(ImageCodec.names))")
+                },
             "\(run.errors)")
         let records = try manifest(folder).images
         #expect(records.map(\.status) == [.done, .failed, .failed, .done])
