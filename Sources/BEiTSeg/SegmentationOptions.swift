@@ -18,6 +18,8 @@ public struct SegmentationOptions: Equatable, Sendable {
     public var scales = [1.0]
     /// Whether the probabilities of the photo and of its mirror image are averaged.
     public var averagesMirrorImage = false
+    /// How the file of a photo becomes red, green and blue; pixels in memory are these already.
+    public var reading = PhotoReading()
 
     public init() {}
 
@@ -38,6 +40,7 @@ public struct SegmentationOptions: Equatable, Sendable {
         if let stride, !(1...65_536).contains(stride) {
             throw BEiTSegError(.usage, "a stride of \(stride) pixels is not 1 to 65536")
         }
+        result.reading = try reading.choice()
         return result
     }
 }

@@ -61,6 +61,9 @@ public struct SegmentationTraining: Sendable {
     /// The run's folder, which must not hold a run yet.
     public var folder: String
     public var start: Start
+    /// How photos become red, green and blue; what is nil is as the start has learned. The model records range and bands, and
+    /// reads photos so from then on.
+    public var reading = PhotoReading()
     /// Passes over the training photos.
     public var epochs = 100.0
     /// Photos of an update.
@@ -112,12 +115,13 @@ public struct SegmentationTraining: Sendable {
                 case .model(let path): .checkpoint(path)
                 case .shipped: .checkpoint(try DefaultModel.start())
                 }
-            return plan(from: initial)
+            return try plan(from: initial)
         }
     }
 
-    private func plan(from initial: InitialWeights) -> SegmentationPlan {
+    private func plan(from initial: InitialWeights) throws -> SegmentationPlan {
         var plan = SegmentationPlan(data: DatasetOptions(data), initial: initial, command: "SegmentationTraining.run")
+        plan.reading = try reading.choice()
         plan.size = imageSize.map { [$0, $0] }
         plan.freezesBackbone = freezesBackbone
         (plan.background, plan.proportions) = (sharesBackground ? .shared : nil, proportions)

@@ -20,6 +20,8 @@ public final class Segmenter: Sendable {
     public let classes: [PixelClass]
     /// The file that the model was read from.
     public let model: String
+    /// How the photos were read that it has learned from.
+    private let usualReading: ImageReading
     /// One photo at a time is in the network.
     private let network: Mutex<Network>
 
@@ -47,10 +49,11 @@ public final class Segmenter: Sendable {
         }
         self.model = model
         classes = description.classes.map(PixelClass.init)
+        usualReading = network.reading
         self.network = Mutex(Network(value: network))
     }
 
-    /// Segments the photo in a file: PNG or JPEG, upright as its Exif data says.
+    /// Segments the photo in a file: PNG, JPEG, TIFF, WebP, BMP or PNM, upright as its Exif data says.
     ///
     /// - Parameters:
     ///   - path: the file.
@@ -58,7 +61,8 @@ public final class Segmenter: Sendable {
     /// - Throws: ``BEiTSegError`` for a photo that is missing or damaged.
     public func segment(_ path: String, _ options: SegmentationOptions = .init()) throws(BEiTSegError) -> SegmentedPhoto
     {
-        try segment(BEiTSegError.translating { try decodeImage(path) }, of: path, options)
+        let reading = try options.reading.choice().applied(to: usualReading)
+        return try segment(BEiTSegError.translating { try decodeImage(path, as: reading) }, of: path, options)
     }
 
     /// Segments pixels in memory.

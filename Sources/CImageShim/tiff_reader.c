@@ -164,7 +164,7 @@ static bool is_page(TIFF *tiff) {
     return (kind & (FILETYPE_REDUCEDIMAGE | FILETYPE_MASK)) == 0;
 }
 
-/// Goes to a page, counted from 0; leaves `header.pages` at those that were met.
+/// Goes to a page, counted from 0; where there is none, leaves `header.pages` at those that were met.
 static bool find_page(beitseg_tiff_reader *reader, int page) {
     TIFF *tiff = reader->views[0].tiff;
     int pages = 0;
@@ -177,13 +177,14 @@ static bool find_page(beitseg_tiff_reader *reader, int page) {
         if (!TIFFReadDirectory(tiff)) return fail(reader, "its directory %d cannot be read", directory + 2);
     }
     if (pages == 0) return fail(reader, "it holds nothing but previews, as camera raw files do; convert it to PNG");
+    reader->header.pages = pages;
     return fail(reader, "it has no page %d, only %d", page + 1, pages);
 }
 
 int beitseg_tiff_reader_pages(beitseg_tiff_reader *reader) {
+    if (!open_view(reader, &reader->views[0])) return -1;
     TIFF *tiff = reader->views[0].tiff;
     int pages = 0;
-    if (!TIFFSetDirectory(tiff, 0)) return -1;
     for (int directory = 0; directory < maximum_directories; directory++) {
         pages += is_page(tiff);
         if (TIFFLastDirectory(tiff)) return pages;
@@ -335,7 +336,10 @@ static bool read_layout(beitseg_tiff_reader *reader) {
 }
 
 bool beitseg_tiff_reader_header(beitseg_tiff_reader *reader, int page, beitseg_tiff_header *header) {
-    if (!open_view(reader, &reader->views[0]) || !find_page(reader, page) || !read_layout(reader)) return false;
+    if (!open_view(reader, &reader->views[0]) || !find_page(reader, page) || !read_layout(reader)) {
+        header->pages = reader->header.pages;
+        return false;
+    }
     if (reader->converts) {
         // libtiff's own conversion gives three samples of 8 bits.
         char reason[1024];

@@ -1,4 +1,5 @@
 import BEiTFiles
+import BEiTImageIO
 import BEiTModels
 import Foundation
 
@@ -47,6 +48,8 @@ package struct ConfigurationPatch: Codable, Equatable, Sendable {
         package var resize: String?
         package var cropShare: Double?
         package var reduceZeroLabel: Bool?
+        package var range: ImageReading.Range?
+        package var bands: Counts?
     }
 
     package var backbone: Backbone?

@@ -102,9 +102,11 @@ package struct TokenFacts: Encodable {
     /// Height and width in pixels that the tokenizer saw.
     package let size: [Int]
     package let tokenizerSHA256: String
+    /// How photos were read, where that was not the usual way.
+    package let reading: String?
 
     enum CodingKeys: String, CodingKey {
-        case file, format, images, grid, vocabulary, size
+        case file, format, images, grid, vocabulary, size, reading
         case tokenizerSHA256 = "tokenizer_sha256"
     }
 
@@ -114,6 +116,7 @@ package struct TokenFacts: Encodable {
             let cache = try TokenCache.Reader(path)
             (file, images, grid, size) = (path, cache.paths.count, cache.grid, cache.description.size)
             (vocabulary, tokenizerSHA256) = (cache.description.vocabulary, cache.description.tokenizerSHA256)
+            reading = cache.description.reading.summary
         } catch CheckpointError.notTokens(_, TokenCache.Reader.isNone) {
             return nil
         }

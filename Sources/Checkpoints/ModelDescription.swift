@@ -18,12 +18,16 @@ package struct Preprocessing: Codable, Equatable, Sendable {
     /// Whether it learned from several data sets, of which one may label what is background in another: there it may name its
     /// other classes. Nil for no.
     package var sharesBackground: Bool?
+    /// How the samples of its images became RGB, where that was not the usual way: which of their values are black and
+    /// white, and which bands are red, green and blue.
+    package var range: ImageReading.Range?
+    package var bands: [Int]?
 
     /// Of ImageNet's photos.
     package static let imageNetMean: [Float] = [0.485, 0.456, 0.406], imageNetStd: [Float] = [0.229, 0.224, 0.225]
 
     enum CodingKeys: String, CodingKey {
-        case mean, std, size, resize
+        case mean, std, size, resize, range, bands
         case cropShare = "crop_share"
         case reduceZeroLabel = "reduce_zero_label"
         case sharesBackground = "shared_background"
@@ -40,6 +44,16 @@ package struct Preprocessing: Codable, Equatable, Sendable {
     package static func tokenizer(size: [Int]) -> Preprocessing {
         Preprocessing(
             mean: [-0.125, -0.125, -0.125], std: [1.25, 1.25, 1.25], size: size, resize: "lanczos")
+    }
+
+    /// How the images of the model are read; the page is none of its affairs.
+    package var reading: ImageReading {
+        get {
+            var reading = ImageReading()
+            (reading.range, reading.bands) = (range ?? .auto, bands)
+            return reading
+        }
+        set { (range, bands) = (newValue.range == .auto ? nil : newValue.range, newValue.bands) }
     }
 
     /// What makes it impossible, in one sentence; nil if nothing does. The bounds are far beyond what any model has, and
@@ -61,7 +75,7 @@ package struct Preprocessing: Codable, Equatable, Sendable {
         if size.count != 2 || !size.allSatisfy({ (1...1 << 15).contains($0) }) {
             return "size \(size) is not a height and a width in pixels"
         }
-        return nil
+        return reading.problem
     }
 }
 

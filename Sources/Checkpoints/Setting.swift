@@ -1,3 +1,4 @@
+import BEiTImageIO
 import BEiTModels
 
 /// A part of a model's description that has a name, such as `backbone.heads`, and a value that a text can give.
@@ -65,6 +66,7 @@ struct Setting: Sendable {
         + [
             pixels("mean", \.mean), pixels("std", \.std), pixels("size", \.size), pixels("resize", \.resize),
             pixels("crop_share", \.cropShare), pixels("reduce_zero_label", \.reduceZeroLabel),
+            pixels("range", \.range), pixels("bands", \.bands),
         ]
 
     private static func backbone(
@@ -185,6 +187,12 @@ extension [Float]: SettingValue {
 
 extension SettingValue where Self: RawRepresentable & CaseIterable, RawValue == String {
     static var form: String { "one of " + allCases.map(\.rawValue).joined(separator: ", ") }
+    init?(setting text: String) { self.init(rawValue: text) }
+    var setting: String { rawValue }
+}
+
+extension ImageReading.Range: SettingValue {
+    static var form: String { "auto, full, percentile, or two numbers such as 0,4095" }
     init?(setting text: String) { self.init(rawValue: text) }
     var setting: String { rawValue }
 }

@@ -14,9 +14,14 @@ package struct TokenCacheDescription: Equatable, Sendable {
     /// resized with the filter `resize`.
     package var size: [Int]
     package var resize: String
+    /// How the photos were read.
+    package var reading: ImageReading
 
-    package init(tokenizerSHA256: String, vocabulary: Int, size: [Int], resize: String) {
+    package init(
+        tokenizerSHA256: String, vocabulary: Int, size: [Int], resize: String, reading: ImageReading = ImageReading()
+    ) {
         (self.tokenizerSHA256, self.vocabulary, self.size, self.resize) = (tokenizerSHA256, vocabulary, size, resize)
+        self.reading = reading
     }
 
     /// What makes it impossible, in one sentence that begins with the attribute; nil if nothing does.
@@ -28,7 +33,8 @@ package struct TokenCacheDescription: Equatable, Sendable {
         for (name, value) in zip(["height", "width"], size) where !(1...1 << 15).contains(value) {
             return "\(name) is \(value)"
         }
-        return ResizeFilter(rawValue: resize) == nil ? "resize is \(resize.debugDescription)" : nil
+        if ResizeFilter(rawValue: resize) == nil { return "resize is \(resize.debugDescription)" }
+        return reading.problem
     }
 }
 
@@ -55,7 +61,17 @@ package enum TokenCache {
             try writer.setAttribute("width", description.size[1])
             try writer.setAttribute("resize", description.resize)
             try writer.setAttribute("crop", "center")
+            try write(description.reading)
             try writer.create("/tokens", shape: [count] + grid, as: .int32)
+        }
+
+        /// What is as usual is not said.
+        private func write(_ reading: ImageReading) throws {
+            if reading.range != .auto { try writer.setAttribute("range", reading.range.rawValue) }
+            if let bands = reading.bands {
+                try writer.setAttribute("bands", bands.map(String.init).joined(separator: ","))
+            }
+            if reading.page != 1 { try writer.setAttribute("page", reading.page) }
         }
 
         /// The tokens of the next photos, photo by photo and row by row.
@@ -99,14 +115,34 @@ package enum TokenCache {
                 let vocabulary = try reader.integerAttribute("vocabulary"),
                 let height = try reader.integerAttribute("height"), let width = try reader.integerAttribute("width")
             else { throw CheckpointError.notTokens(file: file, reason: "an attribute is missing") }
+            guard let reading = try Self.reading(reader) else {
+                throw CheckpointError.notTokens(file: file, reason: "range or bands make no sense")
+            }
             description = TokenCacheDescription(
-                tokenizerSHA256: digest, vocabulary: vocabulary, size: [height, width], resize: resize)
+                tokenizerSHA256: digest, vocabulary: vocabulary, size: [height, width], resize: resize,
+                reading: reading)
             photos = try OpenDataset("/tokens", in: reader)
             paths = try reader.readStrings("/paths")
             (grid, self.file) = (Array(photos.info.shape.dropFirst()), file)
             if let problem = description.problem ?? shapeProblem {
                 throw CheckpointError.notTokens(file: file, reason: problem)
             }
+        }
+
+        /// Nil where its attributes make no sense.
+        private static func reading(_ reader: HDF5Reader) throws -> ImageReading? {
+            var reading = ImageReading()
+            if let text = try reader.attribute("range") {
+                guard let range = ImageReading.Range(rawValue: text) else { return nil }
+                reading.range = range
+            }
+            if let text = try reader.attribute("bands") {
+                let bands = text.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+                guard !bands.contains(nil) else { return nil }
+                reading.bands = bands.compactMap { $0 }
+            }
+            reading.page = try reader.integerAttribute("page") ?? 1
+            return reading
         }
 
         private var shapeProblem: String? {

@@ -118,6 +118,7 @@ extension Finetune {
         plan.dropPath = architecture.dropPath
         plan.checkpointsBlocks = architecture.checkpointBlocks
         plan.freezesBackbone = freezeBackbone
+        plan.reading = reading.choice
         plan.cropShare = view.cropShare
         plan.recipe.layerDecay = layerDecay ?? (start.isCheckpoint ? 0.65 : 1)
         classification.apply(to: &plan)

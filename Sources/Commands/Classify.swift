@@ -58,12 +58,15 @@ struct Classify: ImageCommand {
 
     func execute() throws {
         let images = try photos.find(log)
-        let classifier = try PhotoClassifier(model, cropShare: view.cropShare, precision: precision.precision)
+        let classifier = try PhotoClassifier(
+            model, cropShare: view.cropShare, precision: precision.precision, reading: reading.choice)
         var report = Report(model: model)
         // Lines of results on the same terminal are progress enough.
         let isQuiet = !json.json && isatty(STDOUT_FILENO) != 0
         try working(on: images.count, quiet: isQuiet) { progress in
-            try classifier.classify(images.photos, batch: batch, progress: progress.note(done:)) { index, error in
+            try classifier.classify(
+                images.photos(as: classifier.reading), batch: batch, progress: progress.note(done:)
+            ) { index, error in
                 progress.fail("\(error)")
                 report.failed.append(.init(path: images[index].path, reason: "\(error)"))
             } _: { index, result in

@@ -63,7 +63,8 @@ struct Elbo: ImageCommand {
         var settings = EvidenceSettings()
         if let ratios { settings.ratios = ratios.values.map { (Double($0) * 1e6).rounded() / 1e6 } }
         (settings.masking, settings.samples, settings.seed) = (masking, samples, seed)
-        let bound = try EvidenceBound(tokenizer: tokenizer, model: model, settings, precision: precision.precision)
+        let bound = try EvidenceBound(
+            tokenizer: tokenizer, model: model, settings, precision: precision.precision, reading: reading.choice)
         let result = try working(on: images.count) { progress in
             try bound.estimate(images, progress: progress.note(done:), failed: progress.fail)
         }

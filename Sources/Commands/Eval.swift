@@ -78,20 +78,22 @@ struct LabelledSetOptions: ParsableArguments {
     }
 
     /// Photos and masks for a model of these classes; `samples/` where no option names any.
-    func photoSet(classes: [LabelClass]) throws -> LabelledSet {
+    /// - Parameter page: of the photos.
+    func photoSet(classes: [LabelClass], page: Int) throws -> LabelledSet {
         if let data {
             var options = DatasetOptions([data])
             values.apply(to: &options)
             options.labelMaps = labelMap.map { [$0] } ?? []
-            return try LabelledSet(options, split)
+            return try LabelledSet(options, split, page: page)
         }
         if let images, let masks {
-            return try LabelledSet(images: images, masks: masks, rules, classes: classes)
+            return try LabelledSet(images: images, masks: masks, rules, classes: classes, page: page)
         }
         let samples = try SampleImages.folder()
         var rules = rules
         rules.classes = rules.classes ?? samples + "/classes.txt"
-        return try LabelledSet(images: samples + "/images", masks: samples + "/masks", rules, classes: [])
+        return try LabelledSet(
+            images: samples + "/images", masks: samples + "/masks", rules, classes: [], page: page)
     }
 }
 
@@ -166,6 +168,10 @@ struct Eval: ImageCommand {
         if set.predictions != nil, compare != nil {
             throw ValidationError("--compare compares models, and --predictions are scored without any")
         }
+        if set.predictions != nil, !reading.given().isEmpty {
+            throw ValidationError(
+                "--range, --bands and --page are about photos, and --predictions are scored without any")
+        }
     }
 
     /// What was measured.
@@ -236,7 +242,7 @@ struct Eval: ImageCommand {
             other.model = compare
             models.append(try load(other))
         }
-        let photos = try set.photoSet(classes: models[0].classes)
+        let photos = try set.photoSet(classes: models[0].classes, page: reading.page ?? 1)
         try requireReportApart(from: photos.pairs.flatMap { [$0.image, $0.mask] })
         var notes: [LabelNote] = []
         for note in models.compactMap({ photos.positionNote($0.classes) }) where !notes.contains(note) {
@@ -244,8 +250,10 @@ struct Eval: ImageCommand {
             say(note)
         }
         sayBackgrounds(models, photos)
-        let scores = try working(on: photos.pairs.count) {
-            try scoring(photos, gallery, $0).score(models, try inference.options)
+        var options = try inference.options
+        options.reading = reading.choice
+        let scores = try working(on: photos.pairs.count) { [options] in
+            try scoring(photos, gallery, $0).score(models, options)
         }
         photos.notes.forEach(say)
         var report = ScoreReport(scores[0], seed: seed)
@@ -255,12 +263,12 @@ struct Eval: ImageCommand {
         let names = zip(["model", "compared with"], models).map { (name: $0, value: $1.path) }
         let precision = self.model.precision.precision.map { "--precision \($0.rawValue)" }
         let meaning = background.map { "--background \($0.rawValue)" }
-        let given = [inference.given(), precision ?? "", meaning ?? ""].filter { !$0.isEmpty }
-        let options = given.isEmpty ? [] : [(name: "options", value: given.joined(separator: " "))]
+        let given = [inference.given(), reading.given(), precision ?? "", meaning ?? ""].filter { !$0.isEmpty }
+        let facts = given.isEmpty ? [] : [(name: "options", value: given.joined(separator: " "))]
         return Result(
             report: report, scores: scores,
             source: ScoreSource(
-                subject: models.map { lastName($0.path) }.joined(separator: " and "), facts: names + set.facts + options
+                subject: models.map { lastName($0.path) }.joined(separator: " and "), facts: names + set.facts + facts
             ))
     }
 

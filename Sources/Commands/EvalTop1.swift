@@ -38,8 +38,8 @@ extension Eval {
         let folder = try report.map(ReportFolder.init)
         let gallery = folder.map { _ in ClassificationGallery() }
         let classifier = try PhotoClassifier(
-            file, cropShare: view.cropShare, precision: model.precision.precision)
-        let dataset = try ClassFolders([data], [set.split])
+            file, cropShare: view.cropShare, precision: model.precision.precision, reading: reading.choice)
+        let dataset = try ClassFolders([data], [set.split], as: classifier.reading)
         try requireReportApart(from: dataset.images(set.split).map(\.path))
         if let note = ClassificationScore.positionNote(dataset, classifier) { say(note) }
         let score = try working(on: dataset.images(set.split).count) { progress in
@@ -51,7 +51,8 @@ extension Eval {
         let metrics = try JSONText.pretty(result)
         Console.print(json.json ? metrics : result.table)
         if let folder, let gallery {
-            let facts = [("model", file)] + set.facts + (view.cropShare.map { [("crop share", "\($0)")] } ?? [])
+            let given = reading.given().isEmpty ? [] : [("options", reading.given())]
+            let facts = [("model", file)] + set.facts + (view.cropShare.map { [("crop share", "\($0)")] } ?? []) + given
             try folder.write(
                 result, score, gallery, ScoreSource(subject: (file as NSString).lastPathComponent, facts: facts),
                 metrics: metrics)

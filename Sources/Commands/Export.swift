@@ -6,7 +6,7 @@ import BEiTModels
 import BEiTPrediction
 import Foundation
 
-struct Export: Command {
+struct Export: ImageCommand {
     static let configuration = CommandConfiguration(
         commandName: "export", abstract: "Write a model without its training state, smaller or for other programs.",
         discussion: HelpText.discussion(
@@ -43,6 +43,7 @@ struct Export: Command {
     @Flag(help: "Compress; saves little and loads slower.")
     var compress = false
 
+    @OptionGroup(title: "Photos to calibrate with") var reading: ReadingOptions
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
@@ -52,6 +53,9 @@ struct Export: Command {
             )
         }
         if type != .int8, !calibrate.isEmpty { throw ValidationError("--calibrate is for --as int8 alone") }
+        if calibrate.isEmpty, let other = reading.givenOptions.first {
+            throw ValidationError("\(other) is about the photos of --calibrate; leave it out")
+        }
     }
 
     func execute() throws {
@@ -75,7 +79,7 @@ struct Export: Command {
 
     private func show(photos paths: [String], to model: Model, _ description: ModelDescription) throws {
         let found = try InputImages(paths)
-        let calibration = try Calibration(of: model, description, file: self.model)
+        let calibration = try Calibration(of: model, description, file: self.model, reading: reading.choice)
         let count = try calibration.run(over: found.images) { log.warning("\($0)") }
         log.info("calibrated on \(count) of \(found.images.count.counted("photo"))")
     }

@@ -114,6 +114,7 @@ struct Finetune: TrainingCommand, ImageCommand {
         var plan = SegmentationPlan(data: labels.options(data), initial: try initialWeights, command: commandLine)
         plan.augmentation = augmentation.augmentation()
         plan.cutmix = mixing.cutmix ?? 0
+        plan.reading = reading.choice
         plan.changes = try ConfigurationPatch(settings: architecture.set)
         plan.size = architecture.size?.sides
         plan.dropPath = architecture.dropPath

@@ -56,7 +56,7 @@ extension Inspection {
 extension TokenFacts {
     fileprivate var text: String {
         "\(file.shown): visual tokens of \(images.counted("photo")), \(grid[0])×\(grid[1]) of \(vocabulary) words each, from "
-            + "\(size[0])×\(size[1]) pixels\ntokenizer  SHA-256 \(tokenizerSHA256)\n"
+            + "\(size[0])×\(size[1]) pixels\(reading.map { " (\($0))" } ?? "")\ntokenizer  SHA-256 \(tokenizerSHA256)\n"
             + "`beit-seg pretrain --tokens \(file.shown)` learns from them."
     }
 }
@@ -78,6 +78,7 @@ extension CheckpointFacts {
                 "\(preprocessing.size.map(String.init).joined(separator: "×")) pixels, mean \(preprocessing.mean), std \(preprocessing.std)"
             ),
         ]
+        if let reading = preprocessing.reading.summary { rows.append(("images", reading)) }
         if !classes.isEmpty {
             rows.append(("classes", "\(classes.count): \(classes.map(\.name).joined(separator: ", "))"))
             if preprocessing.sharesBackground == true {

@@ -51,7 +51,7 @@ struct Labels: ImageCommand {
     func execute() throws {
         var options = labels.options(sources)
         options.annotations.classes = classes
-        let dataset = try SegmentationDataset(options)
+        let dataset = try SegmentationDataset(options, as: reading.choice.applied(to: ImageReading()))
         let parts = try dataset.parts()
         let writer = try SetWriter(
             dataset, parts, to: output, photos: copy ? .copies : .links,

@@ -28,6 +28,66 @@ struct ReadingOptions: ParsableArguments {
     @Flag(help: "Decode a damaged JPEG as far as its data go, with a warning, instead of leaving it out.")
     var allowDamaged = false
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Values of samples that are black and white: auto, full, percentile, or LOW,HIGH such as 0,4095 (default: as the model has learned, else auto).",
+            valueName: "range"), transform: Self.range)
+    var range: ImageReading.Range?
+
+    @Option(
+        help: ArgumentHelp(
+            "Bands that are red, green and blue, such as 4,3,2, or one for grey; auto: as the file says (default: as the model has learned, else auto).",
+            valueName: "bands"), transform: Self.bands)
+    var bands: Bands?
+
+    @Option(
+        help: ArgumentHelp("The page of TIFFs of several, counted from 1 (default: 1).", valueName: "n"),
+        transform: Self.page)
+    var page: Int?
+
+    /// Bands by their numbers; none: as the file says.
+    struct Bands { var numbers: [Int] }
+
+    private static func range(_ text: String) throws -> ImageReading.Range {
+        guard let range = ImageReading.Range(rawValue: text) else {
+            throw ValidationError("\(text) is none of auto, full and percentile, and no LOW,HIGH such as 0,4095")
+        }
+        if let problem = range.problem { throw ValidationError(problem) }
+        return range
+    }
+
+    private static func bands(_ text: String) throws -> Bands {
+        if text == "auto" { return Bands(numbers: []) }
+        // What is no number is no band, as 0 is none.
+        let numbers = text.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) ?? 0 }
+        if let problem = ImageReading.problem(ofBands: numbers) { throw ValidationError(problem) }
+        return Bands(numbers: numbers)
+    }
+
+    private static func page(_ text: String) throws -> Int {
+        guard let page = Int(text), page > 0 else {
+            throw ValidationError("\(text) is no page; pages are counted from 1")
+        }
+        return page
+    }
+
+    /// What is said of how images are read.
+    var choice: ReadingChoice {
+        var choice = ReadingChoice()
+        (choice.range, choice.bands, choice.page) = (range, bands?.numbers, page)
+        return choice
+    }
+
+    /// What changes results, as it was typed.
+    func given() -> String {
+        let bands = bands.map { $0.numbers.isEmpty ? "auto" : $0.numbers.map(String.init).joined(separator: ",") }
+        let parts = [
+            range.map { "--range \($0.rawValue)" }, bands.map { "--bands \($0)" }, page.map { "--page \($0)" },
+        ]
+        return parts.compactMap { $0 }.joined(separator: " ")
+    }
+
     /// Takes effect on all images that this process reads.
     func apply(_ log: Logger) {
         guard allowDamaged else { return }

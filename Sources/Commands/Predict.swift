@@ -216,6 +216,7 @@ struct Predict: ImageCommand {
         var settings = PredictionSettings(output: output)
         if !format.isEmpty { settings.formats = PredictionFormat.allCases.filter(format.joined().contains) }
         settings.inference = try inference.options
+        settings.inference.reading = reading.choice
         (settings.tiles, settings.resumes) = (tile, resume)
         settings.overlay = OverlayStyle(
             opacity: opacity ?? (contours ? 1 : 0.5), hasLegend: !hasNoLegend, hasContours: contours)
@@ -251,7 +252,9 @@ struct Predict: ImageCommand {
             contours ? "--contours" : nil, pixelSize.map { "--pixel-size \($0)" },
             tolerance > 0 ? "--tolerance \(tolerance)" : nil,
         ]
-        return ([inference.given(), selection.given()] + overlays.compactMap { $0 }).filter { !$0.isEmpty }.joined(
+        return ([inference.given(), reading.given(), selection.given()] + overlays.compactMap { $0 }).filter {
+            !$0.isEmpty
+        }.joined(
             separator: " ")
     }
 

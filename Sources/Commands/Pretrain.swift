@@ -151,6 +151,7 @@ struct Pretrain: TrainingCommand, ImageCommand {
             data: PhotoOptions(data), initial: try start.weights(else: preset.backbone),
             target: target, command: commandLine)
         plan.data.validationShare = validation ?? plan.data.validationShare
+        plan.reading = reading.choice
         (plan.position, plan.maskedPatches, plan.tokenSize) = (position, maskPatches, tokenSize?.sides)
         (plan.masking, plan.predictsAll) = (masking ?? .blockwise, predict == .all)
         plan.augmentation = augmentation.augmentation(of: MaskedViews.augmentation)

@@ -74,7 +74,8 @@ struct Survey: ImageCommand {
     }
 
     func execute() throws {
-        let dataset = try SegmentationDataset(labels.options(folders))
+        let dataset = try SegmentationDataset(
+            labels.options(folders), as: reading.choice.applied(to: ImageReading()))
         let parts = try dataset.parts()
         let pairs = parts.flatMap(\.pairs)
         let files = report.map { ["report.html", "data.json", "sheet.png"].map($0.joined) } ?? []

@@ -33,8 +33,11 @@ struct TokenizerInput: ParsableArguments {
     func files(_ images: [InputImage]) -> [String] { images.map(\.path) + photos.paths + [model] }
 
     /// - Parameter decoding: whether pictures are to be made of tokens.
-    func tokenizer(_ precision: PrecisionOptions, decoding: Bool = false) throws -> PhotoTokenizer {
-        try PhotoTokenizer(model, size: size?.sides, decoding: decoding, precision: precision.precision)
+    func tokenizer(
+        _ precision: PrecisionOptions, _ reading: ReadingOptions, decoding: Bool = false
+    ) throws -> PhotoTokenizer {
+        try PhotoTokenizer(
+            model, size: size?.sides, decoding: decoding, precision: precision.precision, reading: reading.choice)
     }
 }
 
@@ -71,7 +74,7 @@ struct TokenizerEncode: ImageCommand {
     func execute() throws {
         let images = try input.photos.find(excluding: output, log)
         try OutputCheck.check(write: output, reads: input.files(images))
-        let tokenizer = try input.tokenizer(precision)
+        let tokenizer = try input.tokenizer(precision, reading)
         let cache = try TokenCache.Writer(
             output, tokenizer.description, grid: tokenizer.grid, count: images.count)
         var report = Report(grid: tokenizer.grid, vocabulary: tokenizer.description.vocabulary)
@@ -134,7 +137,7 @@ struct TokenizerReconstruct: ImageCommand {
         var check = OutputCheck(reads: input.files(images))
         for image in images { try check.check(write: Reconstruction.path(of: image, in: output)) }
         if let sheet { try check.check(write: sheet) }
-        let run = Reconstruction(try input.tokenizer(precision, decoding: true), output: output)
+        let run = Reconstruction(try input.tokenizer(precision, reading, decoding: true), output: output)
         let records = try working(on: images.count) { progress in
             try run.run(images, sheet: sheet, progress: progress.note(done:)) { record in
                 if let error = record.error { progress.fail(error) } else { log.debug("\(record.path)") }

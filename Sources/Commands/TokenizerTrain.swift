@@ -114,6 +114,7 @@ struct TokenizerTrain: TrainingCommand, ImageCommand {
     private func plan() throws -> TokenizerPlan {
         var plan = TokenizerPlan(data: PhotoOptions(data), preset: preset ?? .base, command: commandLine)
         plan.changes = try ConfigurationPatch(settings: set)
+        plan.reading = reading.choice
         photos.apply(to: &plan)
         objective.apply(to: &plan)
         recipe.apply(to: &plan.recipe)

@@ -18,6 +18,8 @@ package struct ClassifiedImage: Equatable, Sendable {
 /// of their classes, by name.
 package struct ClassFolders: Sendable {
     package let classes: [String]
+    /// How photos are read.
+    package let reading: ImageReading
     private let images: [DatasetSplit: [ClassifiedImage]]
     /// One line for each photo that cannot be read; it is left out.
     package let unreadable: [String]
@@ -29,9 +31,11 @@ package struct ClassFolders: Sendable {
     ///
     /// - Throws: ``DatasetError`` for a layout that is no such one, a split of `splits` that is missing, an empty class, or
     ///   too much that is unreadable.
-    package init(_ folders: [String], _ splits: [DatasetSplit]) throws {
+    package init(
+        _ folders: [String], _ splits: [DatasetSplit], as reading: ImageReading = ImageReading()
+    ) throws {
         precondition(!folders.isEmpty, "no data folder")
-        self.folders = folders
+        (self.folders, self.reading) = (folders, reading)
         var found: [(split: DatasetSplit, photos: [FoundPhoto])] = []
         var warnings: [String] = []
         for split in splits {
@@ -43,7 +47,7 @@ package struct ClassFolders: Sendable {
         let places = Dictionary(uniqueKeysWithValues: zip(names, 0...))
         var (images, unreadable): ([DatasetSplit: [ClassifiedImage]], [String]) = ([:], [])
         for (split, photos) in found {
-            let failures = FoundPhoto.failures(photos)
+            let failures = FoundPhoto.failures(photos, page: reading.page)
             try PhotoDataset.check(failures.sorted { $0.key < $1.key }.map(\.value), of: photos.count)
             unreadable += failures.sorted { $0.key < $1.key }.map(\.value)
             images[split] = photos.indices.filter { failures[$0] == nil }.map {
@@ -165,10 +169,12 @@ private struct FoundPhoto {
         split.folders.map { folder.joined($0) }.first(where: FileSystem.isFolder)
     }
 
-    static func failures(_ photos: [FoundPhoto]) -> [Int: String] {
+    static func failures(_ photos: [FoundPhoto], page: Int) -> [Int: String] {
         let failures = Mutex<[Int: String]>([:])
         WorkerPool.current.run(photos.count) { index in
-            do { _ = try imageHeader(photos[index].path) } catch { failures.withLock { $0[index] = "\(error)" } }
+            do { _ = try imageHeader(photos[index].path, page: page) } catch {
+                failures.withLock { $0[index] = "\(error)" }
+            }
         }
         return failures.withLock { $0 }
     }

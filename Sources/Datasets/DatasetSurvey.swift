@@ -72,7 +72,10 @@ package struct DatasetSurvey: Sendable {
         hashes = parts.map { Array(repeating: nil, count: $0.pairs.count) }
         notes = []
         let items = parts.indices.flatMap { part in parts[part].pairs.indices.map { (part: part, place: $0) } }
-        let cost = { @Sendable in 2 * decodedBytes(parts[items[$0].part].pairs[items[$0].place].image) }
+        let page = dataset.reading.page
+        let cost = { @Sendable in
+            2 * decodedBytes(parts[items[$0].part].pairs[items[$0].place].image, page: page)
+        }
         let loop = ImageLoop(items.count, threads: threads, cost: cost, size: { (_: Look) in 0 }) { index in
             try Self.look(parts[items[index].part].pairs[items[index].place], dataset)
         }
@@ -100,7 +103,7 @@ package struct DatasetSurvey: Sendable {
 
     private static func look(_ pair: LabelledImage, _ dataset: SegmentationDataset) throws -> Look {
         let mask = try dataset.loadMaskAlone(pair)
-        let photo = try decodeImage(pair.image, shrinkingTo: 64)
+        let photo = try decodeImage(pair.image, as: dataset.reading, shrinkingTo: 64)
         let count = dataset.classes.count
         var pixels = [Int](repeating: 0, count: count + 1)
         for value in mask.values { pixels[min(Int(value), count)] += 1 }

@@ -18,6 +18,8 @@ package final class LabelReader: Sendable {
     private let classes: Int?
     /// Where masks are drawn; nil: they are files.
     private let annotations: AnnotationSet?
+    /// Of the photos.
+    private let page: Int
     private let findings = Mutex(LabelFindings())
 
     /// - Parameters:
@@ -25,18 +27,20 @@ package final class LabelReader: Sendable {
     ///   - followsPalettes: false where something else than the class list gives the values their meaning.
     init(
         _ map: LabelMap, classes: Int?, colors: [(RGBColor, UInt16)] = [], followsPalettes: Bool = false,
-        _ orientation: MaskOrientation = .upright, _ annotations: AnnotationSet? = nil
+        _ orientation: MaskOrientation = .upright, _ annotations: AnnotationSet? = nil, page: Int = 1
     ) {
         // Two classes of one colour cannot be told apart by it.
         let areDistinct = Set(colors.map(\.0)).count == colors.count
         (self.map, self.classes, self.orientation) = (map, classes, orientation)
         self.colors = areDistinct ? colors.map { (color: $0.0, index: $0.1) } : []
         self.followsPalettes = followsPalettes && areDistinct
-        self.annotations = annotations
+        (self.annotations, self.page) = (annotations, page)
     }
 
     /// For masks with classes of their own order; nil where every value is a class. Throws ``DatasetError``.
-    package convenience init(_ rules: LabelRules, _ classes: [LabelClass]?) throws {
+    ///
+    /// - Parameter page: of the photos.
+    package convenience init(_ rules: LabelRules, _ classes: [LabelClass]?, page: Int = 1) throws {
         if rules.isBinary, let classes, classes.count != 2 {
             throw DatasetError(
                 .invalid, path: rules.classes ?? "the model's classes",
@@ -46,7 +50,7 @@ package final class LabelReader: Sendable {
         self.init(
             try rules.map(classes), classes: classes?.count,
             colors: (classes ?? []).enumerated().map { ($1.color, UInt16($0)) }, followsPalettes: isPlain,
-            rules.orientation)
+            rules.orientation, page: page)
     }
 
     /// What was decided and found odd so far.
@@ -57,7 +61,7 @@ package final class LabelReader: Sendable {
     /// - Throws: ``FileError``, ``ImageError``; ``OutsideClasses`` for a value or colour that is none; ``DatasetError``
     ///   where photo and mask differ in size.
     package func mask(of pair: LabelledImage) throws -> IndexMask {
-        let header = try imageHeader(pair.image)
+        let header = try imageHeader(pair.image, page: page)
         let mask = try annotations.map { try drawn($0, pair, header) } ?? classes(of: pair.mask)
         return try turned(mask, pair, width: header.width, height: header.height)
     }
@@ -91,14 +95,14 @@ package final class LabelReader: Sendable {
     }
 
     /// The photo as stored, where its Exif would turn it and ``MaskOrientation/bothStored`` says not to; nil for any other.
-    package func storedPhoto(of pair: LabelledImage) throws -> RGBImage? {
-        try storedTurn(of: pair).map { try decodeImage(pair.image).turned($0.inverse) }
+    package func storedPhoto(of pair: LabelledImage, as reading: ImageReading) throws -> RGBImage? {
+        try storedTurn(of: pair).map { try decodeImage(pair.image, as: reading).turned($0.inverse) }
     }
 
     /// How the Exif of such a photo would turn it.
     func storedTurn(of pair: LabelledImage) throws -> Orientation? {
         guard orientation == .bothStored else { return nil }
-        let turn = try imageOrientation(pair.image)
+        let turn = try imageOrientation(pair.image, page: page)
         return turn == .upright ? nil : turn
     }
 
@@ -156,7 +160,7 @@ package final class LabelReader: Sendable {
 
     /// The mask upright. Sizes tell where the photo lies on its side; else ``MaskOrientation`` does.
     private func turned(_ mask: IndexMask, _ pair: LabelledImage, width: Int, height: Int) throws -> IndexMask {
-        let turn = try imageOrientation(pair.image)
+        let turn = try imageOrientation(pair.image, page: page)
         let isUpright = (mask.width, mask.height) == (width, height)
         let isStored = (mask.width, mask.height) == (turn.exchangesSides ? (height, width) : (width, height))
         guard isUpright || isStored else {

@@ -30,13 +30,13 @@ package struct LabelledFiles: LabelledSource {
     package func path(_ index: Int) -> String? { pairs[index].image }
 
     package func header(_ index: Int) throws -> ImageHeader {
-        let header = try imageHeader(pairs[index].image)
+        let header = try imageHeader(pairs[index].image, page: dataset.reading.page)
         return try dataset.storedTurn(of: pairs[index])?.exchangesSides == true ? header.exchangingSides : header
     }
 
     /// As its mask lies; one that lies otherwise than its Exif says comes whole.
     package func decode(_ index: Int, shrinkingTo shortSide: Int?) throws -> RGBImage {
-        try dataset.storedPhoto(of: pairs[index]) ?? decodeImage(pairs[index].image, shrinkingTo: shortSide)
+        try dataset.photo(of: pairs[index], shrinkingTo: shortSide)
     }
 
     package func set(_ index: Int) -> Int { pairs[index].source }

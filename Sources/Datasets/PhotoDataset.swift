@@ -30,6 +30,8 @@ package struct PhotoDataset: Sendable {
     package private(set) var unreadable: [String] = []
     /// Changes when the photos to learn from or their order do, but not with the place of the data folders.
     package private(set) var fingerprint: UInt64 = 0
+    /// How photos are read.
+    package let reading: ImageReading
     /// What the listing decided, for people.
     private var notes: [String] = []
 
@@ -45,14 +47,17 @@ package struct PhotoDataset: Sendable {
     /// - Parameter output: the folder of the run, whose pictures are none to learn from.
     /// - Throws: `FileError` for a folder that is missing or without photos; ``DatasetError`` where there is nothing to
     ///   learn from, or too much is unreadable.
-    package init(_ options: PhotoOptions, excluding output: String? = nil) throws {
+    package init(
+        _ options: PhotoOptions, as reading: ImageReading = ImageReading(), excluding output: String? = nil
+    ) throws {
+        self.reading = reading
         var (photos, seen): ([Photo], SeenFiles) = ([], SeenFiles())
         for folder in options.folders {
             let found = try list(folder, excluding: output, share: options.validationShare)
             photos += found.filter { seen.insert($0.path) }
         }
         PhotoDataset.holdOutOne(&photos, share: options.validationShare)
-        let failures = PhotoDataset.failures(photos)
+        let failures = PhotoDataset.failures(photos, page: reading.page)
         let broken = failures.sorted { $0.key < $1.key }.map(\.value)
         try PhotoDataset.check(broken, of: photos.count)
         unreadable += broken
@@ -102,10 +107,12 @@ package struct PhotoDataset: Sendable {
         }
     }
 
-    private static func failures(_ photos: [Photo]) -> [Int: String] {
+    private static func failures(_ photos: [Photo], page: Int) -> [Int: String] {
         let failures = Mutex<[Int: String]>([:])
         WorkerPool.current.run(photos.count) { index in
-            do { _ = try imageHeader(photos[index].path) } catch { failures.withLock { $0[index] = "\(error)" } }
+            do { _ = try imageHeader(photos[index].path, page: page) } catch {
+                failures.withLock { $0[index] = "\(error)" }
+            }
         }
         return failures.withLock { $0 }
     }

@@ -28,16 +28,18 @@ extension PhotoSource {
 /// Photos that are a file each.
 package struct PhotoPaths: PhotoSource {
     package let paths: [String]
-    package let limits: ImageLimits
+    package let reading: ImageReading
 
-    package init(_ paths: [String], limits: ImageLimits = ImageLimits()) { (self.paths, self.limits) = (paths, limits) }
+    package init(_ paths: [String], as reading: ImageReading = ImageReading()) {
+        (self.paths, self.reading) = (paths, reading)
+    }
 
     package var count: Int { paths.count }
     package func name(_ index: Int) -> String { paths[index] }
     package func path(_ index: Int) -> String? { paths[index] }
-    package func header(_ index: Int) throws -> ImageHeader { try imageHeader(paths[index]) }
+    package func header(_ index: Int) throws -> ImageHeader { try imageHeader(paths[index], page: reading.page) }
 
     package func decode(_ index: Int, shrinkingTo shortSide: Int?) throws -> RGBImage {
-        try decodeImage(paths[index], limits: limits, shrinkingTo: shortSide)
+        try decodeImage(paths[index], as: reading, shrinkingTo: shortSide)
     }
 }

@@ -11,6 +11,8 @@ import Foundation
 package struct SegmentationDataset: Sendable {
     package let classes: [LabelClass]
     package let options: DatasetOptions
+    /// How photos are read.
+    package let reading: ImageReading
     private let sources: [LabelSource]
     /// One for each data set.
     private let readers: [LabelReader]
@@ -24,7 +26,7 @@ package struct SegmentationDataset: Sendable {
     /// Reads layouts, class lists and label maps, but no image. Throws ``DatasetError``.
     ///
     /// - Precondition: there is a folder, and the options have no problem.
-    package init(_ options: DatasetOptions) throws {
+    package init(_ options: DatasetOptions, as reading: ImageReading = ImageReading()) throws {
         precondition(!options.folders.isEmpty, "no data folder")
         precondition(options.problem == nil, options.problem ?? "")
         let sets = try options.folders.enumerated().map { index, folder in
@@ -47,8 +49,8 @@ package struct SegmentationDataset: Sendable {
                 .invalid, path: set.folder, reason: "has \(set.listed.count) classes, and binary masks have two",
                 .binary)
         }
-        (self.options, classes, sources) = (options, union, sets)
-        readers = try sets.map { try $0.reader(options, union) }
+        (self.options, self.reading, classes, sources) = (options, reading, union, sets)
+        readers = try sets.map { try $0.reader(options, union, page: reading.page) }
         let places = Dictionary(uniqueKeysWithValues: union.enumerated().map { ($1.name, $0) })
         let labelled = own.map { $0.compactMap { places[$0.name] } }
         backgrounds = zip(own, labelled).map { SetBackground($0, at: $1, of: union.count) }
@@ -104,9 +106,16 @@ package struct SegmentationDataset: Sendable {
     /// How its Exif would turn a photo that the options say to take as stored; nil for any other.
     func storedTurn(of pair: LabelledImage) throws -> Orientation? { try readers[pair.source].storedTurn(of: pair) }
 
+    /// A photo as its mask lies; one that lies otherwise than its Exif says comes whole. Throws `FileError`, ``ImageError``.
+    ///
+    /// - Parameter shortSide: as of `decodeImage`.
+    package func photo(of pair: LabelledImage, shrinkingTo shortSide: Int?) throws -> RGBImage {
+        try storedPhoto(of: pair, as: reading) ?? decodeImage(pair.image, as: reading, shrinkingTo: shortSide)
+    }
+
     /// The photo as stored, where its Exif would turn it and the options say not to; nil for any other.
-    package func storedPhoto(of pair: LabelledImage) throws -> RGBImage? {
-        try readers[pair.source].storedPhoto(of: pair)
+    package func storedPhoto(of pair: LabelledImage, as reading: ImageReading) throws -> RGBImage? {
+        try readers[pair.source].storedPhoto(of: pair, as: reading)
     }
 
     /// The class of each pixel of a photo (``LabelMap/void`` where none counts).
@@ -199,14 +208,14 @@ private struct LabelSource {
     }
 
     /// Reads its masks into the indices of `union`. Throws ``DatasetError``.
-    func reader(_ options: DatasetOptions, _ union: [LabelClass]) throws -> LabelReader {
+    func reader(_ options: DatasetOptions, _ union: [LabelClass], page: Int) throws -> LabelReader {
         let place = Dictionary(uniqueKeysWithValues: union.enumerated().map { ($1.name, $0) })
         let colors = listed.compactMap { own in place[own.name].map { (own.color, UInt16($0)) } }
         let map = try map(options, union, place)
         return LabelReader(
             map, classes: union.count, colors: colors,
             followsPalettes: self.map == nil && !options.zeroIsVoid(self) && layout != .cityscapes && !options.isBinary,
-            options.orientation, annotations)
+            options.orientation, annotations, page: page)
     }
 
     /// Where the masks are drawn, no index of a class is taken for void.

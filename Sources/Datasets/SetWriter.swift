@@ -93,7 +93,9 @@ package struct SetWriter: Sendable {
         threads: Int, progress: (_ done: Int) -> Void, failed: (LabelledImage, any Error) -> Void
     ) throws -> [Written] {
         var result = splits.map { Written(split: $0, pixels: [Int](repeating: 0, count: dataset.classes.count)) }
-        let cost = { @Sendable [items] in 2 * decodedBytes(items[$0].pair.image) }
+        let cost = { @Sendable [items, page = dataset.reading.page] in
+            2 * decodedBytes(items[$0].pair.image, page: page)
+        }
         let loop = ImageLoop(items.count, threads: threads, cost: cost, size: { (_: [Int]) in 0 }) { [self] index in
             try write(items[index])
         }

@@ -41,8 +41,8 @@ package func imageHeader(_ path: String, page: Int = 1) throws -> ImageHeader {
 }
 
 /// The bytes that decoding an image will take, from its header; 0 where there is none to be read.
-package func decodedBytes(_ path: String, shrinkingTo shortSide: Int? = nil) -> Int {
-    (try? imageHeader(path))?.decodedBytes(shrinkingTo: shortSide) ?? 0
+package func decodedBytes(_ path: String, page: Int = 1, shrinkingTo shortSide: Int? = nil) -> Int {
+    (try? imageHeader(path, page: page))?.decodedBytes(shrinkingTo: shortSide) ?? 0
 }
 
 extension ImageCodec {

@@ -14,6 +14,8 @@ package struct ImageCodec: Sendable, Equatable {
     let begins: @Sendable ([UInt8]) -> Bool
     /// Reads the header of a page, counted from 1, of formats that have several.
     let open: @Sendable (InputFile, _ page: Int, ImageLimits) throws -> any ImageSource
+    /// Counts the pages, of formats that have several.
+    var pages: (@Sendable (InputFile) throws -> Int)?
 
     /// The registry.
     package static let all = [png, jpeg] + optional + [bmp, pnm]
@@ -61,7 +63,8 @@ package struct ImageCodec: Sendable, Equatable {
                 [[0x49, 0x49, 0x2A, 0], [0x4D, 0x4D, 0, 0x2A], [0x49, 0x49, 0x2B, 0], [0x4D, 0x4D, 0, 0x2B]]
                     .contains { head.starts(with: $0) } && !head.dropFirst(8).starts(with: Array("CR".utf8))
             },
-            open: { file, page, limits in try TIFFReader(file, page: page, allowsDamage: limits.damage) })
+            open: { file, page, limits in try TIFFReader(file, page: page, allowsDamage: limits.damage) },
+            pages: { try TIFFReader.pages($0) })
     #endif
 
     #if WebP
@@ -97,10 +100,22 @@ extension ImageCodec {
 func openImage(
     _ path: String, page: Int = 1, limits: ImageLimits = ImageLimits()
 ) throws -> (source: any ImageSource, codec: ImageCodec) {
+    let (file, codec) = try openFile(path)
+    if page > 1, codec.pages == nil { throw ImageError(path: path, .noPage(page, of: 1)) }
+    return (try codec.open(file, page, limits), codec)
+}
+
+/// The number of pages of an image. Throws ``FileError`` or ``ImageError``; whether a page can be decoded it does not tell.
+package func imagePages(_ path: String) throws -> Int {
+    let (file, codec) = try openFile(path)
+    return try codec.pages?(file) ?? 1
+}
+
+private func openFile(_ path: String) throws -> (file: InputFile, codec: ImageCodec) {
     let file = try InputFile(path), head = try file.head()
     guard !head.isEmpty else { throw ImageError(path: path, .undecodable("the file is empty")) }
     guard let codec = ImageCodec(beginning: head) else {
         throw ImageError(path: path, ForeignFormat(head).map { .foreign($0) } ?? .unknownFormat)
     }
-    return (try codec.open(file, page, limits), codec)
+    return (file, codec)
 }

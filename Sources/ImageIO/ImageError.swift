@@ -17,6 +17,8 @@ package struct ImageError: Error, Equatable, CustomStringConvertible {
         case tooLarge(width: Int, height: Int, limit: Int)
         /// A band that is asked for and not there, counted from 1.
         case noBand(Int, of: Int)
+        /// A page that is asked for and not there, counted from 1.
+        case noPage(Int, of: Int)
         /// A picture where class indices belong; the text says what it holds.
         case notAMask(String)
         /// Too large to be decoded as a whole, and its rows do not arrive one after another.
@@ -46,6 +48,8 @@ package struct ImageError: Error, Equatable, CustomStringConvertible {
                 + "work in strips"
         case .noBand(let band, let count):
             "it has no band \(band) but \(count.counted("band")); ask for bands that it has, or leave it out"
+        case .noPage(let page, let count):
+            "it has no page \(page), only \(count); ask for pages that it has, or leave it out"
         case .notAMask(let what):
             "not a mask: \(what); save class indices as a grey or palette PNG or TIFF of up to 16 bits"
         case .notInRows(let what): "too large to be read as a whole, and cannot be read in strips: \(what)"

@@ -1,6 +1,6 @@
 /// How the Exif data of an image turn it (of a TIFF a tag of its own). Throws ``FileError`` or ``ImageError``.
-package func imageOrientation(_ path: String) throws -> Orientation {
-    try openImage(path).source.orientation
+package func imageOrientation(_ path: String, page: Int = 1) throws -> Orientation {
+    try openImage(path, page: page).source.orientation
 }
 
 extension IndexMask {

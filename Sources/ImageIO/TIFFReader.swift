@@ -16,6 +16,7 @@
             var header = beitseg_tiff_header()
             guard beitseg_tiff_reader_header(reader, Int32(clamping: page - 1), &header) else {
                 defer { beitseg_tiff_reader_close(reader) }
+                if header.pages > 0 { throw ImageError(path: file.path, .noPage(page, of: Int(header.pages))) }
                 throw Self.failure(file, reader)
             }
             (self.file, self.reader, self.header, self.damage) = (file, reader, header, damage)
@@ -24,6 +25,15 @@
         }
 
         deinit { beitseg_tiff_reader_close(reader) }
+
+        /// The number of pages, at least 1.
+        static func pages(_ file: InputFile) throws -> Int {
+            guard let reader = beitseg_tiff_reader_open(file.stream) else { throw file.outOfMemory() }
+            defer { beitseg_tiff_reader_close(reader) }
+            let pages = beitseg_tiff_reader_pages(reader)
+            if pages < 0 { throw failure(file, reader) }
+            return max(1, Int(pages))  // of a file without any the first page tells why
+        }
 
         var width: Int { Int(header.width) }
         var height: Int { Int(header.height) }

@@ -16,17 +16,23 @@ package struct Calibration {
     private let configuration: BackboneConfiguration
     private let scaling: PixelScaling
     private let filter: ResizeFilter
+    private let reading: ImageReading
     private let file: String
 
-    /// - Parameter file: the model's.
+    /// - Parameters:
+    ///   - file: the model's.
+    ///   - choice: how photos are read otherwise than the model has learned.
     /// - Throws: ``CheckpointError/noNorms(file:)`` for a tokenizer.
     /// - Precondition: the model is not frozen.
-    package init(of model: Model, _ description: ModelDescription, file: String) throws {
+    package init(
+        of model: Model, _ description: ModelDescription, file: String, reading choice: ReadingChoice
+    ) throws {
         guard let backbone = model.backbone else { throw CheckpointError.noNorms(file: file) }
         (self.model, smoothing, self.file) = (model, OutlierSmoothing(backbone), file)
         let form = description.preprocessing
         configuration = backbone.configuration
         (scaling, filter) = (PixelScaling(mean: form.mean, std: form.std), form.filter)
+        reading = choice.applied(to: form.reading)
     }
 
     /// Of more photos than ``most`` it takes some from all over the list. The model sees the middle of each.
@@ -36,7 +42,7 @@ package struct Calibration {
     /// - Throws: ``CalibrationError`` where there is none; ``PredictionError/neverFinite(model:)``.
     package func run(over images: [InputImage], failed: (any Error) -> Void) throws -> Int {
         let count = min(images.count, Self.most)
-        let photos = (0..<count).map { images[$0 * images.count / count] }.photos
+        let photos = (0..<count).map { images[$0 * images.count / count] }.photos(as: reading)
         let size = configuration.imageSize
         let loop = ImageLoop(count, threads: 2, cost: { photos.decodedBytes($0) }) { [filter] in
             try photos.decode($0).central(height: size[0], width: size[1], filter: filter)

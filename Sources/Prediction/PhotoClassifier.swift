@@ -12,6 +12,8 @@ package struct PhotoClassifier {
     package let classes: [LabelClass]
     /// The file.
     package let path: String
+    /// How it reads photos.
+    package let reading: ImageReading
     private let model: Classifier
     private let view: PhotoView
 
@@ -32,12 +34,16 @@ package struct PhotoClassifier {
     /// - Parameters:
     ///   - file: a checkpoint, or one that was imported.
     ///   - cropShare: nil for what the model says, else ``standardCropShare(size:)``.
+    ///   - choice: how photos are read otherwise than it has learned.
     /// - Throws: ``CheckpointError``, `HDF5Error`.
-    package init(_ file: String, cropShare: Double? = nil, precision: Precision? = nil) throws {
+    package init(
+        _ file: String, cropShare: Double? = nil, precision: Precision? = nil, reading choice: ReadingChoice = .init()
+    ) throws {
         let (model, description) = try Checkpoint.load(file, task: .classification, for: .inference(precision))
         guard case .classification(let classifier) = model else { preconditionFailure("a model of another task") }
         let form = description.preprocessing
         (self.model, classes, path) = (classifier, description.classes, file)
+        reading = choice.applied(to: form.reading)
         view = PhotoView(
             size: form.size, scaling: PixelScaling(mean: form.mean, std: form.std), filter: form.filter,
             share: cropShare ?? form.cropShare ?? standardCropShare(size: form.size))

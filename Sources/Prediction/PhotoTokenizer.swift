@@ -22,9 +22,11 @@ package struct PhotoTokenizer {
     ///   - file: a checkpoint, or one that was imported.
     ///   - size: height and width in pixels; nil for the checkpoint's.
     ///   - decoding: whether pictures are to be made of tokens.
+    ///   - choice: how photos are read otherwise than it has learned.
     /// - Throws: ``CheckpointError``, `HDF5Error`, `FileError`, ``TokenizerError``.
     package init(
-        _ file: String, size: [Int]? = nil, decoding: Bool = false, precision: Precision? = nil
+        _ file: String, size: [Int]? = nil, decoding: Bool = false, precision: Precision? = nil,
+        reading choice: ReadingChoice = .init()
     ) throws {
         let (model, description) = try Checkpoint.load(file, task: .tokenizer, for: .inference(precision))
         guard case .tokenizer(let tokenizer) = model else { preconditionFailure("a model of another task") }
@@ -38,7 +40,7 @@ package struct PhotoTokenizer {
         scaling = PixelScaling(mean: form.mean, std: form.std)
         self.description = TokenCacheDescription(
             tokenizerSHA256: try SHA256.hexDigest(ofFile: file), vocabulary: tokenizer.configuration.vocabulary,
-            size: size, resize: form.resize)
+            size: size, resize: form.resize, reading: choice.applied(to: form.reading))
     }
 
     /// Photos as the tokenizer saw them, and their tokens.
@@ -80,7 +82,7 @@ package struct PhotoTokenizer {
         _ images: [InputImage], progress: (_ done: Int) -> Void, failed: (InputImage, any Error) -> Void,
         _ body: (Batch) throws -> Void
     ) throws {
-        let photos = images.photos
+        let photos = images.photos(as: description.reading)
         let loop = ImageLoop(
             images.count, batch: 8, threads: 2, cost: { photos.decodedBytes($0) },
             size: { (view: RGBImage) in view.pixels.count }

@@ -45,7 +45,7 @@ struct LoadedPhoto {
     /// Read row by row; a second time for the overlay, in step with its classes.
     init(streaming path: String, _ plan: PhotoPlan, keepingPhoto keeps: Bool) throws {
         input = try PhotoInput(streaming: path, plan)
-        original = keeps ? StoredRows(try ImageRows(path, limits: plan.limits)) : nil
+        original = keeps ? StoredRows(try ImageRows(path, as: plan.reading, limits: plan.limits)) : nil
     }
 }
 

@@ -170,7 +170,10 @@ package struct PredictionRun {
     private func loop(_ jobs: [PredictionJob]) -> ImageLoop<ReadPhoto?> {
         if settings.tiles { return ImageLoop(jobs.count, cost: { _ in 0 }, prepare: { _ in nil }) }
         return ImageLoop(
-            jobs.count, cost: { [keepsPhoto] in decodedBytes(jobs[$0].image.path) * (keepsPhoto ? 2 : 1) },
+            jobs.count,
+            cost: { [plan, keepsPhoto] in
+                decodedBytes(jobs[$0].image.path, page: plan.reading.page) * (keepsPhoto ? 2 : 1)
+            },
             size: { $0?.bytes ?? 0 }
         ) { [plan, keepsPhoto] in try ReadPhoto(jobs[$0].image.path, plan, keepingPhoto: keepsPhoto) }
     }

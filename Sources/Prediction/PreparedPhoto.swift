@@ -28,13 +28,14 @@ package struct PreparedPhoto: Sendable {
     static func read(
         _ path: String, _ plan: PhotoPlan, keepingPhoto keeps: Bool
     ) throws -> (prepared: PreparedPhoto, photo: RGBImage?) {
-        let header = try imageHeader(path)
+        let header = try imageHeader(path, page: plan.reading.page)
         let plans = plan.windows(width: header.width, height: header.height)
-        let photo = try decodeImage(path, limits: plan.limits, shrinkingTo: PhotoPlan.sufficient(plans))
+        let photo = try decodeImage(
+            path, as: plan.reading, limits: plan.limits, shrinkingTo: PhotoPlan.sufficient(plans))
         let prepared = PreparedPhoto(photo, width: header.width, height: header.height, plans, plan.filter)
         guard keeps else { return (prepared, nil) }
         let isWhole = photo.width == header.width && photo.height == header.height
-        return (prepared, isWhole ? photo : try decodeImage(path, limits: plan.limits))
+        return (prepared, isWhole ? photo : try decodeImage(path, as: plan.reading, limits: plan.limits))
     }
 
     /// - Parameter photo: of any size.
@@ -62,12 +63,14 @@ package struct PhotoPlan: Sendable {
     let size: WindowSize
     let filter: ResizeFilter
     let options: InferenceOptions
+    package private(set) var reading: ImageReading
 
     package init(_ network: WindowNetwork, _ options: InferenceOptions) {
         (size, filter, self.options) = (network.size, network.filter, options)
+        reading = options.reading.applied(to: network.reading)
     }
 
-    var limits: ImageLimits { ImageLimits(maximumPixels: options.maximumPixels) }
+    package var limits: ImageLimits { ImageLimits(maximumPixels: options.maximumPixels) }
 
     /// One for each scale.
     func windows(width: Int, height: Int) -> [WindowPlan] {
@@ -95,9 +98,9 @@ struct PhotoInput {
     /// An image whose rows do not arrive one after another is decoded as a whole, within the options' limit.
     /// Throws `FileError` or `ImageError`.
     init(streaming path: String, _ plan: PhotoPlan) throws {
-        let header = try imageHeader(path)
+        let header = try imageHeader(path, page: plan.reading.page)
         let plans = plan.windows(width: header.width, height: header.height)
-        let rows = try ImageRows(path, limits: plan.limits, shrinkingTo: PhotoPlan.sufficient(plans))
+        let rows = try ImageRows(path, as: plan.reading, limits: plan.limits, shrinkingTo: PhotoPlan.sufficient(plans))
         let streamed = StreamedPictures(rows, plans.map { ($0.width, $0.height) }, filter: plan.filter)
         self.init(width: header.width, height: header.height, pictures: Array(zip(plans, streamed.pictures)))
     }

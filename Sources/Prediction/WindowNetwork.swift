@@ -14,6 +14,8 @@ package struct WindowNetwork {
     let scaling: PixelScaling
     /// How photos are brought to a size.
     package let filter: ResizeFilter
+    /// How the samples of an image become RGB, where nobody says otherwise.
+    package let reading: ImageReading
     /// `[B, 3, H, W]`, normalised → maps `[B, h, w, C]`, h and w whole multiples of the window's patches. Where windows
     /// overlap their maps are averaged: what follows is linear.
     let maps: (Tensor) -> Tensor
@@ -27,6 +29,7 @@ package struct WindowNetwork {
         logits: @escaping (Tensor) -> Tensor
     ) {
         (self.size, self.classes, self.scaling, self.filter) = (size, classes, scaling, filter)
+        reading = ImageReading()
         (maps, channels, classifier) = (logits, classes, nil)
     }
 
@@ -35,7 +38,7 @@ package struct WindowNetwork {
         size = WindowSize(patch: backbone.patchSize, rows: backbone.gridHeight, columns: backbone.gridWidth)
         classes = description.classes.count
         scaling = PixelScaling(mean: description.preprocessing.mean, std: description.preprocessing.std)
-        filter = description.preprocessing.filter
+        (filter, reading) = (description.preprocessing.filter, description.preprocessing.reading)
         // Of logits and what they are made of, the thinner one is kept and averaged.
         if last.inputs < last.outputs {
             (maps, channels) = ({ segmenter.map(Variable($0), Tape(.inference)).value }, last.inputs)

@@ -25,6 +25,8 @@ package struct InferenceOptions: Equatable, Sendable {
     package var batch = 4
     /// Photos with more pixels are refused.
     package var maximumPixels = ImageLimits().maximumPixels
+    /// How images are read otherwise than the network has learned.
+    package var reading = ReadingChoice()
 
     package init() {}
 }

@@ -25,7 +25,7 @@ package struct ContactSheet {
 
     /// Adds a photo of a data set. Throws as reading it does.
     package mutating func add(_ pair: LabelledImage, of dataset: SegmentationDataset, title: String) throws {
-        let photo = try dataset.storedPhoto(of: pair) ?? decodeImage(pair.image, shrinkingTo: Self.height)
+        let photo = try dataset.photo(of: pair, shrinkingTo: Self.height)
         add(photo, try dataset.loadMask(pair), title: title)
     }
 

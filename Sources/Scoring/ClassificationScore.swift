@@ -84,7 +84,7 @@ package struct ClassificationScore: Sendable {
         var images: [Image] = []
         let side = gallery == nil ? nil : ClassificationGallery.side
         try classifier.classify(
-            PhotoPaths(photos.map(\.path)), batch: batch, shrinkingTo: side, progress: progress
+            PhotoPaths(photos.map(\.path), as: dataset.reading), batch: batch, shrinkingTo: side, progress: progress
         ) { index, error in
             failed.append(.init(path: photos[index].path, reason: "\(error)"))
             report(failed[failed.count - 1])

@@ -56,10 +56,13 @@ package struct EvidenceBound {
     private let scaling: PixelScaling
     private let settings: EvidenceSettings
     private let masks: [MaskGenerator]
+    private let reading: ImageReading
 
-    /// Throws ``CheckpointError``, `HDF5Error`, and ``EvidenceError`` for files that do not belong together.
+    /// - Parameter choice: how photos are read otherwise than the model has learned.
+    /// - Throws: ``CheckpointError``, `HDF5Error`, and ``EvidenceError`` for files that do not belong together.
     package init(
-        tokenizer file: String, model path: String, _ settings: EvidenceSettings, precision: Precision? = nil
+        tokenizer file: String, model path: String, _ settings: EvidenceSettings, precision: Precision? = nil,
+        reading choice: ReadingChoice = .init()
     ) throws {
         let (loaded, description) = try Checkpoint.load(path, task: .mim, for: .inference(precision))
         guard case .mim(let model) = loaded else { preconditionFailure("a model of another task") }
@@ -75,6 +78,7 @@ package struct EvidenceBound {
             throw EvidenceError.otherTokenizer(model: path, tokenizer: file)
         }
         (self.model, self.path, self.settings) = (model, path, settings)
+        reading = choice.applied(to: description.preprocessing.reading)
         scaling = PixelScaling(mean: description.preprocessing.mean, std: description.preprocessing.std)
         masks = settings.ratios.map {
             MaskGenerator(
@@ -95,7 +99,7 @@ package struct EvidenceBound {
     ) throws -> EvidenceReport {
         var photos: [PhotoEvidence] = []
         var errors: [String] = []
-        let (source, size) = (images.photos, model.backbone.configuration.imageSize)
+        let (source, size) = (images.photos(as: reading), model.backbone.configuration.imageSize)
         let loop = ImageLoop(
             images.count, cost: { source.decodedBytes($0) },
             size: { (views: Views) in views.patches.pixels.count + views.tokens.pixels.count }

@@ -14,6 +14,8 @@ package struct LabelledSet: Sendable {
     package let classes: [LabelClass]?
     /// Whether the masks' values are taken for the indices of a model's classes, for want of a list of their own.
     private let takesModelsClasses: Bool
+    /// Of the photos.
+    let page: Int
     private let listing: [LabelNote]
     private let labels: Labels
     /// Of predictions; nil where photos are segmented.
@@ -25,12 +27,11 @@ package struct LabelledSet: Sendable {
     }
 
     /// The images of a data set's split. Throws ``DatasetError``.
-    package init(_ options: DatasetOptions, _ split: DatasetSplit) throws {
-        try self.init(SegmentationDataset(options), split)
-    }
-
-    /// The images of a data set's split. Throws ``DatasetError``.
-    package init(_ dataset: SegmentationDataset, _ split: DatasetSplit) throws {
+    /// - Parameter page: of the photos.
+    package init(_ options: DatasetOptions, _ split: DatasetSplit, page: Int = 1) throws {
+        var reading = ImageReading()
+        reading.page = page
+        let dataset = try SegmentationDataset(options, as: reading)
         let found = try dataset.images(split)
         guard !found.pairs.isEmpty else {
             throw DatasetError(
@@ -39,18 +40,24 @@ package struct LabelledSet: Sendable {
         }
         (pairs, incomplete, listing) = (found.pairs, found.incomplete, Self.notes(found))
         (classes, labels, predictions, takesModelsClasses) = (dataset.classes, .dataset(dataset), nil, false)
+        self.page = page
     }
 
     /// Photos and masks of the same names in two folders, or in one.
-    /// - Parameter classes: those of the masks, where `rules` name no file.
+    /// - Parameters:
+    ///   - classes: those of the masks, where `rules` name no file.
+    ///   - page: of the photos.
     /// - Throws: ``DatasetError``.
-    package init(images: String, masks: String, _ rules: LabelRules, classes: [LabelClass]) throws {
+    package init(
+        images: String, masks: String, _ rules: LabelRules, classes: [LabelClass], page: Int = 1
+    ) throws {
         let found = try Pairing(images: images, masks: masks, maskEnding: rules.maskSuffix).files()
         try Self.requirePairs(found, images, "holds no photo with a mask of the same name in \(masks)")
         let listed = try rules.classes.map { try ClassList.read($0) }
         (pairs, incomplete, listing) = (found.pairs, found.incomplete, Self.notes(found))
         (self.classes, takesModelsClasses) = (listed ?? classes, listed == nil)
-        (labels, predictions) = (.reader(try LabelReader(rules, listed ?? classes), rules), nil)
+        (labels, predictions) = (.reader(try LabelReader(rules, listed ?? classes, page: page), rules), nil)
+        self.page = page
     }
 
     /// Masks and predictions of the same names in two folders.
@@ -67,7 +74,7 @@ package struct LabelledSet: Sendable {
         let found = try pairing.files()
         try Self.requirePairs(found, predictions, "holds no prediction for a mask in \(masks)")
         pairs = found.pairs.map { LabelledImage(image: $0.mask, mask: $0.image) }
-        (incomplete, takesModelsClasses) = (found.incomplete, false)
+        (incomplete, takesModelsClasses, page) = (found.incomplete, false, 1)
         classes = try rules.classes.map { try ClassList.read($0) }
         labels = .reader(try LabelReader(rules, classes), rules)
         let kind = try values ?? PredictionValues.found(pairs, rules, classes)
@@ -105,10 +112,10 @@ package struct LabelledSet: Sendable {
     }
 
     /// The photo as stored, where its Exif would turn it and must not; nil for any other.
-    func storedPhoto(_ pair: LabelledImage) throws -> RGBImage? {
+    func storedPhoto(_ pair: LabelledImage, as reading: ImageReading) throws -> RGBImage? {
         switch labels {
-        case .dataset(let dataset): try dataset.storedPhoto(of: pair)
-        case .reader(let reader, _): try reader.storedPhoto(of: pair)
+        case .dataset(let dataset): try dataset.storedPhoto(of: pair, as: reading)
+        case .reader(let reader, _): try reader.storedPhoto(of: pair, as: reading)
         }
     }
 

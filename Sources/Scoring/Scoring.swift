@@ -62,20 +62,23 @@ package struct Scoring {
         gallery?.begin(palettes(models, indices))
         let side = gallery == nil ? nil : ScoreGallery.side
         // A photo, and for each model what it sees and a label, which weigh no more than a photo together.
-        let cost = { @Sendable [set, count = 1 + models.count] in decodedBytes(set.pairs[$0].image) * count }
+        let cost = { @Sendable [set, count = 1 + models.count] in
+            decodedBytes(set.pairs[$0].image, page: set.page) * count
+        }
         let loop = ImageLoop(set.pairs.count, cost: cost) {
             [set, plans = models.map { PhotoPlan($0.network, options) }] in
             let pair = set.pairs[$0]
             let label = try set.label(pair)
-            let stored = try set.storedPhoto(pair)
             let photos = try plans.map { plan in
-                try stored.map { PreparedPhoto($0, plan) } ?? PreparedPhoto(pair.image, plan)
+                try set.storedPhoto(pair, as: plan.reading).map { PreparedPhoto($0, plan) }
+                    ?? PreparedPhoto(pair.image, plan)
             }
-            let small = try side.map {
-                try stored?.shrunk(to: $0)
-                    ?? decodeImage(
-                        pair.image, limits: ImageLimits(maximumPixels: options.maximumPixels), shrinkingTo: 2 * $0
-                    ).shrunk(to: $0)
+            let small = try side.map { side in
+                let reading = plans[0].reading
+                let photo =
+                    try set.storedPhoto(pair, as: reading)
+                    ?? decodeImage(pair.image, as: reading, limits: plans[0].limits, shrinkingTo: 2 * side)
+                return photo.shrunk(to: side)
             }
             return Sample(photos: photos, labels: indices.map(label.brought(to:)), small: small)
         }

@@ -16,6 +16,7 @@ package struct ClassificationSettings: TrainingSettings {
     package var augmentation: ClassificationAugmentation
     package var configuration: ModelConfiguration
     package var preprocessing: Preprocessing
+    package var page: Int?
     /// How much of a validation photo is seen (see ``standardCropShare(size:)``).
     package var cropShare: Double
     package var checkpointsBlocks = false
@@ -64,7 +65,7 @@ package final class ClassificationObjective: PlannedObjective {
     package static var task: ModelTask { .classification }
 
     package static func source(_ settings: ClassificationSettings, in folder: RunFolder) throws -> ClassFolders {
-        try ClassFolders(settings.data, DatasetSplit.allCases)
+        try ClassFolders(settings.data, DatasetSplit.allCases, as: settings.reading)
     }
 
     package init(
@@ -80,7 +81,8 @@ package final class ClassificationObjective: PlannedObjective {
         let batches = { (split: DatasetSplit) in
             let images = source.images(split)
             return ClassificationBatches(
-                PhotoPaths(images.map(\.path)), labels: images.map(\.label), classes: source.classes.count,
+                PhotoPaths(images.map(\.path), as: source.reading), labels: images.map(\.label),
+                classes: source.classes.count,
                 size: form.size, mean: form.mean, std: form.std
             ) { Logger(label: "beit-seg").warning("\($0)") }
         }

@@ -11,6 +11,7 @@ package struct ClassificationPlan: TrainingPlan {
     package var data: [String]
     package var augmentation = ClassificationAugmentation()
     package var initial: InitialWeights
+    package var reading = ReadingChoice()
     /// How patch features become one; nil for the checkpoint's, or their mean.
     package var pooling: ClassifierConfiguration.Pooling?
     /// Changes to the architecture by name (`--set`).
@@ -45,8 +46,8 @@ package struct ClassificationPlan: TrainingPlan {
 
     package var problem: String? { (freezesBackbone ? initial.freezingProblem : nil) ?? augmentation.problem }
 
-    package func source(in folder: RunFolder) throws -> ClassFolders {
-        try ClassFolders(data, DatasetSplit.allCases)
+    package func source(_ start: StartingPoint, in folder: RunFolder) throws -> ClassFolders {
+        try ClassFolders(data, DatasetSplit.allCases, as: reading.applied(to: start.preprocessing.reading))
     }
 
     package func check(_ source: ClassFolders, _ note: (String) -> Void) throws {

@@ -26,6 +26,7 @@ package struct MaskedImageSettings: TrainingSettings {
     var cache: PinnedFile?
     package var configuration: ModelConfiguration
     package var preprocessing: Preprocessing
+    package var page: Int?
     package var checkpointsBlocks: Bool
     package var provenance: Provenance
     /// The data folders as the cache has them, where they have moved since.
@@ -85,8 +86,11 @@ package struct MaskedImageSource: TrainingData {
     let sources: MaskedImageObjective.Sources
 
     /// The photos that have tokens where these come from a cache. Throws ``DatasetError`` and `FileError`.
-    init(_ options: PhotoOptions, _ sources: MaskedImageObjective.Sources, excluding output: String) throws {
-        var photos = try PhotoDataset(options, excluding: output)
+    init(
+        _ options: PhotoOptions, as reading: ImageReading, _ sources: MaskedImageObjective.Sources,
+        excluding output: String
+    ) throws {
+        var photos = try PhotoDataset(options, as: reading, excluding: output)
         if let cache = sources.cache {
             try photos.keep(
                 cache.contains,
@@ -98,6 +102,7 @@ package struct MaskedImageSource: TrainingData {
 
     package var trainingCount: Int { photos.training.count }
     package var validationCount: Int { photos.validation.count }
+    package var reading: ImageReading { photos.reading }
 }
 
 /// Learns to predict what hidden patches show (BEiT §2.3): their visual tokens by cross-entropy, or, as an ablation,
@@ -145,7 +150,8 @@ package final class MaskedImageObjective: PlannedObjective {
     package static var style: Initializer.Style { .pretraining }
 
     package static func source(_ settings: MaskedImageSettings, in folder: RunFolder) throws -> MaskedImageSource {
-        try MaskedImageSource(settings.data, settings.sources(of: folder), excluding: folder.path)
+        try MaskedImageSource(
+            settings.data, as: settings.reading, settings.sources(of: folder), excluding: folder.path)
     }
 
     /// - Precondition: there is a source of tokens unless the configuration says that pixels are predicted.
@@ -164,7 +170,7 @@ package final class MaskedImageObjective: PlannedObjective {
         }
         let views = { (paths: [String]) in
             MaskedViews(
-                PhotoPaths(paths), size: network.backbone.configuration.imageSize,
+                PhotoPaths(paths, as: photos.reading), size: network.backbone.configuration.imageSize,
                 tokenView: sources.cache == nil ? sources.tokenizer?.view : nil,
                 scaling: PixelScaling(mean: settings.preprocessing.mean, std: settings.preprocessing.std),
                 masking: settings.masking, augmentation: settings.augmentation, seed: seed

@@ -11,6 +11,7 @@ package struct MaskedImagePlan: TrainingPlan {
 
     package var data: PhotoOptions
     package var initial: InitialWeights
+    package var reading = ReadingChoice()
     /// What is predicted.
     package var target: Target
     /// Nil for one shared table of relative positions, or what the checkpoint has.
@@ -65,8 +66,25 @@ extension MaskedImagePlan {
     package var problem: String? { augmentation.problem ?? data.problem }
 
     /// The photos that have tokens, and what gives them these.
-    package func source(in folder: RunFolder) throws -> MaskedImageSource {
-        try MaskedImageSource(data, sources(), excluding: folder.path)
+    package func source(_ start: StartingPoint, in folder: RunFolder) throws -> MaskedImageSource {
+        let sources = try sources()
+        return try MaskedImageSource(data, as: reading(start, sources), sources, excluding: folder.path)
+    }
+
+    /// As the first weights have learned, else the tokenizer. Throws ``PlanError`` where a cache has the tokens of images
+    /// that were read otherwise.
+    private func reading(_ start: StartingPoint, _ sources: MaskedImageObjective.Sources) throws -> ImageReading {
+        guard let cache = sources.cache else {
+            let usual = start.parent == nil ? sources.tokenizer?.reading : start.preprocessing.reading
+            return reading.applied(to: usual ?? ImageReading())
+        }
+        let usual = cache.description.reading
+        guard reading.applied(to: usual) == usual else {
+            throw PlanError(
+                "`tokens` \(cache.source.path) are of images read with \(usual.summary ?? "range auto"): leave out `range`, "
+                    + "`bands` and `page`, or encode the photos with them")
+        }
+        return usual
     }
 
     package func check(_ source: MaskedImageSource, _ note: (String) -> Void) { source.photos.lines.forEach(note) }

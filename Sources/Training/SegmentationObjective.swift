@@ -16,6 +16,7 @@ package struct SegmentationSettings: TrainingSettings {
     package var cutmix: Float?
     package var configuration: ModelConfiguration
     package var preprocessing: Preprocessing
+    package var page: Int?
     package var checkpointsBlocks = false
     /// Nil for no, as in checkpoints from before there was a choice.
     package var freezesBackbone: Bool?
@@ -62,14 +63,15 @@ package struct SegmentationSource: TrainingData {
     let training, validation: any LabelledSource
 
     /// Throws ``DatasetError``.
-    init(_ options: DatasetOptions) throws {
-        dataset = try SegmentationDataset(options)
+    init(_ options: DatasetOptions, as reading: ImageReading) throws {
+        dataset = try SegmentationDataset(options, as: reading)
         training = LabelledFiles(dataset, try dataset.images(.train).pairs)
         validation = LabelledFiles(dataset, try dataset.images(.val).pairs)
     }
 
     package var trainingCount: Int { training.count }
     package var validationCount: Int { validation.count }
+    package var reading: ImageReading { dataset.reading }
     /// Photos to learn from in each data set.
     var trainingCounts: [Int] { training.counts(sets: dataset.options.folders.count) }
 }
@@ -97,7 +99,7 @@ package final class SegmentationObjective: PlannedObjective {
     package static var task: ModelTask { .segmentation }
 
     package static func source(_ settings: SegmentationSettings, in folder: RunFolder) throws -> SegmentationSource {
-        try SegmentationSource(settings.data)
+        try SegmentationSource(settings.data, as: settings.reading)
     }
 
     package init(

@@ -13,6 +13,7 @@ package struct SegmentationPlan: TrainingPlan {
     /// CutMix's parameter; 0 for none.
     package var cutmix: Float = 0
     package var initial: InitialWeights
+    package var reading = ReadingChoice()
     /// Nil for the checkpoint's, or the default where it has none; the number of classes is that of the data.
     package var decoder: DecoderConfiguration?
     /// Changes to the architecture by name (`--set`).
@@ -47,7 +48,9 @@ package struct SegmentationPlan: TrainingPlan {
             ?? proportions.flatMap { SetProportions.problem($0, sets: data.folders.count) }
     }
 
-    package func source(in folder: RunFolder) throws -> SegmentationSource { try SegmentationSource(data) }
+    package func source(_ start: StartingPoint, in folder: RunFolder) throws -> SegmentationSource {
+        try SegmentationSource(data, as: reading.applied(to: start.preprocessing.reading))
+    }
 
     package func settings(
         _ start: StartingPoint, _ source: SegmentationSource, _ recipe: Recipe

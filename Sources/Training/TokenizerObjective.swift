@@ -15,6 +15,7 @@ package struct TokenizerSettings: TrainingSettings {
     package var augmentation: Augmentation
     package var configuration: ModelConfiguration
     package var preprocessing: Preprocessing
+    package var page: Int?
     /// Of the relaxed codes, by the step.
     package var temperature: Schedule
     /// β, by the step: the factor of the KL term, summed over tokens, beside the likelihood, summed over values.
@@ -71,7 +72,7 @@ package final class TokenizerObjective: PlannedObjective {
     package static var style: Initializer.Style { .pretraining }
 
     package static func source(_ settings: TokenizerSettings, in folder: RunFolder) throws -> PhotoDataset {
-        try PhotoDataset(settings.data, excluding: folder.path)
+        try PhotoDataset(settings.data, as: settings.reading, excluding: folder.path)
     }
 
     package init(
@@ -83,7 +84,8 @@ package final class TokenizerObjective: PlannedObjective {
         let form = settings.preprocessing
         let batches = { (paths: [String]) in
             PhotoBatches(
-                PhotoPaths(paths), size: form.size, scaling: PixelScaling(mean: form.mean, std: form.std),
+                PhotoPaths(paths, as: dataset.reading), size: form.size,
+                scaling: PixelScaling(mean: form.mean, std: form.std),
                 filter: form.filter
             ) { Logger(label: "beit-seg").warning("\($0)") }
         }

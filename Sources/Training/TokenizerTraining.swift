@@ -1,6 +1,7 @@
 import BEiTCheckpoints
 import BEiTDatasets
 import BEiTFiles
+import BEiTImageIO
 import BEiTModels
 
 /// Sizes of a tokenizer with the learning rate that suits them; `base` is DALL-E's.
@@ -31,6 +32,7 @@ package struct TokenizerPlan: TrainingPlan {
     package typealias Task = TokenizerObjective
 
     package var data: PhotoOptions
+    package var reading = ReadingChoice()
     package var augmentation: Augmentation
     package var tokenizer: TokenizerConfiguration
     /// Changes to the architecture by name (`--set`).
@@ -113,7 +115,9 @@ extension TokenizerPlan {
     /// A tokenizer has no backbone, and takes nothing over.
     package var initial: InitialWeights { .random(BackboneConfiguration()) }
 
-    package func source(in folder: RunFolder) throws -> PhotoDataset { try PhotoDataset(data, excluding: folder.path) }
+    package func source(_ start: StartingPoint, in folder: RunFolder) throws -> PhotoDataset {
+        try PhotoDataset(data, as: reading.applied(to: ImageReading()), excluding: folder.path)
+    }
 
     package func check(_ source: PhotoDataset, _ note: (String) -> Void) { source.lines.forEach(note) }
 

@@ -11,7 +11,9 @@ package protocol TrainingSettings: Codable, Sendable {
     /// Data folders.
     var folders: [String] { get set }
     var configuration: ModelConfiguration { get }
-    var preprocessing: Preprocessing { get }
+    var preprocessing: Preprocessing { get set }
+    /// Of the images, counted from 1; nil for the first.
+    var page: Int? { get set }
     var provenance: Provenance { get set }
     /// Gradient checkpointing (see ``Backbone/checkpointsBlocks``).
     var checkpointsBlocks: Bool { get }
@@ -23,6 +25,19 @@ package protocol TrainingSettings: Codable, Sendable {
 
 extension TrainingSettings {
     package var freezesBackbone: Bool? { nil }
+
+    /// How images are read. Bands and the range of values are the model's from here on, the page is the run's.
+    var reading: ImageReading {
+        get {
+            var reading = preprocessing.reading
+            reading.page = page ?? 1
+            return reading
+        }
+        set {
+            preprocessing.reading = newValue
+            page = newValue.page == 1 ? nil : newValue.page
+        }
+    }
 }
 
 /// What a run learns from, once it is listed.
@@ -30,6 +45,8 @@ package protocol TrainingData {
     /// Images to learn from, and images held out.
     var trainingCount: Int { get }
     var validationCount: Int { get }
+    /// How images are read.
+    var reading: ImageReading { get }
 }
 
 /// An objective that is made from settings and data: by a new run, and by one that goes on.
@@ -71,11 +88,13 @@ package protocol TrainingPlan: Sendable {
     var recipe: Recipe { get }
     var warmup: Warmup { get }
     var initial: InitialWeights { get }
+    /// How images are read otherwise than what the run starts from has learned.
+    var reading: ReadingChoice { get }
     /// What makes the plan impossible beside its recipe, in one sentence; nil if nothing does. Known before anything is read.
     var problem: String? { get }
 
     /// Lists the data, without reading it. Throws ``DatasetError`` and `FileError`.
-    func source(in folder: RunFolder) throws -> Task.Source
+    func source(_ start: StartingPoint, in folder: RunFolder) throws -> Task.Source
     /// Throws ``PlanError`` for an architecture or options that do not fit the data.
     /// - Parameter recipe: fitted to the data.
     func settings(_ start: StartingPoint, _ source: Task.Source, _ recipe: Recipe) throws -> Task.Settings
@@ -121,18 +140,21 @@ extension Trainer where Task: PlannedObjective {
     package convenience init<Plan: TrainingPlan>(
         _ plan: Plan, folder: RunFolder, note: (String) -> Void
     ) throws where Plan.Task == Task {
-        if let problem = plan.recipe.problem ?? plan.recipe.contradiction ?? plan.problem { throw PlanError(problem) }
+        if let problem = plan.recipe.problem ?? plan.recipe.contradiction ?? plan.reading.problem ?? plan.problem {
+            throw PlanError(problem)
+        }
         try plan.recipe.requirePrecision()
         // All that can be refused at once comes before the data is read, which may take long.
         try folder.requireFree()
         let start = try StartingPoint(plan.initial, for: Task.task)
-        let source = try plan.source(in: folder)
+        let source = try plan.source(start, in: folder)
         guard source.trainingCount > 0 else {
             throw DatasetError(.invalid, path: "data", reason: "there is no image to learn from")
         }
         var changes: [String] = []
         let recipe = plan.recipe.fitted(to: source.trainingCount, plan.warmup) { changes.append($0) }
-        let settings = try plan.settings(start, source, recipe)
+        var settings = try plan.settings(start, source, recipe)
+        settings.reading = source.reading
         if let problem = settings.problem { throw PlanError(problem) }
         try settings.requireMemory(recipe)
         try plan.check(source, note)
@@ -149,6 +171,7 @@ extension Trainer where Task: PlannedObjective {
             ).lines.forEach(note)
         }
         plan.lines(settings, source).forEach(note)
+        if let summary = source.reading.summary { note("images are read with \(summary)") }
         let size = settings.preprocessing.size
         note("model: \(model.module.parameterCount) parameters, \(size[0])×\(size[1]) pixels")
         note(recipe.summary)
@@ -200,7 +223,7 @@ extension Trainer where Task: PlannedObjective {
 extension TrainingSettings {
     /// What is wrong with settings that stand in one file with a model, in one sentence.
     fileprivate func problem(beside description: ModelDescription) -> String? {
-        if let problem { return problem }
+        if let problem = problem ?? reading.problem { return problem }
         guard configuration == description.configuration, preprocessing == description.preprocessing else {
             return "its settings are those of another model than the file's"
         }

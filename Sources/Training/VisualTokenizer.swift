@@ -29,6 +29,8 @@ final class VisualTokenizer {
     let view: MaskedViews.TokenView
     /// Height and width in pixels of that.
     let size: [Int]
+    /// How the photos that it has learned from were read.
+    let reading: ImageReading
     private let model: DiscreteVAE
     private let scaling: PixelScaling
     /// Pictures that go through the network at once: its first maps are large.
@@ -41,7 +43,7 @@ final class VisualTokenizer {
         let loaded = try Checkpoint.load(path, task: .tokenizer)
         guard case .tokenizer(let model) = loaded.model else { preconditionFailure("a model of another task") }
         let form = loaded.description.preprocessing
-        self.model = model
+        (self.model, reading) = (model, form.reading)
         self.size = size ?? form.size
         view = MaskedViews.TokenView(size: self.size, filter: form.filter)
         scaling = PixelScaling(mean: form.mean, std: form.std)

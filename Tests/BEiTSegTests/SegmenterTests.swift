@@ -33,6 +33,22 @@ import Testing
         #expect(try segmenter.segment(photo).mask == fromMemory.mask)
     }
 
+    /// The green of a photo, for all three.
+    @Test func bandsAndRangesAreChosen() throws {
+        let segmenter = try Segmenter(), image = try decodeImage(photo)
+        let grey = stride(from: 0, to: image.pixels.count, by: 3).flatMap { place -> [UInt8] in
+            let value = UInt8(min(max((Double(image.pixels[place + 1]) - 20) * 255 / 180, 0), 255) + 0.5)
+            return [value, value, value]
+        }
+        var options = SegmentationOptions()
+        (options.reading.range, options.reading.bands) = (.between(20, 200), [2])
+        let seen = try segmenter.segment(photo, options)
+        let wanted = try segmenter.segment(rgb: grey, width: image.width, height: image.height)
+        #expect(seen.mask == wanted.mask && seen.confidence == wanted.confidence)
+        #expect(try seen.confidence != segmenter.segment(photo).confidence)
+        #expect(try PhotoReading.pages(of: photo) == 1)
+    }
+
     @Test func aBatchGoesOnBehindABadPhoto() async throws {
         let segmenter = try Segmenter()
         var found: [String] = []
@@ -57,6 +73,13 @@ import Testing
         var options = SegmentationOptions()
         options.scales = [0]
         #expect(kind { _ = try segmenter.segment(photo, options) } == .usage)
+        for (bands, page) in [([1, 2], 1), ([0], 1), ([1], 0)] {
+            options = SegmentationOptions()
+            (options.reading.bands, options.reading.page) = (bands, page)
+            #expect(kind { _ = try segmenter.segment(photo, options) } == .usage)
+        }
+        options.reading.page = 2
+        #expect(kind { _ = try segmenter.segment(photo, options) } == .data)
         let result = try segmenter.segment(photo)
         #expect(kind { try result.writeMask(to: "/proc/no/mask.png") } != nil)
         #expect(kind { try result.writeMask(to: photo) } == .usage)

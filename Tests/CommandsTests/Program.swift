@@ -95,9 +95,10 @@ enum SmallModel {
     /// - Parameters:
     ///   - isHuge: whether the last weights are as large as numbers can be, so that logits are not finite.
     ///   - sharesBackground: whether it says that it has learned from sets that do so.
+    ///   - range: of the values of photos that it says it has learned from.
     static func save(
         to path: String, seed: UInt64 = 3, names: [String] = (0..<5).map { "c\($0)" }, isHuge: Bool = false,
-        sharesBackground: Bool = false
+        sharesBackground: Bool = false, range: ImageReading.Range? = nil
     ) throws {
         var backbone = BackboneConfiguration()
         (backbone.width, backbone.depth, backbone.heads, backbone.imageSize) = (12, 2, 3, [32, 48])
@@ -113,6 +114,7 @@ enum SmallModel {
         }
         var preprocessing = Preprocessing(size: [32, 48])
         preprocessing.sharesBackground = sharesBackground ? true : nil
+        preprocessing.range = range
         let description = ModelDescription(
             task: .segmentation, configuration: configuration,
             classes: names.enumerated().map { LabelClass(name: $1, color: RGBColor(UInt8(50 * $0), 7, 200)) },

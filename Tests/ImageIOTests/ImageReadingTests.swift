@@ -68,6 +68,13 @@ import Testing
         #expect(try decodeImage(path, as: reading).pixels == greens)
     }
 
+    @Test(arguments: ["auto", "full", "percentile", "0,4095", "-0.5,1e+300"]) func rangesAreTexts(_ text: String) throws
+    {
+        let range = try #require(ImageReading.Range(rawValue: text))
+        #expect(range.problem == nil && range.rawValue == text)
+        #expect(try JSONDecoder().decode([ImageReading.Range].self, from: JSONEncoder().encode([range])) == [range])
+    }
+
     #if TIFF
         /// What has no white is seen by its percentiles, and GDAL's no-data value is black.
         @Test func deepTIFFsAreStretched() throws {
@@ -92,7 +99,12 @@ import Testing
             #expect(try imageHeader(path, page: 3).height == 7)
             #expect(try imageHeader(path, page: 4).height == 5)  // a reduced copy lies between
             let error = #expect(throws: ImageError.self) { try imageHeader(path, page: 5) }
+            #expect(error?.reason == .noPage(5, of: 4))
             #expect(error?.description.contains("it has no page 5, only 4") == true)
+            #expect(try imagePages(path) == 4)
+            let single = try fixture("codecs/rgb.bmp")
+            #expect(try imagePages(single) == 1)
+            #expect(throws: ImageError(path: single, .noPage(2, of: 1))) { try imageHeader(single, page: 2) }
         }
 
         @Test func masksMayBeTIFFs() throws {

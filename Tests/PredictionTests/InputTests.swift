@@ -131,7 +131,7 @@ final class Scratch {
         let images = try InputImages([folder.path]).images
         #expect(images.map(\.stem) == ["a", "f"] && images.map { $0.problem == nil } == [true, false])
         let problem = try #require(images[1].problem)
-        #expect(throws: problem) { try images.photos.decode(1) }
+        #expect(throws: problem) { try images.photos(as: ImageReading()).decode(1) }
     }
 
     @Test(.timeLimit(.minutes(1))) func aListOfAMillionLinesIsRead() throws {

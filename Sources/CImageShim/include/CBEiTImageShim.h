@@ -121,6 +121,7 @@ typedef struct {
     beitseg_sample_type type;   // u8 up to 8 bits, u16 up to 16, f32 for what a float holds, else f64
     int orientation;            // as in Exif
     bool lossy;
+    int pages;                  // that there are, where the wanted one is not among them
 } beitseg_tiff_header;
 
 typedef struct beitseg_tiff_reader beitseg_tiff_reader;
@@ -134,10 +135,11 @@ int beitseg_tiff_reader_disk_error(const beitseg_tiff_reader *reader);
 /// Whether pixels were missing or wrong and were filled in; `_error` then says what.
 bool beitseg_tiff_reader_is_damaged(const beitseg_tiff_reader *reader);
 
-/// Reads the directory of a page, counted from 0. Reduced copies and transparency masks are no pages.
+/// Reads the directory of a page, counted from 0. Reduced copies and transparency masks are no pages. Of a page that is
+/// not there the header tells `pages`, above 0.
 bool beitseg_tiff_reader_header(beitseg_tiff_reader *reader, int page, beitseg_tiff_header *header);
 
-/// The number of pages, -1 for a failure. Only before `_header`.
+/// The number of pages, -1 for a failure. In place of `_header`.
 int beitseg_tiff_reader_pages(beitseg_tiff_reader *reader);
 
 /// The palette, three bytes a colour; NULL: there is none.
