@@ -168,7 +168,7 @@ struct Eval: ImageCommand {
         if set.predictions != nil, compare != nil {
             throw ValidationError("--compare compares models, and --predictions are scored without any")
         }
-        if set.predictions != nil, !reading.given().isEmpty {
+        if set.predictions != nil, !reading.given().isEmpty || reading.page != nil {
             throw ValidationError(
                 "--range, --bands and --page are about photos, and --predictions are scored without any")
         }
@@ -242,7 +242,7 @@ struct Eval: ImageCommand {
             other.model = compare
             models.append(try load(other))
         }
-        let photos = try set.photoSet(classes: models[0].classes, page: reading.page ?? 1)
+        let photos = try set.photoSet(classes: models[0].classes, page: reading.choice.page ?? 1)
         try requireReportApart(from: photos.pairs.flatMap { [$0.image, $0.mask] })
         var notes: [LabelNote] = []
         for note in models.compactMap({ photos.positionNote($0.classes) }) where !notes.contains(note) {

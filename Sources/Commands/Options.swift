@@ -14,7 +14,7 @@ protocol Command: ParsableCommand {
 extension Command {
     mutating func run() throws {
         common.apply()
-        (self as? any ImageCommand)?.reading.apply(log)
+        try (self as? any ImageCommand)?.beginReading()
         try execute()
     }
 

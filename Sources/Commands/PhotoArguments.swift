@@ -42,9 +42,10 @@ struct ReadingOptions: ParsableArguments {
     var bands: Bands?
 
     @Option(
-        help: ArgumentHelp("The page of TIFFs of several, counted from 1 (default: 1).", valueName: "n"),
-        transform: Self.page)
-    var page: Int?
+        help: ArgumentHelp(
+            "The page of TIFFs of several, counted from 1; predict also takes 2-5 and all (default: 1).",
+            valueName: "page"), transform: Self.page)
+    var page: PageSelection?
 
     /// Bands by their numbers; none: as the file says.
     struct Bands { var numbers: [Int] }
@@ -65,26 +66,28 @@ struct ReadingOptions: ParsableArguments {
         return Bands(numbers: numbers)
     }
 
-    private static func page(_ text: String) throws -> Int {
-        guard let page = Int(text), page > 0 else {
-            throw ValidationError("\(text) is no page; pages are counted from 1")
+    private static func page(_ text: String) throws -> PageSelection {
+        guard let page = PageSelection(text) else {
+            throw ValidationError(
+                "\(text) is no page such as 2, no range such as 2-5, and not all; pages are counted from 1")
         }
         return page
     }
 
-    /// What is said of how images are read.
+    /// What is said of how images are read; of several pages nothing.
     var choice: ReadingChoice {
         var choice = ReadingChoice()
-        (choice.range, choice.bands, choice.page) = (range, bands?.numbers, page)
+        (choice.range, choice.bands) = (range, bands?.numbers)
+        if case .one(let number) = page { choice.page = number }
         return choice
     }
 
     /// What changes results, as it was typed.
     func given() -> String {
         let bands = bands.map { $0.numbers.isEmpty ? "auto" : $0.numbers.map(String.init).joined(separator: ",") }
-        let parts = [
-            range.map { "--range \($0.rawValue)" }, bands.map { "--bands \($0)" }, page.map { "--page \($0)" },
-        ]
+        var parts = [range.map { "--range \($0.rawValue)" }, bands.map { "--bands \($0)" }]
+        // Of several pages each has results of its own.
+        if case .one(let number) = page { parts.append("--page \(number)") }
         return parts.compactMap { $0 }.joined(separator: " ")
     }
 
@@ -101,9 +104,25 @@ struct ReadingOptions: ParsableArguments {
 /// A command that reads images.
 protocol ImageCommand: Command {
     var reading: ReadingOptions { get }
+    /// Whether several pages of a file are several images to it.
+    static var takesSeveralPages: Bool { get }
 }
 
 extension ImageCommand {
+    static var takesSeveralPages: Bool { false }
+
+    /// Throws `ValidationError` for pages that the command has no use for.
+    func beginReading() throws {
+        switch reading.page {
+        case nil, .one: break
+        case .range, .all:
+            guard Self.takesSeveralPages else {
+                throw ValidationError("--page takes one page here; predict alone takes several of a file")
+            }
+        }
+        reading.apply(log)
+    }
+
     /// Does work on many images: its progress is shown, and a signal lets it bring its files in order.
     /// - Parameter count: of the images, where they are known.
     func working<Result>(

@@ -115,8 +115,11 @@ struct Predict: ImageCommand {
             brought to the photo's own size. Masks lie upright, where a photo is to be turned by its Exif data.
             """,
             examples: "beit-seg predict photos/ -o masks/",
-            "beit-seg predict drone/ -o masks/ --tile --slide",
+            "beit-seg predict drone/ -o masks/ --tile --slide --bands 4,3,2",
+            "beit-seg predict stack.tif -o masks/ --page all --range 0,4095",
             "beit-seg predict photos/ -o masks/ -m RUN/best.h5 --format index --format probabilities"))
+
+    static let takesSeveralPages = true
 
     @OptionGroup var photos: PhotoArguments
 
@@ -210,7 +213,8 @@ struct Predict: ImageCommand {
     }
 
     func execute() throws {
-        let images = try photos.find(excluding: output, flat: flat, log)
+        var images = try photos.find(excluding: output, flat: flat, log)
+        if let pages = reading.page { images = images.flatMap { $0.pages(pages) } }
         var heading = PredictionHeading(model: try model.path())
         let (network, description, _) = try model.segmentationNetwork(size: inference.modelSize)
         var settings = PredictionSettings(output: output)
@@ -234,7 +238,7 @@ struct Predict: ImageCommand {
                     progress.note(left: left, error: record.error)
                     guard common.verbose, record.error == nil else { return }
                     log.debug(
-                        "\(record.path): \(record.width ?? 0)×\(record.height ?? 0), \(String(format: "%.2f", record.seconds ?? 0)) s"
+                        "\(record.name): \(record.width ?? 0)×\(record.height ?? 0), \(String(format: "%.2f", record.seconds ?? 0)) s"
                     )
                 }
             }

@@ -3,9 +3,17 @@ import BEiTImageIO
 
 /// What earlier runs left in the output folder.
 struct EarlierResults {
+    /// An image's file or its path, and which of its pages.
+    private struct Key: Hashable {
+        let name: String
+        let page: Int
+
+        init(_ name: String, _ page: Int?) { (self.name, self.page) = (name, page ?? 1) }
+    }
+
     /// Of complete images, by the photo's file and by its path as it was spelled.
-    private var byFile: [String: PredictionRecord] = [:]
-    private var byPath: [String: PredictionRecord] = [:]
+    private var byFile: [Key: PredictionRecord] = [:]
+    private var byPath: [Key: PredictionRecord] = [:]
     /// All that stands in this process's own manifest.
     private var own: [PredictionRecord] = []
     /// Whether the last run left records. Results without one are then older, and of other options perhaps: they do not
@@ -26,8 +34,8 @@ struct EarlierResults {
             }
             if path == manifestPath { own = manifest.images }
             for record in manifest.images where record.status == .done {
-                byPath[record.path] = record
-                if let file = record.photo?.file { byFile[file] = record }
+                byPath[Key(record.path, record.page)] = record
+                if let file = record.photo?.file { byFile[Key(file, record.page)] = record }
             }
             isKnown = true
         }
@@ -35,14 +43,14 @@ struct EarlierResults {
 
     /// The record of an image whose results are all there and were made of the photo as it is now.
     func record(of image: InputImage, _ photo: KnownFile, _ form: ResultForm) -> PredictionRecord? {
-        guard var record = byFile[photo.file] ?? byPath[image.path] else {
+        guard var record = byFile[Key(photo.file, image.page)] ?? byPath[Key(image.path, image.page)] else {
             return isKnown || !form.isComplete(image.stem, nil) ? nil : form.unknownRecord(of: image, photo)
         }
         guard form.isComplete(image.stem, record) else { return nil }
         let wanted = form.names(image.stem)
         if let before = record.photo, (before.bytes, before.modified) != (photo.bytes, photo.modified) { return nil }
         if let files = record.files, !Set(files).isSuperset(of: wanted) { return nil }
-        (record.path, record.photo) = (image.path, photo)
+        (record.path, record.page, record.photo) = (image.path, image.page, photo)
         record.files = record.files ?? wanted
         return record
     }
@@ -50,14 +58,15 @@ struct EarlierResults {
     /// What this process's manifest lists beside `images`, whose results are not overwritten now.
     func others(than images: [InputImage], _ form: ResultForm) -> [PredictionRecord] {
         guard !own.isEmpty else { return [] }
-        var (paths, files, names) = (Set<String>(), Set<String>(), Set<String>())
+        var (paths, files, names) = (Set<Key>(), Set<Key>(), Set<String>())
         for image in images {
-            paths.insert(image.path)
-            if let file = FileSystem.realPath(image.path) { files.insert(file) }
+            paths.insert(Key(image.path, image.page))
+            if let file = FileSystem.realPath(image.path) { files.insert(Key(file, image.page)) }
             names.formUnion(form.names(image.stem))
         }
         return own.filter { record in
-            !paths.contains(record.path) && record.photo.map { !files.contains($0.file) } ?? true
+            !paths.contains(Key(record.path, record.page))
+                && record.photo.map { !files.contains(Key($0.file, record.page)) } ?? true
                 && names.isDisjoint(with: record.files ?? [])
         }
     }
@@ -70,7 +79,9 @@ extension ResultForm {
             mask.values.allSatisfy({ $0 < classes.count })
         else { return nil }
         let counts = ClassCounts(mask.values, of: classes.count)
-        return PredictionRecord(
+        var record = PredictionRecord(
             image.path, mask.width, mask.height, counts, classes, photo: photo, files: names(image.stem))
+        record.page = image.page
+        return record
     }
 }

@@ -11,6 +11,8 @@ package struct InputImage: Equatable, Sendable {
     /// Why it cannot be read, where that is known before it is opened (a FIFO, a folder that may not be listed): it is not
     /// opened then, and counts as failed.
     package var problem: ImageError?
+    /// The page that is meant, counted from 1; nil where nobody named one.
+    package var page: Int?
 
     package init(path: String, stem: String, problem: ImageError? = nil) {
         (self.path, self.stem, self.problem) = (path, stem, problem)

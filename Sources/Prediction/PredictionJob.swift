@@ -12,12 +12,15 @@ struct PredictionJob: Sendable {
 
     /// The record of an image that failed for a reason which lies in it.
     func failure(_ error: any Error) -> PredictionRecord {
+        // Of what there is not the error itself names the page.
+        var isOfPage = image.page != nil
+        if case .noPage = (error as? ImageError)?.reason { isOfPage = false }
         let ofResult = error is HDF5Error || (error as? FileError).map { $0.path != image.path } ?? false
         let reason =
             error is NotFinite
             ? NotFinite(path: image.path).description
             : ofResult ? "\(image.path.shown): its result cannot be written: \(error)" : "\(error)"
-        return PredictionRecord(image.path, failed: reason)
+        return PredictionRecord(image, failed: reason + (isOfPage ? " (page \(image.page ?? 1))" : ""))
     }
 }
 
@@ -79,6 +82,7 @@ final class ImageWriting: @unchecked Sendable {
         var record = PredictionRecord(
             job.image.path, width, height, files.counts, form.classes, photo: job.photo, files: files.names,
             seconds: seconds)
+        record.page = job.image.page
         record.note(files.certainty, classes: form.classes.count, views: views)
         record.areas = files.areas
         record.pixelArea = form.pixelSize.map { $0 * $0 }

@@ -10,6 +10,8 @@ package struct PredictionRecord: Codable, Equatable, Sendable {
 
     /// As it was opened.
     package var path: String
+    /// The page that was asked for, counted from 1; nil where nobody named one.
+    package var page: Int?
     package var status: Status
     /// Of the image, upright, in pixels.
     package var width, height: Int?
@@ -36,13 +38,19 @@ package struct PredictionRecord: Codable, Equatable, Sendable {
     package var error: String?
 
     private enum CodingKeys: String, CodingKey {
-        case path, status, width, height, seconds, pixels, areas, entropy, doubtful, disagreement, files, photo, error
+        case path, page, status, width, height, seconds, pixels, areas, entropy, doubtful, disagreement, files, photo,
+            error
         case meanConfidence = "mean_confidence"
         case pixelArea = "pixel_square_metres"
     }
 
     /// An image that failed.
-    init(_ path: String, failed error: String) { (self.path, status, self.error) = (path, .failed, error) }
+    init(_ image: InputImage, failed error: String) {
+        (path, page, status, self.error) = (image.path, image.page, .failed, error)
+    }
+
+    /// What people call the image: its path, and behind it the page where one was asked for.
+    package var name: String { path + (page.map { "#page=\($0)" } ?? "") }
 
     /// An image that is done.
     init(
@@ -70,6 +78,7 @@ package struct PredictionRecord: Codable, Equatable, Sendable {
     /// What makes it impossible, in half a line; nil if nothing does.
     var problem: String? {
         if path.isEmpty { return "an image without a path" }
+        if let page, page < 1 { return "a page \(page) (\(path.shown))" }
         if status == .failed { return nil }
         guard let width, let height, width > 0, height > 0, width <= 1 << 31, height <= 1 << 31 else {
             return "an image without a size (\(path.shown))"

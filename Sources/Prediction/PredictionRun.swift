@@ -90,7 +90,7 @@ package struct PredictionRun {
         let stop = try segment(open, records, journal)
         var manifest = try heading.manifest()
         manifest.images = records.all + kept
-        manifest.review = RunFiles.leastSureFirst(manifest.images).map(\.path)
+        manifest.review = RunFiles.leastSureFirst(manifest.images).map(\.name)
         try manifest.write(to: manifestPath)
         // Behind this run's images those of earlier ones, with numbers that no other process gives.
         let earlierNumbers = kept.indices.map {
@@ -130,7 +130,7 @@ package struct PredictionRun {
         var jobs: [PredictionJob] = []
         for (place, (index, image)) in images.enumerated() {
             if let obstacle = plan.obstacles[index] {
-                records.set(place, PredictionRecord(image.path, failed: obstacle))
+                records.set(place, PredictionRecord(image, failed: obstacle))
                 continue
             }
             do {
@@ -141,7 +141,7 @@ package struct PredictionRun {
                 } else {
                     jobs.append(PredictionJob(place: place, image: image, photo: photo))
                 }
-            } catch { records.set(place, PredictionRecord(image.path, failed: "\(error)")) }
+            } catch { records.set(place, PredictionRecord(image, failed: "\(error)")) }
         }
         return jobs
     }
@@ -172,10 +172,11 @@ package struct PredictionRun {
         return ImageLoop(
             jobs.count,
             cost: { [plan, keepsPhoto] in
-                decodedBytes(jobs[$0].image.path, page: plan.reading.page) * (keepsPhoto ? 2 : 1)
+                decodedBytes(jobs[$0].image.path, page: plan.of(jobs[$0].image).reading.page) * (keepsPhoto ? 2 : 1)
             },
             size: { $0?.bytes ?? 0 }
-        ) { [plan, keepsPhoto] in try ReadPhoto(jobs[$0].image.path, plan, keepingPhoto: keepsPhoto) }
+        ) { [plan, keepsPhoto] in try ReadPhoto(jobs[$0].image.path, plan.of(jobs[$0].image), keepingPhoto: keepsPhoto)
+        }
     }
 
     private var plan: PhotoPlan { PhotoPlan(network, settings.inference) }
@@ -197,7 +198,7 @@ package struct PredictionRun {
         let start = ContinuousClock.now
         let photo =
             try photo.map(LoadedPhoto.init)
-            ?? LoadedPhoto(streaming: job.image.path, plan, keepingPhoto: keepsPhoto)
+            ?? LoadedPhoto(streaming: job.image.path, plan.of(job.image), keepingPhoto: keepsPhoto)
         let writing = ImageWriting(
             job, form, width: photo.input.width, height: photo.input.height,
             views: photo.input.pictures.count * (settings.inference.flips ? 2 : 1))

@@ -70,6 +70,13 @@ package struct PhotoPlan: Sendable {
         reading = options.reading.applied(to: network.reading)
     }
 
+    /// For the page of an image that is meant.
+    func of(_ image: InputImage) -> PhotoPlan {
+        var plan = self
+        plan.reading.page = image.page ?? reading.page
+        return plan
+    }
+
     package var limits: ImageLimits { ImageLimits(maximumPixels: options.maximumPixels) }
 
     /// One for each scale.

@@ -46,24 +46,34 @@ struct RunFiles {
     /// The images that are done by the mean probability of their pixels' classes, the smallest first.
     static func leastSureFirst(_ records: [PredictionRecord]) -> [PredictionRecord] {
         records.filter { $0.status == .done }.sorted {
-            ($0.meanConfidence ?? 1, $0.path) < ($1.meanConfidence ?? 1, $1.path)
+            ($0.meanConfidence ?? 1, $0.path, $0.page ?? 1) < ($1.meanConfidence ?? 1, $1.path, $1.page ?? 1)
         }
     }
 
+    /// The columns that name an image: its path, and the page where some record has one.
+    private static func images(_ isPaged: Bool) -> [String] { ["path"] + (isPaged ? ["page"] : []) }
+
+    private static func image(_ record: PredictionRecord, _ isPaged: Bool) -> [String] {
+        [record.path] + (isPaged ? [record.page.map(String.init) ?? ""] : [])
+    }
+
     private func reviewTable(_ records: [PredictionRecord]) -> String {
-        var table = CSV(["path", "mean_confidence", "entropy", "doubtful", "disagreement"])
+        let isPaged = records.contains { $0.page != nil }
+        var table = CSV(Self.images(isPaged) + ["mean_confidence", "entropy", "doubtful", "disagreement"])
         for record in Self.leastSureFirst(records) {
             let values = [record.meanConfidence, record.entropy, record.doubtful, record.disagreement]
-            table.add([record.path] + values.map { $0.map { String(describing: $0) } ?? "" })
+            table.add(Self.image(record, isPaged) + values.map { $0.map { String(describing: $0) } ?? "" })
         }
         return table.text
     }
 
     /// A line for each class that occurs in an image. Square metres are empty where nobody knows how large a pixel is.
     private func areaTable(_ records: [PredictionRecord]) -> String {
-        var table = CSV([
-            "path", "index", "class", "pixels", "share", "regions", "largest", "square_metres", "largest_square_metres",
-        ])
+        let isPaged = records.contains { $0.page != nil }
+        var table = CSV(
+            Self.images(isPaged) + [
+                "index", "class", "pixels", "share", "regions", "largest", "square_metres", "largest_square_metres",
+            ])
         for record in records {
             let pixels = Double((record.width ?? 0) * (record.height ?? 0))
             for area in record.areas ?? [] {
@@ -71,7 +81,7 @@ struct RunFiles {
                     record.pixelArea.map { String(describing: Double(pixels) * $0) } ?? ""
                 }
                 table.add(
-                    [record.path, String(area.index), area.name, String(area.pixels)]
+                    Self.image(record, isPaged) + [String(area.index), area.name, String(area.pixels)]
                         + [
                             String(describing: Double(area.pixels) / pixels), String(area.regions),
                             String(area.largest),
@@ -93,6 +103,7 @@ struct COCOFile {
         var id: Int
         var file_name: String
         var width, height: Int
+        var page: Int?
     }
 
     private struct Category: Encodable {
@@ -119,7 +130,9 @@ struct COCOFile {
             let name = own.parent == "." ? record.path.lastName : own.parent.joined(record.path.lastName)
             return [
                 try JSONText.line(
-                    Image(id: number, file_name: name, width: record.width ?? 0, height: record.height ?? 0))
+                    Image(
+                        id: number, file_name: name, width: record.width ?? 0, height: record.height ?? 0,
+                        page: record.page))
             ]
         }
         try file.write("],\n\"categories\": [")

@@ -18,7 +18,7 @@ import Testing
             ("--bands 0", "bands are counted from 1"), ("--bands 1,2", "bands 1,2 are not three numbers"),
             ("--bands 4,3,2,1", "bands 4,3,2,1 are not three numbers"), ("--bands -1", "bands"),
             ("--bands x", "or one for grey"), ("--bands 1,,2", "bands 1,0,2 are not"),
-            ("--bands 70000", "bands 70000 are not"), ("--page 0", "0 is no page; pages are counted from 1"),
+            ("--bands 70000", "bands 70000 are not"), ("--page 0", "0 is no page such as 2, no range such as 2-5, and not all"),
             ("--page two", "two is no page"), ("--page 99999999999999999999", "is no page"),
         ])
     func whatMakesNoSenseIsRefused(_ option: String, _ message: String) throws {
