@@ -188,7 +188,10 @@ int beitseg_tiff_reader_pages(beitseg_tiff_reader *reader) {
     for (int directory = 0; directory < maximum_directories; directory++) {
         pages += is_page(tiff);
         if (TIFFLastDirectory(tiff)) return pages;
-        if (!TIFFReadDirectory(tiff)) return -1;
+        if (!TIFFReadDirectory(tiff)) {
+            fail(reader, "its directory %d cannot be read", directory + 2);
+            return -1;
+        }
     }
     fail(reader, "it has more than %d directories", maximum_directories);
     return -1;

@@ -47,7 +47,7 @@ package struct ConfigurationPatch: Codable, Equatable, Sendable {
         package var size: Sides?
         package var resize: String?
         package var cropShare: Double?
-        package var reduceZeroLabel: Bool?
+        package var reduceZeroLabel, sharedBackground: Bool?
         package var range: ImageReading.Range?
         package var bands: Counts?
     }

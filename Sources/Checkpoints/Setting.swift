@@ -66,7 +66,7 @@ struct Setting: Sendable {
         + [
             pixels("mean", \.mean), pixels("std", \.std), pixels("size", \.size), pixels("resize", \.resize),
             pixels("crop_share", \.cropShare), pixels("reduce_zero_label", \.reduceZeroLabel),
-            pixels("range", \.range), pixels("bands", \.bands),
+            pixels("shared_background", \.sharedBackground), pixels("range", \.range), pixels("bands", \.bands),
         ]
 
     private static func backbone(

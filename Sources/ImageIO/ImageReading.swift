@@ -98,8 +98,7 @@ extension ImageReading.Range: RawRepresentable, Codable {
         let isSound = low < high && (high - low).isFinite && (255 / (high - low)).isFinite
         return isSound
             ? nil
-            : "the range \(rawValue) is not two numbers, the value that becomes black and a larger one that becomes white, such "
-                + "as 0,4095"
+            : "the range \(rawValue) is not a value that becomes black and a larger one that becomes white, such as 0,4095"
     }
 }
 

@@ -122,7 +122,7 @@ import Testing
         ("preprocessing", #""std":[0.5,0.25,1]"#, #""std":[0.5,0,1]"#, "std"),
         ("preprocessing", #""resize":"bi"#, #""resize":"tri"#, "is none of nearest"),
         ("preprocessing", #""resize":"bi"#, #""bands":[1,0,2],"resize":"bi"#, "bands 1,0,2 are not three numbers"),
-        ("preprocessing", #""resize":"bi"#, #""range":"7,7","resize":"bi"#, "the range 7,7 is not two numbers"),
+        ("preprocessing", #""resize":"bi"#, #""range":"7,7","resize":"bi"#, "the range 7,7 is not a value"),
         ("preprocessing", #""resize":"bi"#, #""range":"wide","resize":"bi"#, "range makes no sense"),
         ("classes", #"[0,0,0]"#, #"[0,0,256]"#, "classes"),
         ("classes", #"[0,0,0]"#, #"[0,0]"#, "color"),

@@ -1,5 +1,6 @@
 import BEiTCheckpoints
 import BEiTFiles
+import BEiTHDF5
 import BEiTImageIO
 import BEiTPrediction
 import Foundation
@@ -9,16 +10,17 @@ import Testing
 @Suite struct ReadingUsageTests {
     @Test(
         arguments: [
-            ("--range 5,5", "the range 5,5 is not two numbers, the value that becomes black and a larger one"),
-            ("--range 9,-9", "the range 9,-9 is not two numbers"), ("--range nan,1", "the range nan,1 is not"),
-            ("--range 0,inf", "the range 0,inf is not"), ("--range 0,1e-320", "is not two numbers"),
-            ("--range -1e308,1e308", "is not two numbers"),
+            ("--range 5,5", "the range 5,5 is not a value that becomes black and a larger one"),
+            ("--range 9,-9", "the range 9,-9 is not a value"), ("--range nan,1", "the range nan,1 is not"),
+            ("--range 0,inf", "the range 0,inf is not"), ("--range 0,1e-320", "is not a value"),
+            ("--range -1e308,1e308", "is not a value"),
             ("--range 4095", "4095 is none of auto, full and percentile"),
             ("--range 1,2,3", "1,2,3 is none of auto"), ("--range bright", "bright is none of auto"),
             ("--bands 0", "bands are counted from 1"), ("--bands 1,2", "bands 1,2 are not three numbers"),
             ("--bands 4,3,2,1", "bands 4,3,2,1 are not three numbers"), ("--bands -1", "bands"),
             ("--bands x", "or one for grey"), ("--bands 1,,2", "bands 1,0,2 are not"),
-            ("--bands 70000", "bands 70000 are not"), ("--page 0", "0 is no page such as 2, no range such as 2-5, and not all"),
+            ("--bands 70000", "bands 70000 are not"),
+            ("--page 0", "0 is no page such as 2, no range such as 2-5, and not all"),
             ("--page two", "two is no page"), ("--page 99999999999999999999", "is no page"),
         ])
     func whatMakesNoSenseIsRefused(_ option: String, _ message: String) throws {
@@ -46,6 +48,26 @@ import Testing
     @Test func rangesMayBeNegative() throws {
         let run = try Program("predict", "/no/such.tif", "--range", "-100,100")
         #expect(run.status == 66, "\(run.errors)")
+    }
+}
+
+/// What a model says of reading goes through `import`, and can be said there.
+@Suite struct ImportedReadingTests {
+    @Test func importKeepsAndChangesIt() throws {
+        let folder = try Scratch()
+        try SmallModel.save(to: folder["own.h5"], sharesBackground: true, range: .between(0, 4095))
+        func imported(_ name: String, _ options: String...) throws -> Preprocessing {
+            let run = try Program(arguments: ["import", folder["own.h5"], "-o", folder[name]] + options)
+            #expect(run.status == 0, "\(run.errors)")
+            return try Checkpoint.describe(folder[name]).preprocessing
+        }
+        #expect(try imported("same.h5") == Checkpoint.describe(folder["own.h5"]).preprocessing)
+        let changed = try imported(
+            "changed.h5", "--set", "preprocessing.range=full", "--set", "preprocessing.bands=3,2,1")
+        #expect(changed.range == .full && changed.bands == [3, 2, 1] && changed.sharesBackground == true)
+        let run = try Program(
+            "import", folder["own.h5"], "-o", folder["no.h5"], "--set", "preprocessing.bands=1,2")
+        #expect(run.status != 0 && run.errors.last?.contains("bands 1,2 are not three") == true, "\(run.errors)")
     }
 }
 
@@ -199,6 +221,9 @@ import Testing
             for (name, range) in [("auto", nil), ("wide", ImageReading.Range.between(0, 65535))] {
                 try SmallModel.save(to: folder[name + ".h5"], names: ["dark", "bright", "c", "d", "e"], range: range)
             }
+            // What is as usual is not said.
+            let said = try ["auto", "wide"].map { try HDF5Reader(folder[$0 + ".h5"]).attribute("preprocessing") ?? "" }
+            #expect(!said[0].contains("range") && !said[0].contains("bands") && said[1].contains(#""range":"0,65535""#))
             func score(_ options: String...) throws -> String {
                 let run = try Program(
                     arguments: ["eval", "--miou", "--json", "--data", folder["data"], "--page", "2"] + options)

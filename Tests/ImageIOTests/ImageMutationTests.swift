@@ -90,6 +90,8 @@ private struct ImageTrial {
         if number % 7 == 2 { reading.bands = [2] }
         if number % 11 == 3 { reading.page = 2 }
         do {
+            let pages = number % 5 == 4 ? try imagePages(path) : 1
+            if pages < 1 { return "has \(pages) pages" }
             let header = try imageHeader(path, page: reading.page)
             let image = try decodeImage(path, as: reading, limits: limits)
             if header.width != image.width || header.height != image.height { return "has two sizes" }
