@@ -367,7 +367,7 @@ def others(collection: Collection):
         add(f"{kind}.{ending}")
     bmps(collection, rgb, palette)
     pnms(collection, rgb, grey, bilevel)
-    qualities = [60] if collection.small else [1, 30, 60, 80, 95, 100]
+    qualities = [60] if collection.small else [0, 1, 10, 30, 60, 80, 90, 95, 100]
     for quality in qualities:
         for kind, picture in [("rgb", rgb), ("grey", grey.convert("RGB")), ("rgba", rgba)]:
             picture.save(folder / f"{kind}-{quality}.webp", quality=quality)
@@ -378,6 +378,19 @@ def others(collection: Collection):
                 name = f"{kind}-lossless-{method}{'-exact' if exact else ''}.webp"
                 picture.save(folder / name, lossless=True, exact=exact, method=method)
                 add(name)
+    if not collection.small:
+        for method in [0, 6]:
+            for kind, picture in [("rgb", rgb), ("rgba", rgba)]:
+                picture.save(folder / f"{kind}-method-{method}.webp", quality=50, method=method)
+                add(f"{kind}-method-{method}.webp", tolerance=1)
+        for quality in [0, 30]:
+            rgba.save(folder / f"rgba-alpha-{quality}.webp", quality=80, alpha_quality=quality)
+            add(f"rgba-alpha-{quality}.webp", tolerance=1)
+        for width, height in [(1, 1), (1, 23), (29, 1), (17, 16)]:
+            for lossless in [False, True]:
+                name = f"size-{width}-{height}{'-lossless' if lossless else ''}.webp"
+                rgb.resize((width, height)).save(folder / name, quality=90, lossless=lossless)
+                add(name, tolerance=0 if lossless else 1)
     exif = Image.Exif()
     exif[274] = 6
     rgb.save(folder / "turned.webp", lossless=True, exif=exif)

@@ -14,10 +14,6 @@ struct NotYet {
     private static let all: [NotYet] = [
         NotYet("merge", "each part of a divided run has its own predictions-I-of-N.json"),
         NotYet("pack", "folders of images are read as they are"),
-        NotYet(
-            "--format", of: ["predict"], values: ["tiff"],
-            "--format index is what other programs read best, and docs/segment.md has all"),
-        NotYet("--min-area", of: ["predict"], "predictions.json has the pixels of each class"),
     ]
 
     private init(_ word: String, of commands: Set<String> = [], values: Set<String> = [], _ meanwhile: String) {

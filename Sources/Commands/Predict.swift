@@ -117,7 +117,8 @@ struct Predict: ImageCommand {
             examples: "beit-seg predict photos/ -o masks/",
             "beit-seg predict drone/ -o masks/ --tile --slide --bands 4,3,2",
             "beit-seg predict stack.tif -o masks/ --page all --range 0,4095",
-            "beit-seg predict photos/ -o masks/ -m RUN/best.h5 --format index --format probabilities"))
+            "beit-seg predict photos/ -o masks/ -m RUN/best.h5 --format index probabilities",
+            "beit-seg predict mosaic.tif -o maps/ --tile --slide --format tiff polygons areas --min-area 100"))
 
     static let takesSeveralPages = true
 
@@ -133,7 +134,7 @@ struct Predict: ImageCommand {
 
     @Option(
         help: ArgumentHelp(
-            "What to write: index, color, overlay, confidence, probabilities, rle, masks, polygons; for the run as a whole coco, areas; one or several with commas, repeatable (default: index,overlay).",
+            "What to write: index, tiff, color, overlay, confidence, probabilities, rle, masks, polygons; for the run as a whole coco, areas; one or several (default: index overlay).",
             valueName: "formats"), transform: Self.formats)
     var format: [[PredictionFormat]] = []
 
@@ -153,7 +154,8 @@ struct Predict: ImageCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The side of a photo's pixel on the ground, for areas in square metres.", valueName: "metres"))
+            "The side of a photo's pixel on the ground, for areas in square metres (default: what its map tells).",
+            valueName: "metres"))
     var pixelSize: Double?
 
     @Option(
@@ -161,6 +163,9 @@ struct Predict: ImageCommand {
             "How far the lines of polygons may lie beside the regions' own (default: 0, along the pixels).",
             valueName: "pixels"))
     var tolerance = 0.0
+
+    @Flag(help: "Polygons in pixels from the top left corner also where the photo lies on a map.")
+    var pixelCoordinates = false
 
     @Flag(
         help:
@@ -188,10 +193,27 @@ struct Predict: ImageCommand {
         return shard
     }
 
+    /// `--format tiff polygons areas`: words after the option that are formats belong to it, as if there were commas. A folder
+    /// of such a name is `./areas`.
+    static func joiningFormats(_ arguments: [String]) -> [String] {
+        guard arguments.first == configuration.commandName else { return arguments }
+        var (joined, isFormat): ([String], Bool) = ([], false)
+        for argument in arguments {
+            if isFormat, PredictionFormat(rawValue: argument) != nil {
+                joined[joined.count - 1] += "," + argument
+                continue
+            }
+            joined.append(argument)
+            isFormat = joined.dropLast().last == "--format" || argument.hasPrefix("--format=")
+        }
+        return joined
+    }
+
     private static func formats(_ text: String) throws -> [PredictionFormat] {
         try text.split(separator: ",", omittingEmptySubsequences: false).map {
-            guard let format = PredictionFormat(rawValue: String($0)) else {
-                let all = PredictionFormat.allCases.map(\.rawValue).joined(separator: ", ")
+            guard let format = PredictionFormat(rawValue: String($0)), format.isAvailable else {
+                if $0 == "tiff" { throw ValidationError("this program was built without TIFF") }
+                let all = PredictionFormat.available.map(\.rawValue).joined(separator: ", ")
                 throw ValidationError("\($0.isEmpty ? "an empty name" : String($0)) is no format; there are \(all)")
             }
             return format
@@ -206,6 +228,9 @@ struct Predict: ImageCommand {
         }
         guard tolerance >= 0, tolerance < 1e6 else {
             throw ValidationError("--tolerance \(tolerance) is not a number of pixels, such as 1.5")
+        }
+        if pixelCoordinates, !format.joined().contains(.polygons) {
+            throw ValidationError("--pixel-coordinates is for polygons; add --format polygons")
         }
         if contours, !format.isEmpty, !format.joined().contains(.overlay) {
             throw ValidationError("--contours is for overlays; add --format overlay")
@@ -226,6 +251,7 @@ struct Predict: ImageCommand {
             opacity: opacity ?? (contours ? 1 : 0.5), hasLegend: !hasNoLegend, hasContours: contours)
         settings.selection = try selection.selection
         (settings.pixelSize, settings.tolerance) = (pixelSize, tolerance)
+        settings.polygonsInPixels = pixelCoordinates
         settings.alsoRead = photos.paths
         settings.shard = try shard ?? Shard.ofLauncher(ProcessInfo.processInfo.environment)
         heading.options = given(description.precision)
@@ -254,7 +280,7 @@ struct Predict: ImageCommand {
             precision == .fp32 ? nil : "--precision \(precision.rawValue)",
             opacity.flatMap { $0 == (contours ? 1 : 0.5) ? nil : "--opacity \($0)" }, hasNoLegend ? "--no-legend" : nil,
             contours ? "--contours" : nil, pixelSize.map { "--pixel-size \($0)" },
-            tolerance > 0 ? "--tolerance \(tolerance)" : nil,
+            tolerance > 0 ? "--tolerance \(tolerance)" : nil, pixelCoordinates ? "--pixel-coordinates" : nil,
         ]
         return ([inference.given(), reading.given(), selection.given()] + overlays.compactMap { $0 }).filter {
             !$0.isEmpty

@@ -63,7 +63,7 @@ package struct Program: ParsableCommand {
 
     private static func status(of arguments: [String]) -> Int32 {
         do {
-            var command = try parseAsRoot(arguments)
+            var command = try parseAsRoot(Predict.joiningFormats(arguments))
             try command.run()
             return 0
         } catch let error as any ExitStatus {

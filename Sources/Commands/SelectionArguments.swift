@@ -21,6 +21,11 @@ struct SelectionArguments: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "Pixels of a class's connected region that is smaller than this have no class.", valueName: "pixels"))
+    var minArea: Int?
+
+    @Option(
+        help: ArgumentHelp(
             "The value in masks of pixels without a class: 0 to 65535, also a class (default: 255; 65535 where 255 is a class).",
             valueName: "value"))
     var void: Int?
@@ -29,9 +34,13 @@ struct SelectionArguments: ParsableArguments {
         if let minConfidence, !(0...1).contains(minConfidence) {
             throw ValidationError("--min-confidence \(minConfidence) is not 0 to 1")
         }
+        if let minArea, !(1...1 << 31).contains(minArea) {
+            throw ValidationError("--min-area \(minArea) is no number of pixels")
+        }
         if let void, !(0...65_535).contains(void) { throw ValidationError("--void \(void) is not 0 to 65535") }
-        if void != nil, only.isEmpty, (minConfidence ?? 0) == 0 {
-            throw ValidationError("--void is for pixels without a class: it needs --only or --min-confidence")
+        if void != nil, only.isEmpty, (minConfidence ?? 0) == 0, (minArea ?? 1) == 1 {
+            throw ValidationError(
+                "--void is for pixels without a class: it needs --only, --min-confidence or --min-area")
         }
         _ = try selection
     }
@@ -42,6 +51,7 @@ struct SelectionArguments: ParsableArguments {
             selection.merges = try merge.map(Self.merge)
             if !only.isEmpty { selection.only = try only.flatMap { try Self.names($0, "--only") } }
             selection.minimumConfidence = minConfidence ?? 0
+            selection.leastArea = minArea ?? 1
             selection.void = void
             return selection
         }
@@ -66,7 +76,8 @@ struct SelectionArguments: ParsableArguments {
     /// The options as they were typed.
     func given() -> String {
         let numbers = [
-            minConfidence.map { "--min-confidence \($0)" }, void.map { "--void \($0)" },
+            minConfidence.map { "--min-confidence \($0)" }, minArea.map { "--min-area \($0)" },
+            void.map { "--void \($0)" },
         ]
         return (merge.map { "--merge \($0)" } + only.map { "--only \($0)" } + numbers.compactMap { $0 })
             .joined(separator: " ")

@@ -18,12 +18,14 @@ package struct ClassSelection: Equatable, Sendable {
     package var only: [String]?
     /// The probability that a pixel's class must have, 0…1.
     package var minimumConfidence = 0.0
+    /// The pixels that a connected region of a class must have.
+    package var leastArea = 1
     /// The value in masks of pixels that have no class; nil for 255, or 65535 where 255 is a class.
     package var void: Int?
 
     package init() {}
 
-    var leavesPixelsOut: Bool { only != nil || minimumConfidence > 0 }
+    var leavesPixelsOut: Bool { only != nil || minimumConfidence > 0 || leastArea > 1 }
 }
 
 /// A selection that does not go with the model's classes.
@@ -53,6 +55,8 @@ package struct ResultClasses: Sendable {
     /// Which classes pixels may have; nil for all.
     private let isKept: [Bool]?
     private let minimumConfidence: Float
+    /// The pixels that a connected region must have; smaller ones lose their class.
+    let leastArea: Int
     /// The index of pixels that have no class: K, or that of the class which they are to have.
     let none: UInt16
     /// What stands for ``none`` in masks; nil where every pixel has a class.
@@ -60,14 +64,14 @@ package struct ResultClasses: Sendable {
 
     /// All classes of a model.
     package init(_ classes: [LabelClass]) {
-        (self.classes, merging, isKept, minimumConfidence) = (classes, nil, nil, 0)
+        (self.classes, merging, isKept, minimumConfidence, leastArea) = (classes, nil, nil, 0, 1)
         (none, void) = (UInt16(truncatingIfNeeded: classes.count), nil)
     }
 
     /// - Throws: ``SelectionError``.
     package init(_ classes: [LabelClass], _ selection: ClassSelection) throws(SelectionError) {
         (self.classes, merging) = try Self.merged(classes, selection.merges)
-        minimumConfidence = Float(selection.minimumConfidence)
+        (minimumConfidence, leastArea) = (Float(selection.minimumConfidence), selection.leastArea)
         if let only = selection.only {
             let targets = merging ?? Array(classes.indices)
             let current = targets.indices.filter { targets[$0] == $0 }

@@ -20,6 +20,7 @@ final class MapStream {
     /// Called after each batch of windows with their number.
     private let progress: (Int) throws -> Void
     private let wide: Int
+    private var overlaps: OverlapCheck?
     private(set) var views: [View]
     /// Of each row of windows, how many are computed.
     private var computed: [Int]
@@ -51,17 +52,22 @@ final class MapStream {
     ///   - picture: resized as planned.
     ///   - isAlsoMirrored: the windows are seen mirrored as well.
     ///   - wide: see ``MapStream/wide``.
+    ///   - overlaps: compares windows where they overlap.
     /// - Throws: ``NotFinite``, what `picture` and `progress` throw.
     init(
         _ network: WindowNetwork, _ picture: any PictureRows, _ plan: WindowPlan, isAlsoMirrored: Bool, batch: Int,
-        wide: Int = MapStream.wide, progress: @escaping (Int) throws -> Void = { _ in }
+        wide: Int = MapStream.wide, overlaps: OverlapCheck? = nil, progress: @escaping (Int) throws -> Void = { _ in }
     ) throws {
         (self.network, self.picture, self.plan) = (network, picture, plan)
         (self.batch, self.wide, self.progress) = (max(1, batch), wide, progress)
+        self.overlaps = overlaps
         views = (isAlsoMirrored ? [false, true] : [false]).map { View(isMirrored: $0) }
         computed = plan.rows.origins.map { _ in 0 }
         try computeWindows(of: 0, patches: 1)
     }
+
+    /// What the windows so far say of each other.
+    var certainty: Certainty { overlaps?.certainty ?? Certainty() }
 
     var height: Int { plan.rows.count * resolution }
     var width: Int { plan.columns.count * resolution }
@@ -188,6 +194,8 @@ final class MapStream {
             return
         }
         let window = left..<left + plan.size.columns
+        overlaps?.compare(
+            maps, index, with: views[view].panels, plan, top: top, left: left, resolution: resolution)
         for panel in views[view].panels.indices where views[view].panels[panel].patches.overlaps(window) {
             let all = views[view].panels[panel].patches
             let end = top * resolution + rows

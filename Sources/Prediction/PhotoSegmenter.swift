@@ -32,12 +32,16 @@ struct Certainty {
     var doubtful = 0
     /// Pixels that the mirror image or another size shows as another class; 0 unless asked for.
     var disagreeing = 0
+    /// How often a window was compared with those before it where they overlap, and how often it shows another class there.
+    var overlaps = 0, overlapsDisagreeing = 0
 
     static func += (one: inout Certainty, other: Certainty) {
         (one.pixels, one.sum, one.entropy) = (
             one.pixels + other.pixels, one.sum + other.sum, one.entropy + other.entropy
         )
         (one.doubtful, one.disagreeing) = (one.doubtful + other.doubtful, one.disagreeing + other.disagreeing)
+        one.overlaps += other.overlaps
+        one.overlapsDisagreeing += other.overlapsDisagreeing
     }
 
     /// A share of the pixels, or a mean over them; nil where there are none.
@@ -147,7 +151,8 @@ package struct PhotoSegmenter {
         var done = 0
         let passes = try photo.pictures.map { plan, rows in
             let stream = try MapStream(
-                network, rows, plan, isAlsoMirrored: options.flips, batch: options.batch, wide: wide
+                network, rows, plan, isAlsoMirrored: options.flips, batch: options.batch, wide: wide,
+                overlaps: results.contains(.doubts) ? OverlapCheck(network, classes?.merging) : nil
             ) {
                 done += $0
                 try progress(Double(done) / Double(all))
@@ -157,8 +162,10 @@ package struct PhotoSegmenter {
         var start = 0
         while start < photo.height {
             let rows = start..<end(of: passes, from: start, photo, results)
-            try body(classify(passes, rows, width: photo.width, results))
+            var strip = try classify(passes, rows, width: photo.width, results)
             start = rows.upperBound
+            if start == photo.height { for pass in passes { strip.certainty += pass.stream.certainty } }
+            try body(strip)
         }
     }
 

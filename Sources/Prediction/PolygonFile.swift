@@ -7,6 +7,8 @@ final class PolygonFile: ResultFile {
     private let classes: [LabelClass]
     private let tolerance: Double
     private let pixelArea: Double?
+    /// To the map; nil for coordinates in pixels.
+    private let map: GeoReference?
     private var scan: RegionScan
     private var count = 0
 
@@ -17,12 +19,14 @@ final class PolygonFile: ResultFile {
         var square_metres: Double?
     }
 
-    /// Throws `FileError`.
-    init(_ path: String, width: Int, _ form: ResultForm) throws {
+    /// - Parameter reference: where the photo lies.
+    /// - Throws: `FileError`.
+    init(_ path: String, width: Int, _ form: ResultForm, _ reference: GeoReference?) throws {
         file = try AtomicText(path)
-        (classes, tolerance, pixelArea) = (form.classes, form.tolerance, form.pixelSize.map { $0 * $0 })
+        (classes, tolerance, pixelArea) = (form.classes, form.tolerance, form.pixelArea(reference))
+        map = form.polygonsInPixels ? nil : reference
         scan = RegionScan(width: width, tracingOutlines: true)
-        try file.write("{\"type\": \"FeatureCollection\", \"features\": [")
+        try file.write("{\"type\": \"FeatureCollection\", \(map?.systemMember ?? "")\"features\": [")
     }
 
     func write(_ strip: SegmentedStrip, _ photo: PictureStrip?) throws {
@@ -48,10 +52,28 @@ final class PolygonFile: ResultFile {
             (count == 0 ? "\n" : ",\n") + "{\"type\": \"Feature\", \"properties\": "
                 + (try JSONText.line(properties)) + ", \"geometry\": {\"type\": \"Polygon\", \"coordinates\": [")
         for (place, ring) in ([polygon.outer] + polygon.holes).enumerated() {
-            let corners = (ring + ring.prefix(1)).map { "[\($0.x),\($0.y)]" }
+            let corners = coordinates(ring + ring.prefix(1))
             try file.write((place == 0 ? "[" : ",[") + corners.joined(separator: ",") + "]")
         }
         try file.write("]}}")
         count += 1
+    }
+
+    /// The corners as JSON; outer rings turn counterclockwise as numbers, in pixels and on the map.
+    private func coordinates(_ ring: [Corner]) -> [String] {
+        guard let map else { return ring.map { "[\($0.x),\($0.y)]" } }
+        return (map.mirrors ? ring.reversed() : ring).map {
+            let place = map.place(column: Double($0.x), row: Double($0.y))
+            return "[\(place.x),\(place.y)]"
+        }
+    }
+}
+
+extension GeoReference {
+    /// GeoJSON's member for a coordinate system other than longitude and latitude (GeoJSON 2008, section 3; map programs
+    /// read it, though RFC 7946 dropped it).
+    fileprivate var systemMember: String? {
+        guard let epsg, epsg != 4326 else { return nil }
+        return "\"crs\": {\"type\": \"name\", \"properties\": {\"name\": \"urn:ogc:def:crs:EPSG::\(epsg)\"}}, "
     }
 }

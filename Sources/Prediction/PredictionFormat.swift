@@ -5,6 +5,8 @@ import BEiTImageIO
 package enum PredictionFormat: String, CaseIterable, Sendable {
     /// A palette PNG whose values are class indices; 16-bit grey past 256 classes.
     case index
+    /// The same as a tiled TIFF, on the photo's map.
+    case tiff
     /// An RGB PNG in the classes' colours.
     case color
     /// The colours blended with the photo.
@@ -24,10 +26,22 @@ package enum PredictionFormat: String, CaseIterable, Sendable {
     /// A binary PNG for each class that occurs, in a folder.
     case masks
 
+    /// Whether this program can write it.
+    package var isAvailable: Bool {
+        #if TIFF
+            true
+        #else
+            self != .tiff
+        #endif
+    }
+
+    package static let available = allCases.filter(\.isAvailable)
+
     /// What follows the stem of the photo's name; nil where an image has no file of a name that is known beforehand.
     package var ending: String? {
         switch self {
         case .index: ".png"
+        case .tiff: ".tif"
         case .rle, .coco: ".rle.json"
         case .probabilities: ".probabilities.h5"
         case .polygons: ".geojson"
@@ -51,13 +65,16 @@ struct ResultForm: Sendable {
     let pixelSize: Double?
     /// Pixels that a polygon's line may lie beside the region's own.
     let tolerance: Double
+    /// Whether polygons have pixels for coordinates where the photo lies on a map, too.
+    let polygonsInPixels: Bool
 
     init(
         folder: String, formats: [PredictionFormat], classes: ResultClasses, overlay: OverlayStyle = OverlayStyle(),
-        pixelSize: Double? = nil, tolerance: Double = 0
+        pixelSize: Double? = nil, tolerance: Double = 0, polygonsInPixels: Bool = false
     ) {
         (self.folder, self.formats, resultClasses, self.overlay) = (folder, formats, classes, overlay)
-        (palette, self.pixelSize, self.tolerance) = (classes.palette, pixelSize, tolerance)
+        (palette, self.pixelSize) = (classes.palette, pixelSize)
+        (self.tolerance, self.polygonsInPixels) = (tolerance, polygonsInPixels)
     }
 
     /// The results of an image whose names are known beforehand, below ``folder``.
@@ -71,6 +88,9 @@ struct ResultForm: Sendable {
             format.ending != nil && formats.first { $0.ending == format.ending } == format
         }
     }
+
+    /// Square metres of a pixel of a photo; nil where neither the user nor its map tells.
+    func pixelArea(_ reference: GeoReference?) -> Double? { pixelSize.map { $0 * $0 } ?? reference?.pixelArea }
 
     /// Where an image's results lie: the places that no other image's may take.
     func places(_ stem: String) -> [String] {

@@ -29,9 +29,11 @@ struct ReadPhoto: Sendable {
     let prepared: PreparedPhoto
     /// In its own size, where an overlay needs it.
     let original: RGBImage?
+    let reference: GeoReference?
 
     init(_ path: String, _ plan: PhotoPlan, keepingPhoto keeps: Bool) throws {
         (prepared, original) = try PreparedPhoto.read(path, plan, keepingPhoto: keeps)
+        reference = try GeoReference(of: path, page: plan.reading.page)
     }
 
     var bytes: Int { prepared.bytes + (original?.pixels.count ?? 0) }
@@ -42,13 +44,19 @@ struct LoadedPhoto {
     let input: PhotoInput
     /// In its own size, where an overlay needs it.
     let original: (any PictureRows)?
+    /// Where it lies on a map.
+    let reference: GeoReference?
 
-    init(_ photo: ReadPhoto) { (input, original) = (photo.prepared.input, photo.original.map(WholePicture.init)) }
+    init(_ photo: ReadPhoto) {
+        (input, original) = (photo.prepared.input, photo.original.map(WholePicture.init))
+        reference = photo.reference
+    }
 
     /// Read row by row; a second time for the overlay, in step with its classes.
     init(streaming path: String, _ plan: PhotoPlan, keepingPhoto keeps: Bool) throws {
         input = try PhotoInput(streaming: path, plan)
         original = keeps ? StoredRows(try ImageRows(path, as: plan.reading, limits: plan.limits)) : nil
+        reference = try GeoReference(of: path, page: plan.reading.page)
     }
 }
 
@@ -57,19 +65,22 @@ final class ImageWriting: @unchecked Sendable {
     private let job: PredictionJob
     private let form: ResultForm
     private let width, height: Int
+    private let reference: GeoReference?
     /// How often every pixel is seen: at several sizes, and mirrored.
     private let views: Int
     private var files: ResultFiles?
     private var failure: (any Error)?
 
-    init(_ job: PredictionJob, _ form: ResultForm, width: Int, height: Int, views: Int) {
-        (self.job, self.form, self.width, self.height, self.views) = (job, form, width, height, views)
+    /// - Parameter views: how often every pixel of the photo is seen.
+    init(_ job: PredictionJob, _ form: ResultForm, _ photo: LoadedPhoto, views: Int) {
+        (self.job, self.form, self.views) = (job, form, views)
+        (width, height, reference) = (photo.input.width, photo.input.height, photo.reference)
     }
 
     /// Throws what ends the run; what lies in the image alone is kept for its record.
     func write(_ strip: SegmentedStrip, _ photo: PictureStrip?) throws {
         try keepingFailure {
-            let files = try self.files ?? ResultFiles(form, job.image.stem, width: width, height: height)
+            let files = try self.files ?? ResultFiles(form, job.image.stem, width: width, height: height, reference)
             self.files = files
             try files.write(strip, photo)
         }
@@ -85,7 +96,7 @@ final class ImageWriting: @unchecked Sendable {
         record.page = job.image.page
         record.note(files.certainty, classes: form.classes.count, views: views)
         record.areas = files.areas
-        record.pixelArea = form.pixelSize.map { $0 * $0 }
+        record.pixelArea = form.pixelArea(reference)
         return record
     }
 

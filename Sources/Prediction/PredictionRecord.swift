@@ -27,6 +27,9 @@ package struct PredictionRecord: Codable, Equatable, Sendable {
     package var doubtful: Double?
     /// The share of pixels that the mirror image or another size shows as another class; nil where all is seen once.
     package var disagreement: Double?
+    /// Where windows overlap, the share of places that one shows as another class than those before it; nil where there is
+    /// one window.
+    package var windowDisagreement: Double?
     /// Of each class that occurs, where that was asked for.
     package var areas: [ClassArea]?
     /// Square metres of a pixel, where that is known.
@@ -41,6 +44,7 @@ package struct PredictionRecord: Codable, Equatable, Sendable {
         case path, page, status, width, height, seconds, pixels, areas, entropy, doubtful, disagreement, files, photo,
             error
         case meanConfidence = "mean_confidence"
+        case windowDisagreement = "window_disagreement"
         case pixelArea = "pixel_square_metres"
     }
 
@@ -73,6 +77,9 @@ package struct PredictionRecord: Codable, Equatable, Sendable {
         entropy = certainty.mean(classes > 1 ? certainty.entropy / log(Double(classes)) : 0)
         doubtful = certainty.mean(Double(certainty.doubtful))
         if views > 1 { disagreement = certainty.mean(Double(certainty.disagreeing)) }
+        if certainty.overlaps > 0 {
+            windowDisagreement = Double(certainty.overlapsDisagreeing) / Double(certainty.overlaps)
+        }
     }
 
     /// What makes it impossible, in half a line; nil if nothing does.

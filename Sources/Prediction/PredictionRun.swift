@@ -15,6 +15,8 @@ package struct PredictionSettings: Sendable {
     package var pixelSize: Double?
     /// Pixels that a polygon's line may lie beside the region's own.
     package var tolerance = 0.0
+    /// Polygons have pixels for coordinates where a photo lies on a map, too.
+    package var polygonsInPixels = false
     package var inference = InferenceOptions()
     /// Images are read row by row, whatever their size; the results are the same.
     package var tiles = false
@@ -54,7 +56,8 @@ package struct PredictionRun {
         form = ResultForm(
             folder: settings.output, formats: settings.formats,
             classes: try ResultClasses(classes, settings.selection), overlay: settings.overlay,
-            pixelSize: settings.pixelSize, tolerance: settings.tolerance)
+            pixelSize: settings.pixelSize, tolerance: settings.tolerance,
+            polygonsInPixels: settings.polygonsInPixels)
     }
 
     /// Segments `images`, this process's part of them.
@@ -200,8 +203,7 @@ package struct PredictionRun {
             try photo.map(LoadedPhoto.init)
             ?? LoadedPhoto(streaming: job.image.path, plan.of(job.image), keepingPhoto: keepsPhoto)
         let writing = ImageWriting(
-            job, form, width: photo.input.width, height: photo.input.height,
-            views: photo.input.pictures.count * (settings.inference.flips ? 2 : 1))
+            job, form, photo, views: photo.input.pictures.count * (settings.inference.flips ? 2 : 1))
         let progress = { (share: Double) in
             try Interruption.check()
             records.progress(job.image.path, share)

@@ -8,6 +8,10 @@ struct Region {
     fileprivate(set) var last = 0
     /// Its outline, where that is traced: to be taken from the scan.
     fileprivate(set) var rings: [Int32] = []
+    /// Its pixels by rows, where they are listed and as long as they are few.
+    fileprivate(set) var runs: [(row: Int, columns: Range<Int32>)] = []
+    /// The topmost row of ``runs``.
+    fileprivate var top = Int.max
 }
 
 /// Finds the connected regions of a mask whose rows come from top to bottom.
@@ -31,9 +35,17 @@ struct RegionScan {
     private var parents: [Int32] = []
     private var free: [Int32] = []
     private var tracer: OutlineTracer?
+    /// Of regions with fewer pixels and another value the runs are listed.
+    private let listed: (below: Int, except: UInt16)?
 
-    init(width: Int, tracingOutlines traces: Bool = false) {
+    /// - Parameters:
+    ///   - traces: outlines are followed; see ``takeOutline(_:)``.
+    ///   - pixels: the runs of regions with fewer are listed, but of those with the value `except`.
+    init(
+        width: Int, tracingOutlines traces: Bool = false, listingRunsBelow pixels: Int = 0, except: UInt16 = .max
+    ) {
         self.width = width
+        listed = pixels > 0 ? (pixels, except) : nil
         tracer = traces ? OutlineTracer() : nil
     }
 
@@ -62,6 +74,11 @@ struct RegionScan {
 
     /// The rings of a closed region's outline, which are forgotten.
     mutating func takeOutline(_ region: Region) -> [[Corner]] { region.rings.compactMap { tracer?.take($0) } }
+
+    /// The topmost row of regions that are open and still have their runs listed; nil where there are none.
+    var firstRowOfSmall: Int? {
+        runs.lazy.map { regions[Int($0.region)] }.filter { !$0.runs.isEmpty }.map(\.top).min()
+    }
 
     private mutating func trace(_ below: [Run]) {
         for (ring, run) in tracer?.trace(row, above: runs, below: below) ?? [] {
@@ -104,6 +121,17 @@ struct RegionScan {
             below[place].region = region
             regions[Int(region)].pixels += Int(below[place].end - below[place].start)
             regions[Int(region)].last = row
+            list(below[place], of: Int(region))
+        }
+    }
+
+    private mutating func list(_ run: Run, of region: Int) {
+        guard let listed, run.value != listed.except else { return }
+        if regions[region].pixels < listed.below {
+            regions[region].runs.append((row, run.start..<run.end))
+            regions[region].top = min(regions[region].top, row)
+        } else {
+            regions[region].runs = []
         }
     }
 
@@ -149,6 +177,8 @@ struct RegionScan {
             (regions[Int(one)].rings, regions[Int(other)].rings) = (regions[Int(other)].rings, regions[Int(one)].rings)
         }
         regions[Int(one)].rings += regions[Int(other)].rings
+        regions[Int(one)].runs += regions[Int(other)].runs
+        regions[Int(one)].top = min(regions[Int(one)].top, regions[Int(other)].top)
         parents[Int(other)] = one
         return one
     }

@@ -10,48 +10,77 @@ protocol ResultFile: AnyObject {
 /// The results of one image, and what its record says of them. Used by one thread at a time.
 final class ResultFiles: @unchecked Sendable {
     private let files: [any ResultFile]
+    /// Has its strips as they come: it has nothing to do with classes.
+    private let probabilities: (any ResultFile)?
+    private var smallRegions: SmallRegions?
     private let masks: ClassMasks?
     private var areaCount: AreaCount?
     private(set) var counts: ClassCounts
     private(set) var areas: [ClassArea]?
     private(set) var certainty = Certainty()
     /// Below the output folder.
-    var names: [String] { fixedNames + (masks?.names ?? []) }
+    var names: [String] { fixedNames + (masks?.names ?? []) + pictures.flatMap { MapSidecar.names($0, reference) } }
     private let fixedNames: [String]
+    private let folder: String
+    private let reference: GeoReference?
+    private var pictures: [String] { (fixedNames + (masks?.names ?? [])).filter { $0.hasSuffix(".png") } }
 
-    /// Throws `FileError`, `HDF5Error`.
-    init(_ form: ResultForm, _ stem: String, width: Int, height: Int) throws {
-        fixedNames = form.names(stem)
-        var files = try zip(form.fileFormats, fixedNames).map {
-            try Self.open($0, form.folder.joined($1), form, width: width, height: height)
+    /// - Parameter reference: where the photo lies.
+    /// - Throws: `FileError`, `HDF5Error`.
+    init(_ form: ResultForm, _ stem: String, width: Int, height: Int, _ reference: GeoReference? = nil) throws {
+        (fixedNames, folder, self.reference) = (form.names(stem), form.folder, reference)
+        var (files, probabilities): ([any ResultFile], (any ResultFile)?) = ([], nil)
+        for (format, name) in zip(form.fileFormats, fixedNames) {
+            let file = try Self.open(format, form.folder.joined(name), form, width: width, height: height, reference)
+            if format == .probabilities { probabilities = file } else { files.append(file) }
         }
+        self.probabilities = probabilities
         masks = form.formats.contains(.masks) ? ClassMasks(form, stem, width: width, height: height) : nil
         if let masks { files.append(masks) }
         self.files = files
         if form.formats.contains(.areas) { areaCount = AreaCount(width: width, form.classes) }
         counts = ClassCounts(of: form.palette.count)
+        let classes = form.resultClasses
+        if classes.leastArea > 1 {
+            smallRegions = SmallRegions(width: width, least: classes.leastArea, none: classes.none)
+        }
     }
 
     func write(_ strip: SegmentedStrip, _ photo: PictureStrip?) throws {
+        certainty += strip.certainty
+        try probabilities?.write(strip, photo)
+        guard smallRegions != nil else { return try writeFinal(strip, photo) }
+        var strip = strip
+        strip.probabilities = nil
+        for (strip, photo) in smallRegions?.add(strip, photo) ?? [] { try writeFinal(strip, photo) }
+    }
+
+    /// Writes a strip in which nothing changes any more.
+    private func writeFinal(_ strip: SegmentedStrip, _ photo: PictureStrip?) throws {
         counts.add(strip.classes)
         areaCount?.add(strip.classes)
-        certainty += strip.certainty
         for file in files { try file.write(strip, photo) }
     }
 
     func finish() throws {
+        for (strip, photo) in smallRegions?.finish() ?? [] { try writeFinal(strip, photo) }
+        try probabilities?.finish()
+        for name in pictures { try MapSidecar.write(beside: folder.joined(name), reference) }
         for file in files { try file.finish() }
         areas = areaCount?.finish()
     }
 
     /// Throws `FileError`, `HDF5Error`.
     static func open(
-        _ format: PredictionFormat, _ path: String, _ form: ResultForm, width: Int, height: Int
+        _ format: PredictionFormat, _ path: String, _ form: ResultForm, width: Int, height: Int,
+        _ reference: GeoReference? = nil
     ) throws -> any ResultFile {
         func png(_ kind: PNGKind) throws -> PNGWriter { try PNGWriter(path, width: width, height: height, kind: kind) }
         let palette = form.palette
         switch format {
         case .index: return try indexFile(form.resultClasses, png)
+        case .tiff:
+            return try tiffFile(path, form.resultClasses, width: width, height: height, reference)
         case .confidence: return PNGFile(try png(.grey8)) { strip, _ in strip.confidence.map(greyLevel) }
         case .color: return PNGFile(try png(.rgb)) { strip, _ in colored(strip.classes, palette) }
         case .overlay:
@@ -63,7 +92,7 @@ final class ResultFiles: @unchecked Sendable {
             }
         case .probabilities: return try ProbabilityFile(path, width: width, height: height, form.classes)
         case .rle, .coco: return RunLengthFile(path, width: width, height: height, form.classes)
-        case .polygons: return try PolygonFile(path, width: width, form)
+        case .polygons: return try PolygonFile(path, width: width, form, reference)
         case .areas, .masks: preconditionFailure("\(format) is no file of an image")
         }
     }
@@ -72,16 +101,58 @@ final class ResultFiles: @unchecked Sendable {
     private static func indexFile(
         _ classes: ResultClasses, _ png: (PNGKind) throws -> PNGWriter
     ) throws -> any ResultFile {
-        let values = classes.values
-        guard let most = values.max(), most > 255 else {
-            let palette = classes.palette + ColorMap.colors(256)[classes.palette.count...]
-            let bytes = values.map { UInt8(truncatingIfNeeded: $0) }
-            let colors = classes.void == nil ? classes.palette : palette
-            return PNGFile(try png(.palette(colors))) { strip, _ in strip.classes.map { bytes[Int($0)] } }
+        guard let palette = classes.bytePalette else {
+            return PNGFile(try png(.grey16)) { strip, _ in classes.words(strip) }
         }
-        return PNGFile(try png(.grey16)) { strip, _ in strip.classes.map { values[Int($0)] } }
+        return PNGFile(try png(.palette(palette))) { strip, _ in classes.bytes(strip) }
+    }
+
+    private static func tiffFile(
+        _ path: String, _ classes: ResultClasses, width: Int, height: Int, _ reference: GeoReference?
+    ) throws -> any ResultFile {
+        #if TIFF
+            let palette = classes.bytePalette
+            let tiff = try TIFFWriter(
+                path, width: width, height: height, palette: palette, noData: classes.void, reference: reference)
+            return palette == nil ? TIFFFile(tiff, rows: classes.words) : TIFFFile(tiff, rows: classes.bytes)
+        #else
+            throw FileError(.inputOutput, path: path, reason: "this program was built without TIFF")
+        #endif
     }
 }
+
+extension ResultClasses {
+    /// The colours of a mask of bytes; nil where its values need more.
+    fileprivate var bytePalette: [RGBColor]? {
+        guard values.allSatisfy({ $0 < 256 }) else { return nil }
+        return void == nil ? palette : palette + ColorMap.colors(256)[palette.count...]
+    }
+
+    fileprivate func bytes(_ strip: SegmentedStrip) -> [UInt8] {
+        let bytes = values.map { UInt8($0) }
+        return strip.classes.map { bytes[Int($0)] }
+    }
+
+    fileprivate func words(_ strip: SegmentedStrip) -> [UInt16] {
+        let values = values
+        return strip.classes.map { values[Int($0)] }
+    }
+}
+
+#if TIFF
+    private final class TIFFFile<Sample>: ResultFile {
+        private let tiff: TIFFWriter
+        private let rows: (SegmentedStrip) -> [Sample]
+
+        init(_ tiff: TIFFWriter, rows: @escaping (SegmentedStrip) -> [Sample]) { (self.tiff, self.rows) = (tiff, rows) }
+
+        func write(_ strip: SegmentedStrip, _ photo: PictureStrip?) throws {
+            try rows(strip).withUnsafeBytes { try tiff.write(rows: $0) }
+        }
+
+        func finish() throws { try tiff.finish() }
+    }
+#endif
 
 /// A PNG whose rows are made of strips.
 private final class PNGFile<Sample>: ResultFile {

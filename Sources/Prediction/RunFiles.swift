@@ -59,9 +59,12 @@ struct RunFiles {
 
     private func reviewTable(_ records: [PredictionRecord]) -> String {
         let isPaged = records.contains { $0.page != nil }
-        var table = CSV(Self.images(isPaged) + ["mean_confidence", "entropy", "doubtful", "disagreement"])
+        var table = CSV(
+            Self.images(isPaged) + ["mean_confidence", "entropy", "doubtful", "disagreement", "window_disagreement"])
         for record in Self.leastSureFirst(records) {
-            let values = [record.meanConfidence, record.entropy, record.doubtful, record.disagreement]
+            let values = [
+                record.meanConfidence, record.entropy, record.doubtful, record.disagreement, record.windowDisagreement,
+            ]
             table.add(Self.image(record, isPaged) + values.map { $0.map { String(describing: $0) } ?? "" })
         }
         return table.text

@@ -56,6 +56,53 @@ import Testing
         #expect(try decodeMask(folder["out/b/p1.png"]).values.allSatisfy { $0 == 0 })
     }
 
+    /// Words after `--format` that are formats, before and after other options and paths.
+    @Test func formatsMayBeListedWithSpaces() throws {
+        let folder = try workshop()
+        let run = try Program(
+            arguments: ["predict", "--format", "index", "polygons", folder["in"], "-m", folder["model.h5"], "-o"]
+                + [folder["out"], "--format=areas", "rle", "--min-area", "3"])
+        #expect(run.status == 0, "\(run.errors)")
+        let names = try FileSystem.names(in: folder["out/b"])
+        #expect(
+            Set(names).isSuperset(of: ["p1.png", "p1.geojson", "p1.rle.json"]) && !names.contains("p1.overlay.png"))
+        #expect(FileSystem.isFile(folder["out/areas.csv"]))
+    }
+
+    @Test func smallRegionsHaveNoClass() throws {
+        let folder = try workshop()
+        #expect(try predict(folder, "--min-area", "30", "--format", "index", "areas").status == 0)
+        let rows = try table(folder["out/areas.csv"]).dropFirst()
+        #expect(!rows.isEmpty && rows.allSatisfy { Int($0[3]) ?? 0 >= 30 * (Int($0[5]) ?? 1) })
+        let masks = try (0..<4).map { try decodeMask(folder["out/b/p\($0).png"]).values }
+        #expect(masks.joined().contains(255))
+        #expect(
+            masks[0].count { $0 != 255 }
+                == rows.filter { $0[0].hasSuffix("p0.png") }.compactMap { Int($0[3]) }.reduce(0, +))
+    }
+
+    /// A world file beside the photo, turned by its Exif or not, is that of the mask.
+    @Test func resultsLieOnTheMap() throws {
+        let folder = try workshop()
+        try "0.5\n0.0\n0.0\n-0.25\n1000.25\n1999.875\n".write(
+            toFile: folder["in/b/p1.pgw"], atomically: true, encoding: .utf8)
+        #expect(try predict(folder, "--format", "index", "polygons", "areas", "confidence").status == 0)
+        for name in ["p1", "p1.confidence"] {
+            let found = try #require(try GeoReference(of: folder["out/b/\(name).png"]))
+            #expect(try found == GeoReference(of: folder["in/b/p1.png"]))
+        }
+        #expect(!FileSystem.exists(folder["out/b/p2.pgw"]) && !FileSystem.exists(folder["out/b/p1.png.aux.xml"]))
+        let polygons = try String(contentsOfFile: folder["out/b/p1.geojson"], encoding: .utf8)
+        #expect(polygons.contains("[1000.0,2000.0]") && !polygons.contains("crs"))
+        let manifest = try String(contentsOfFile: folder["out/predictions.json"], encoding: .utf8)
+        #expect(manifest.contains("b/p1.pgw") && manifest.contains("b/p1.confidence.pgw"))
+        // In pixels when asked for; and what lay on a map once does so no longer.
+        try FileManager.default.removeItem(atPath: folder["in/b/p1.pgw"])
+        #expect(try predict(folder, "--format", "index", "polygons", "--pixel-coordinates").status == 0)
+        #expect(!FileSystem.exists(folder["out/b/p1.pgw"]))
+        #expect(try String(contentsOfFile: folder["out/b/p1.geojson"], encoding: .utf8).contains("[0,0]"))
+    }
+
     @Test func masksOfClassesThatAreGoneGo() throws {
         let folder = try workshop()
         #expect(try predict(folder, "--format", "masks").status == 0)
@@ -72,6 +119,7 @@ import Testing
             ["--only", "nothing"], ["--merge", "c0"], ["--merge", "c0,c1="], ["--only", "c0,,c1"], ["--void", "3"],
             ["--min-confidence", "2"], ["--merge", "c0,c1=x", "--merge", "c1=y"], ["--format", "index,"],
             ["--pixel-size", "0"], ["--tolerance", "-1"], ["--contours", "--format", "index"],
+            ["--min-area", "0"], ["--pixel-coordinates"],
         ])
     func whatMakesNoSenseIsRefused(_ options: [String]) throws {
         let folder = try workshop()
@@ -136,14 +184,16 @@ import Testing
         let folder = try workshop()
         #expect(try predict(folder, "--flip").status == 0)
         let rows = try table(folder["out/review.csv"])
-        #expect(rows[0] == ["path", "mean_confidence", "entropy", "doubtful", "disagreement"])
+        #expect(
+            rows[0] == ["path", "mean_confidence", "entropy", "doubtful", "disagreement", "window_disagreement"])
         let means = rows.dropFirst().compactMap { Double($0[1]) }
         #expect(means.count == 4 && means == means.sorted() && Set(means).count > 1)
         let data = try Data(contentsOf: URL(fileURLWithPath: folder["out/predictions.json"]))
         let manifest = try JSONDecoder().decode(PredictionManifest.self, from: data)
         #expect(manifest.review == rows.dropFirst().map { $0[0] })
         for row in rows.dropFirst() {
-            #expect(row[2...].allSatisfy { 0...1 ~= Double($0) ?? -1 })
+            #expect(row[2...4].allSatisfy { 0...1 ~= Double($0) ?? -1 })
+            #expect(row[5].isEmpty || 0...1 ~= Double(row[5]) ?? -1)
             let record = try #require(manifest.images.first { $0.path == row[0] })
             #expect(record.meanConfidence == Double(row[1]) && record.entropy == Double(row[2]))
         }

@@ -36,8 +36,6 @@ import Testing
     @Test(
         arguments: [
             ("merge DIR", "the command `merge`"), ("pack DIR", "the command `pack`"),
-            ("predict a.jpg --format tiff", "--format tiff"),
-            ("predict a.jpg --min-area 9", "--min-area"),
         ])
     func whatIsToCome(_ line: String, _ words: String) throws {
         let run = try Program(arguments: line.split(separator: " ").map(String.init))

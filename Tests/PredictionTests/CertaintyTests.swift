@@ -66,5 +66,45 @@ import Testing
         let found = try [Int.max, 0].map { try certainty(photo, options, wide: $0).0 }
         #expect(found[0].entropy == found[1].entropy && found[0].sum == found[1].sum)
         #expect(found[0].disagreeing == found[1].disagreeing && found[0].disagreeing > 0)
+        #expect(found[0].overlaps == found[1].overlaps && found[0].overlaps > 0)
+        #expect(found[0].overlapsDisagreeing == found[1].overlapsDisagreeing)
+    }
+
+    /// Against the mean of all windows before, one after another.
+    @Test(arguments: [false, true]) func windowsDisagreeWhereTheirClassesDiffer(_ flips: Bool) throws {
+        let network = patchwork(size, sharpness: 0.6)
+        var options = InferenceOptions()
+        (options.resizing, options.flips) = (.none, flips)
+        let plan = WindowPlan(photoHeight: 44, photoWidth: 36, size, options)
+        let photo = noise(width: plan.width, height: plan.height, seed: 3)
+        let columns = 2 * plan.columns.count
+        var (wanted, different) = (0, 0)
+        for mirrored in flips ? [false, true] : [false] {
+            var sums = [[Float]](repeating: [0, 0, 0], count: 2 * plan.rows.count * columns)
+            var counts = [Float](repeating: 0, count: sums.count)
+            for top in plan.rows.origins {
+                for left in plan.columns.origins {
+                    let window = photo.cropped(x: 4 * left, y: 4 * top, width: 12, height: 12)
+                    let pixels = Tensor(uninitialized: [1, 3, 12, 12])
+                    network.scaling.write(mirrored ? window.flippedHorizontally() : window, to: pixels.pointer)
+                    let maps = network.maps(pixels).values
+                    for place in 0..<36 {
+                        let (y, x) = (place / 6, mirrored ? 5 - place % 6 : place % 6)
+                        let own = Array(maps[3 * (6 * y + x)..<3 * (6 * y + x) + 3])
+                        let whole = (2 * top + y) * columns + 2 * left + place % 6
+                        if counts[whole] > 0 {
+                            let mean = sums[whole].map { $0 / counts[whole] }
+                            wanted += 1
+                            different +=
+                                own.firstIndex(of: own.max() ?? 0) == mean.firstIndex(of: mean.max() ?? 0) ? 0 : 1
+                        }
+                        sums[whole] = zip(sums[whole], own).map(+)
+                        counts[whole] += 1
+                    }
+                }
+            }
+        }
+        let found = try certainty(photo, options).0
+        #expect(found.overlaps == wanted && found.overlapsDisagreeing == different && different > 0)
     }
 }

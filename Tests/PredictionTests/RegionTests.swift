@@ -1,4 +1,5 @@
 import BEiTImageIO
+import BEiTTensorCore
 import Foundation
 import Testing
 
@@ -50,6 +51,62 @@ struct KnownMasks: Decodable {
                 #expect(area.regions == known.sizes.count && area.largest == known.sizes.last)
             }
         }
+    }
+
+    /// Against a flood fill.
+    @Test(arguments: [2, 5, 40]) func smallRegionsLoseTheirClass(_ least: Int) throws {
+        var generator = Philox(seed: UInt64(least))
+        for _ in 0..<40 {
+            let (width, height) = (1 + generator.integer(below: 30), 1 + generator.integer(below: 30))
+            let values = (0..<width * height).map { _ in UInt16(max(0, generator.integer(below: 7) - 3)) }
+            var wanted = values
+            for region in Self.regions(values, width: width) where region.count < least && values[region[0]] != 3 {
+                for place in region { wanted[place] = 3 }
+            }
+            var small = SmallRegions(width: width, least: least, none: 3)
+            var (found, row, isDelayed): ([SegmentedStrip], Int, Bool) = ([], 0, false)
+            while row < height {
+                let rows = row..<min(height, row + 1 + generator.integer(below: 4))
+                let part = Array(values[rows.lowerBound * width..<rows.upperBound * width])
+                found += small.add(SegmentedStrip(rows: rows, classes: part), nil).map(\.classes)
+                row = rows.upperBound
+                isDelayed = isDelayed || found.last?.rows.upperBound ?? 0 < row
+            }
+            found += small.finish().map(\.classes)
+            #expect(found.flatMap(\.classes) == wanted)
+            #expect(found.map(\.rows.lowerBound) == [0] + found.dropLast().map(\.rows.upperBound))
+        }
+    }
+
+    /// A large region decides at once.
+    @Test func largeRegionsHoldNothingBack() {
+        var small = SmallRegions(width: 100, least: 50, none: 9)
+        for row in 0..<20 {
+            let strip = SegmentedStrip(rows: row..<row + 1, classes: [UInt16](repeating: 1, count: 100))
+            #expect(small.add(strip, nil).count == 1)
+        }
+    }
+
+    private static func regions(_ values: [UInt16], width: Int) -> [[Int]] {
+        var (seen, regions) = ([Bool](repeating: false, count: values.count), [[Int]]())
+        for start in values.indices where !seen[start] {
+            var (region, open) = ([Int](), [start])
+            seen[start] = true
+            while let place = open.popLast() {
+                region.append(place)
+                var beside = [place - width, place + width]
+                if place % width > 0 { beside.append(place - 1) }
+                if place % width < width - 1 { beside.append(place + 1) }
+                for other in beside where values.indices.contains(other) && !seen[other] {
+                    if values[other] == values[start] {
+                        seen[other] = true
+                        open.append(other)
+                    }
+                }
+            }
+            regions.append(region)
+        }
+        return regions
     }
 
     @Test func codesAndBoxesAreThoseOfCOCO() throws {

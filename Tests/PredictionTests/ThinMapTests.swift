@@ -47,6 +47,16 @@ import Testing
             return all
         }
         #expect(results[0].count == 45 * 37 * 40)
+        var certainties: [Certainty] = []
+        for thin in [false, true] {
+            let network = try network(thin: thin)
+            var all = Certainty()
+            let input = PreparedPhoto(photo, PhotoPlan(network, options)).input
+            try PhotoSegmenter(network, options).segment(input, [.meanConfidence, .doubts]) { all += $0.certainty }
+            certainties.append(all)
+        }
+        #expect(certainties[0].overlaps == certainties[1].overlaps && certainties[0].overlapsDisagreeing > 0)
+        #expect(abs(certainties[0].overlapsDisagreeing - certainties[1].overlapsDisagreeing) <= 1)
         let error = zip(results[0], results[1]).map { abs($0 - $1) }.max() ?? 1
         #expect(error < 1e-6)
     }

@@ -158,6 +158,34 @@ bool beitseg_tiff_reader_begin(beitseg_tiff_reader *reader, const int *bands, in
 /// Reads the next `count` rows. In memory are one row or one row of tiles.
 bool beitseg_tiff_reader_rows(beitseg_tiff_reader *reader, void *rows, size_t row_bytes, size_t count);
 
+// MARK: TIFF output (where the trait TIFF is on)
+
+typedef struct beitseg_tiff_writer beitseg_tiff_writer;
+
+/// Writes to a file that is empty and stays the caller's; NULL: out of memory.
+beitseg_tiff_writer *beitseg_tiff_writer_open(int descriptor);
+void beitseg_tiff_writer_close(beitseg_tiff_writer *writer);
+const char *beitseg_tiff_writer_error(const beitseg_tiff_writer *writer);
+/// The errno of a disk that failed, else 0.
+int beitseg_tiff_writer_disk_error(const beitseg_tiff_writer *writer);
+
+/// Begins a tiled image of one sample a pixel, as BigTIFF where its offsets may need it.
+/// - colors: 2^bits of red, then of green, then of blue, 0 to 65535 each; NULL: grey
+/// - bits: 8 or 16
+bool beitseg_tiff_writer_begin(
+    beitseg_tiff_writer *writer, uint32_t width, uint32_t height, int bits, const uint16_t *colors);
+
+/// Sets a tag of GeoTIFF 1.1 or GDAL, before the first row. Empty ones are left out.
+bool beitseg_tiff_writer_numbers(beitseg_tiff_writer *writer, uint32_t tag, const double *numbers, size_t count);
+bool beitseg_tiff_writer_words(beitseg_tiff_writer *writer, uint32_t tag, const uint16_t *words, size_t count);
+bool beitseg_tiff_writer_text(beitseg_tiff_writer *writer, uint32_t tag, const char *text);
+
+/// Writes the next `count` rows, a byte or a native uint16_t a sample. In memory is one row of tiles.
+bool beitseg_tiff_writer_rows(beitseg_tiff_writer *writer, const void *rows, size_t count);
+
+/// Completes the file; all rows must have been written.
+bool beitseg_tiff_writer_end(beitseg_tiff_writer *writer);
+
 // MARK: WebP input (where the trait WebP is on)
 
 /// The size that the beginning of a file tells; false where it makes no sense.
