@@ -12,8 +12,7 @@ struct NotYet {
     private let meanwhile: String
 
     private static let all: [NotYet] = [
-        NotYet("merge", "each part of a divided run has its own predictions-I-of-N.json"),
-        NotYet("pack", "folders of images are read as they are"),
+        NotYet("pack", "folders of images are read as they are")
     ]
 
     private init(_ word: String, of commands: Set<String> = [], values: Set<String> = [], _ meanwhile: String) {

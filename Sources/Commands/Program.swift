@@ -21,6 +21,7 @@ package struct Program: ParsableCommand {
         Logits.self,
         Labels.self,
         Survey.self,
+        Merge.self,
         Benchmark.self,
     ]
 

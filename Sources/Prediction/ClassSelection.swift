@@ -130,6 +130,9 @@ package struct ResultClasses: Sendable {
         }
     }
 
+    /// The classes that may occur, for a manifest.
+    var listed: [PredictionManifest.ListedClass] { possible.map { .init(index: $0, name: classes[$0].name) } }
+
     /// Whether pixels are judged by their confidence.
     var needsConfidence: Bool { minimumConfidence > 0 }
 

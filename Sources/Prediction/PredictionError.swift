@@ -13,6 +13,8 @@ package enum PredictionError: ExitStatus, Equatable {
     case unreadable(manifest: String, reason: String)
     /// A result of an earlier run cannot be read.
     case unreadableResult(String, reason: String)
+    /// The parts of a divided run cannot be joined.
+    case cannotJoin(folder: String, reason: String)
     /// Another process writes there.
     case busy(folder: String)
     /// The model's output was finite for no image.
@@ -21,7 +23,7 @@ package enum PredictionError: ExitStatus, Equatable {
     package var exitStatus: Int32 {
         switch self {
         case .interrupted(let signal, _, _): 128 + signal
-        case .otherResults, .busy: 64
+        case .otherResults, .busy, .cannotJoin: 64
         case .unreadable, .unreadableResult, .neverFinite: 65
         }
     }
@@ -37,6 +39,7 @@ package enum PredictionError: ExitStatus, Equatable {
             "\(manifest.shown): is no list of predictions, or a damaged one (\(reason)); remove it, or choose another folder"
         case .unreadableResult(let path, let reason):
             "\(path.shown): is no result, or a damaged one (\(reason)); remove it, and resume"
+        case .cannotJoin(let folder, let reason): "\(folder.shown): \(reason)"
         case .busy(let folder):
             "\(folder.shown): another process is writing its results there; wait until it ends, choose another folder, or "
                 + "share the images among the processes (`shard` I/N)"

@@ -2,7 +2,7 @@ import BEiTFiles
 import BEiTImageIO
 
 /// What `predict` writes for an image.
-package enum PredictionFormat: String, CaseIterable, Sendable {
+package enum PredictionFormat: String, CaseIterable, Codable, Sendable {
     /// A palette PNG whose values are class indices; 16-bit grey past 256 classes.
     case index
     /// The same as a tiled TIFF, on the photo's map.

@@ -12,6 +12,10 @@ package struct PredictionManifest: Codable, Equatable, Sendable {
     package var modelFile: KnownFile?
     /// What changes results beside the model, as it was typed: `--slide --flip`; the first manifests did not say.
     package var options: String?
+    /// The formats that were asked for.
+    package var formats: [PredictionFormat]?
+    /// The classes that results may have, by index.
+    package var classes: [ListedClass]?
     /// In the order of the images; behind them those of earlier runs that this one was not asked for.
     package var images: [PredictionRecord] = []
 
@@ -19,9 +23,15 @@ package struct PredictionManifest: Codable, Equatable, Sendable {
     package var review: [String]?
 
     private enum CodingKeys: String, CodingKey {
-        case model, options, images, review
+        case model, options, formats, classes, images, review
         case modelFingerprint = "model_fingerprint"
         case modelFile = "model_file"
+    }
+
+    /// A class, as results have it.
+    package struct ListedClass: Codable, Equatable, Sendable {
+        package var index: Int
+        package var name: String
     }
 
     /// Whether the results of both can lie in one folder.

@@ -69,7 +69,7 @@ package struct PredictionRun {
         _ images: [InputImage], report: @escaping @Sendable (PredictionEvent) -> Void = { _ in }
     ) throws -> PredictionResult {
         let manifestPath = PredictionManifest.path(settings.output, settings.shard)
-        let runFiles = RunFiles(form, settings.shard)
+        let runFiles = RunFiles(settings.output, form.formats, form.resultClasses.listed, settings.shard)
         let plan = try ResultPlan(
             images, form, reads: settings.alsoRead + [heading.model], shared: [manifestPath] + runFiles.paths)
         guard let lock = try LockedFile(PredictionManifest.lock(manifestPath)) else {
@@ -92,6 +92,7 @@ package struct PredictionRun {
             PredictionJournal.path(manifestPath), heading, records: complete + kept.filter { $0.status == .done })
         let stop = try segment(open, records, journal)
         var manifest = try heading.manifest()
+        (manifest.formats, manifest.classes) = (form.formats, form.resultClasses.listed)
         manifest.images = records.all + kept
         manifest.review = RunFiles.leastSureFirst(manifest.images).map(\.name)
         try manifest.write(to: manifestPath)
@@ -120,8 +121,7 @@ package struct PredictionRun {
     private func forgetOthers(_ own: String) {
         for path in PredictionManifest.paths(in: settings.output)
         where path != own && settings.shard?.isBeside(path) != true {
-            for path in [path, PredictionJournal.path(path)] { path.withFileSystemName { _ = unlink($0) } }
-            RunFiles.remove(beside: path)
+            RunFiles.remove(with: path)
         }
     }
 

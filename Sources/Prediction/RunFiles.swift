@@ -6,24 +6,31 @@ import Foundation
 ///
 /// They are made of the manifest's records, so that one of a run that was resumed has all images.
 struct RunFiles {
-    private let form: ResultForm
+    private let folder: String
+    private let formats: [PredictionFormat]
+    private let classes: [PredictionManifest.ListedClass]
     private let shard: Shard?
 
-    init(_ form: ResultForm, _ shard: Shard?) { (self.form, self.shard) = (form, shard) }
+    /// - Parameter classes: that may occur.
+    init(
+        _ folder: String, _ formats: [PredictionFormat], _ classes: [PredictionManifest.ListedClass], _ shard: Shard?
+    ) {
+        (self.folder, self.formats, self.classes, self.shard) = (folder, formats, classes, shard)
+    }
 
     /// A name's beginning and its ending.
     private typealias Name = (stem: String, ending: String)
     private static let names: [PredictionFormat: Name] = [.areas: ("areas", "csv"), .coco: ("coco", "json")]
 
     private func path(_ format: PredictionFormat) -> String? {
-        guard form.formats.contains(format), let name = Self.names[format] else { return nil }
-        return form.folder.joined("\(name.stem)\(shard?.suffix ?? "").\(name.ending)")
+        guard formats.contains(format), let name = Self.names[format] else { return nil }
+        return folder.joined("\(name.stem)\(shard?.suffix ?? "").\(name.ending)")
     }
 
     /// What will be written.
-    var paths: [String] { [reviewPath] + form.formats.compactMap(path) }
+    var paths: [String] { [reviewPath] + formats.compactMap(path) }
 
-    private var reviewPath: String { form.folder.joined("review\(shard?.suffix ?? "").csv") }
+    private var reviewPath: String { folder.joined("review\(shard?.suffix ?? "").csv") }
 
     /// Writes them, each whole or not at all.
     /// - Parameter records: with the number of each image in the whole run, from 1.
@@ -32,11 +39,12 @@ struct RunFiles {
         let done = records.filter { $0.record.status == .done }
         try AtomicFile.write(reviewTable(done.map(\.record)), to: reviewPath)
         if let path = path(.areas) { try AtomicFile.write(areaTable(done.map(\.record)), to: path) }
-        if let path = path(.coco) { try COCOFile(form).write(done, to: path) }
+        if let path = path(.coco) { try COCOFile(folder, classes).write(done, to: path) }
     }
 
-    /// Removes what a run of another number of processes left beside its manifest.
-    static func remove(beside manifest: String) {
+    /// Removes a manifest that was replaced, and what lies beside it.
+    static func remove(with manifest: String) {
+        for path in [manifest, PredictionJournal.path(manifest)] { path.withFileSystemName { _ = unlink($0) } }
         let suffix = manifest.lastName.dropFirst("predictions".count).dropLast(".json".count)
         for name in names.values + [("review", "csv")] {
             manifest.parent.joined("\(name.stem)\(suffix).\(name.ending)").withFileSystemName { _ = unlink($0) }
@@ -98,9 +106,12 @@ struct RunFiles {
 
 /// A COCO file of all images: categories are the classes, and each class that occurs in an image is an annotation.
 struct COCOFile {
-    private let form: ResultForm
+    private let folder: String
+    private let classes: [PredictionManifest.ListedClass]
 
-    init(_ form: ResultForm) { self.form = form }
+    init(_ folder: String, _ classes: [PredictionManifest.ListedClass]) {
+        (self.folder, self.classes) = (folder, classes)
+    }
 
     private struct Image: Encodable {
         var id: Int
@@ -127,7 +138,7 @@ struct COCOFile {
     func write(_ records: [(number: Int, record: PredictionRecord)], to path: String) throws {
         let file = try AtomicText(path)
         let images = records.compactMap { number, record in record.runLengthFile.map { (number, record, $0) } }
-            .filter { FileSystem.isFile(form.folder.joined($0.2)) }
+            .filter { FileSystem.isFile(folder.joined($0.2)) }
         try file.write("{\"info\": {\"description\": \"beit-seg predict\"},\n\"images\": [")
         try writeList(images, to: file) { number, record, own in
             let name = own.parent == "." ? record.path.lastName : own.parent.joined(record.path.lastName)
@@ -139,15 +150,14 @@ struct COCOFile {
             ]
         }
         try file.write("],\n\"categories\": [")
-        try writeList(form.resultClasses.possible, to: file) { index in
-            [try JSONText.line(Category(id: index, name: form.classes[index].name))]
-        }
+        try writeList(classes, to: file) { [try JSONText.line(Category(id: $0.index, name: $0.name))] }
+        let step = (classes.map(\.index).max() ?? 0) + 1
         try file.write("],\n\"annotations\": [")
         try writeList(images, to: file) { number, _, own in
-            try annotations(form.folder.joined(own)).map { annotation in
+            try annotations(folder.joined(own)).map { annotation in
                 try JSONText.line(
                     Annotation(
-                        id: (number - 1) * form.palette.count + annotation.categoryID + 1, image_id: number,
+                        id: (number - 1) * step + annotation.categoryID + 1, image_id: number,
                         category_id: annotation.categoryID, area: annotation.area,
                         bbox: annotation.box ?? [0, 0, 0, 0],
                         score: annotation.score, segmentation: annotation.segmentation))

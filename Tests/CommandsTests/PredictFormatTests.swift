@@ -261,6 +261,44 @@ import Testing
         #expect(try table(folder["out/areas-2-of-2.csv"]).dropFirst().allSatisfy { !$0[0].hasSuffix("p0.png") })
     }
 
+    /// Byte for byte what one process writes.
+    @Test func partsAreJoined() throws {
+        let folder = try workshop()
+        try "no picture".write(toFile: folder["in/b/p4.png"], atomically: true, encoding: .utf8)
+        let names = ["coco.json", "areas.csv", "review.csv"]
+        func files() throws -> [Data] {
+            try names.map { try Data(contentsOf: URL(fileURLWithPath: folder["out/\($0)"])) }
+        }
+        func manifest() throws -> String {
+            try String(contentsOfFile: folder["out/predictions.json"], encoding: .utf8)
+                .replacing(/"seconds" : [-+.e0-9]+/, with: "")
+        }
+        #expect(try predict(folder, "--format", "coco,areas").status == 1)
+        let whole = (try files(), try manifest())
+        for part in 1...3 {
+            let missing = try Program("merge", folder["out"])
+            let wanted = part == 1 ? "no parts of a divided run" : "part \(part) of 3 is missing"
+            #expect(missing.status == 64 && missing.errors.first?.contains(wanted) == true, "\(missing.errors)")
+            _ = try predict(folder, "--format", "coco,areas", "--shard", "\(part)/3")
+        }
+        let run = try Program("merge", folder["out"])
+        #expect(run.status == 1 && run.errors == ["beit-seg: 5 images in one manifest, 1 failed"], "\(run.errors)")
+        #expect(try files() == whole.0)
+        #expect(try manifest() == whole.1)
+        #expect(try FileSystem.names(in: folder["out"]).filter { $0.contains("-of-") }.isEmpty)
+        let again = try predict(folder, "--format", "coco,areas", "--resume")
+        #expect(again.errors.last?.contains("4 were complete already") == true, "\(again.errors)")
+    }
+
+    @Test func partsOfDifferentRunsAreNotJoined() throws {
+        let folder = try workshop()
+        #expect(try predict(folder, "--shard", "1/2").status == 0)
+        #expect(try predict(folder, "--shard", "2/2", "--flip").status == 0)
+        let run = try Program("merge", folder["out"])
+        #expect(run.status == 64 && run.errors.first?.contains("different models or options") == true, "\(run.errors)")
+        #expect(FileSystem.isFile(folder["out/predictions-1-of-2.json"]))
+    }
+
     @Test func contoursAreAnotherOverlay() throws {
         let folder = try workshop()
         #expect(try predict(folder).status == 0)

@@ -98,7 +98,8 @@ import Testing
         arguments: [
             ("\"width\" : 40", "\"width\" : -40"), ("\"width\" : 40", "\"width\" : 4e30"),
             ("\"status\" : \"done\"", "\"status\" : \"fine\""), ("\"images\" : [", "\"images\" : [ 7,"),
-            ("\"mean_confidence\" : 0", "\"mean_confidence\" : -7"), ("\"c", "\"d\" : -5, \"c"), ("}", ""),
+            ("\"mean_confidence\" : 0", "\"mean_confidence\" : -7"), ("\"pixels\" : {", "\"pixels\" : { \"d\" : -5,"),
+            ("}", ""),
         ])
     func aManifestThatMakesNoSenseIsNamed(_ old: String, _ new: String) throws {
         let folder = try workshop()

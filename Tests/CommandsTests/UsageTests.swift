@@ -35,7 +35,7 @@ import Testing
     /// Words of versions to come.
     @Test(
         arguments: [
-            ("merge DIR", "the command `merge`"), ("pack DIR", "the command `pack`"),
+            ("pack DIR", "the command `pack`")
         ])
     func whatIsToCome(_ line: String, _ words: String) throws {
         let run = try Program(arguments: line.split(separator: " ").map(String.init))
