@@ -26,6 +26,7 @@ struct Finetune: TrainingCommand, ImageCommand {
             """,
             examples: "beit-seg finetune --task segmentation --data pets/ --init pretrained.h5 -o runs/pets",
             "beit-seg finetune --task segmentation --data pets/ camvid/ --proportions 3,1 --preset tiny -o runs/both",
+            "beit-seg finetune --task segmentation --data fields/ --bands 5,3,2 --range 0,32768 -o runs/fields",
             "beit-seg finetune --task classification --data photos/ --init pretrained.h5 -o runs/classes",
             "beit-seg finetune --resume runs/pets"))
 

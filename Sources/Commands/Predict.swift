@@ -115,7 +115,7 @@ struct Predict: ImageCommand {
             brought to the photo's own size. Masks lie upright, where a photo is to be turned by its Exif data.
             """,
             examples: "beit-seg predict photos/ -o masks/",
-            "beit-seg predict drone/ -o masks/ --tile --slide --bands 4,3,2",
+            "beit-seg predict drone/ -o masks/ --tile --slide",
             "beit-seg predict stack.tif -o masks/ --page all --range 0,4095",
             "beit-seg predict photos/ -o masks/ -m RUN/best.h5 --format index probabilities",
             "beit-seg predict mosaic.tif -o maps/ --tile --slide --format tiff polygons areas --min-area 100"))
