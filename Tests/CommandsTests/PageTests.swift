@@ -123,6 +123,9 @@ import Testing
             }
             let shards = try ["1", "2"].map { try manifest(folder, "predictions-\($0)-of-2.json").images.map(\.page) }
             #expect(shards == [[1, 3], [2]])
+            let merged = try Program("merge", folder["out"])
+            #expect(merged.status == 0, "\(merged.errors)")
+            #expect(try manifest(folder).images.map(\.page) == [1, 2, 3])
         }
 
         @Test func aPageThatIsNotThereIsNamed() throws {
