@@ -16,7 +16,7 @@ package final class AtomicText {
 
     /// Appends `text` as UTF-8. Throws ``FileError``.
     package func write(_ text: String) throws(FileError) {
-        waiting += Array(text.utf8)
+        waiting.append(contentsOf: text.utf8)
         if waiting.count >= 1 << 16 { try flush() }
     }
 

@@ -52,20 +52,28 @@ final class PolygonFile: ResultFile {
             (count == 0 ? "\n" : ",\n") + "{\"type\": \"Feature\", \"properties\": "
                 + (try JSONText.line(properties)) + ", \"geometry\": {\"type\": \"Polygon\", \"coordinates\": [")
         for (place, ring) in ([polygon.outer] + polygon.holes).enumerated() {
-            let corners = coordinates(ring + ring.prefix(1))
-            try file.write((place == 0 ? "[" : ",[") + corners.joined(separator: ",") + "]")
+            try file.write(place == 0 ? "[" : ",[")
+            try write(ring)
+            try file.write("]")
         }
         try file.write("]}}")
         count += 1
     }
 
-    /// The corners as JSON; outer rings turn counterclockwise as numbers, in pixels and on the map.
-    private func coordinates(_ ring: [Corner]) -> [String] {
-        guard let map else { return ring.map { "[\($0.x),\($0.y)]" } }
-        return (map.mirrors ? ring.reversed() : ring).map {
-            let place = map.place(column: Double($0.x), row: Double($0.y))
-            return "[\(place.x),\(place.y)]"
+    /// Writes a ring's corners, the first again at its end; outer rings turn counterclockwise as numbers, in pixels and on
+    /// the map. A ring may have millions: their text is made piece by piece.
+    private func write(_ ring: [Corner]) throws {
+        let isReversed = map?.mirrors ?? false
+        for place in 0...ring.count {
+            let corner = ring[isReversed ? (ring.count - place) % ring.count : place % ring.count]
+            try file.write(place == 0 ? text(corner) : "," + text(corner))
         }
+    }
+
+    private func text(_ corner: Corner) -> String {
+        guard let map else { return "[\(corner.x),\(corner.y)]" }
+        let place = map.place(column: Double(corner.x), row: Double(corner.y))
+        return "[\(place.x),\(place.y)]"
     }
 }
 

@@ -214,7 +214,6 @@ package struct PredictionRun {
             strip in
             let part = try photo.original?.strip(strip.rows)
             let bytes = strip.bytes + (part?.image.pixels.count ?? 0)
-            nonisolated(unsafe) let strip = strip  // of the writer's thread from here on
             try queue.submit(holding: bytes) { try CannotWrite.translating { try writing.write(strip, part) } }
         }
         let seconds = (ContinuousClock.now - start) / .seconds(1)

@@ -1,3 +1,4 @@
+import BEiTFiles
 import BEiTImageIO
 
 /// A result of an image, written strip by strip. It appears under its name at ``finish()``, whole, or not at all.

@@ -98,6 +98,7 @@ private struct ImageTrial {
             // A second time in rows: the same.
             let rows = try ImageRows(path, as: reading, limits: limits)
             if try rows.read(rows.height) != image.pixels { return "has other rows" }
+            _ = try GeoReference(of: path, page: reading.page)
             _ = try decodeMask(path, limits: limits)
         } catch {
             let text = "\(error)"
