@@ -118,7 +118,7 @@ struct Predict: ImageCommand {
             "beit-seg predict drone/ -o masks/ --tile --slide",
             "beit-seg predict stack.tif -o masks/ --page all --range 0,4095",
             "beit-seg predict photos/ -o masks/ -m RUN/best.h5 --format index probabilities",
-            "beit-seg predict mosaic.tif -o maps/ --tile --slide --format tiff polygons areas --min-area 100"))
+            "beit-seg predict mosaic.tif -o maps/ --tile --slide --format polygons areas --min-area 100"))
 
     static let takesSeveralPages = true
 
