@@ -88,7 +88,8 @@ struct NumPyArray {
         let largest = zip(seen.pixels, expected.values).map { abs(Int($0) - Int($1)) }.max() ?? 0
         #expect(largest <= image.tolerance)
         let rows = try ImageRows(image.path, as: image.reading)
-        #expect(try rows.read(3) + rows.read(rows.height - 3) == seen.pixels)
+        let first = min(3, rows.height)
+        #expect(try rows.read(first) + rows.read(rows.height - first) == seen.pixels)
         let header = try imageHeader(image.path, page: image.page ?? 1)
         #expect(header.width == seen.width && header.height == seen.height)
     }
