@@ -44,13 +44,13 @@ package struct PartJoin {
 
     /// The manifests of the parts, 1 to N.
     private func parts() throws -> [String] {
+        _ = try FileSystem.requireStatus(of: folder)
         let found = PredictionManifest.paths(in: folder).compactMap { path in
             path.lastName.wholeMatch(of: /predictions-([0-9]+)-of-([0-9]+)\.json/).map { (path, Int($0.2) ?? 0) }
         }
         let counts = Set(found.map(\.1)).sorted()
         guard let count = counts.first else {
-            throw cannot(
-                "there are no parts of a divided run; `predict` with `shard` I/N leaves predictions-I-of-N.json")
+            throw cannot("there are no parts of a divided run; those of `shard` I/N leave predictions-I-of-N.json")
         }
         if counts.count > 1 {
             let both = counts.map { "-of-\($0)" }.joined(separator: ", ")
@@ -62,7 +62,7 @@ package struct PartJoin {
         for number in 1...max(1, count) {
             guard let part = Shard(number: number, count: count).map({ PredictionManifest.path(folder, $0) }),
                 known.contains(part)
-            else { throw cannot("part \(number) of \(count) is missing; `predict` it with `shard` \(number)/\(count)") }
+            else { throw cannot("part \(number) of \(count) is missing; segment it with `shard` \(number)/\(count)") }
             parts.append(part)
         }
         return parts

@@ -297,6 +297,7 @@ import Testing
         let run = try Program("merge", folder["out"])
         #expect(run.status == 64 && run.errors.first?.contains("different models or options") == true, "\(run.errors)")
         #expect(FileSystem.isFile(folder["out/predictions-1-of-2.json"]))
+        #expect(try Program("merge", folder["nowhere"]).status == 66)
     }
 
     @Test func contoursAreAnotherOverlay() throws {
