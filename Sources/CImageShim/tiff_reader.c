@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <tiffio.h>
@@ -28,7 +27,7 @@ typedef struct {
 
 struct beitseg_tiff_reader {
     int descriptor, error_number;
-    uint64_t size;
+    uint64_t start, size;
     /// One; for strips that hold one band each, one a band that is read: each goes through its strips in order.
     view views[beitseg_tiff_maximum_bands];
     beitseg_tiff_header header;
@@ -54,9 +53,11 @@ static tmsize_t read_bytes(thandle_t handle, void *bytes, tmsize_t size) {
     view *view = handle;
     tmsize_t done = 0;
     while (done < size) {
-        if (view->position > INT64_MAX / 2) break;
-        const ssize_t count = pread(view->reader->descriptor, (char *)bytes + done, (size_t)(size - done),
-                                    (off_t)view->position);
+        const beitseg_tiff_reader *reader = view->reader;
+        if (view->position >= reader->size) break;
+        const uint64_t left = reader->size - view->position, wanted = (uint64_t)(size - done);
+        const ssize_t count = pread(reader->descriptor, (char *)bytes + done, wanted < left ? wanted : left,
+                                    (off_t)(reader->start + view->position));
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) view->reader->error_number = errno;
         if (count <= 0) break;
@@ -129,12 +130,12 @@ static bool open_view(beitseg_tiff_reader *reader, view *view) {
     return view->tiff ? true : fail(reader, "it is no TIFF after all");
 }
 
-beitseg_tiff_reader *beitseg_tiff_reader_open(FILE *file) {
+beitseg_tiff_reader *beitseg_tiff_reader_open(int descriptor, size_t start, size_t size) {
     beitseg_tiff_reader *reader = calloc(1, sizeof *reader);
     if (!reader) return NULL;
-    reader->descriptor = fileno(file);
-    struct stat status;
-    if (fstat(reader->descriptor, &status) == 0) reader->size = (uint64_t)status.st_size;
+    reader->descriptor = descriptor;
+    reader->start = start;
+    reader->size = size;
     return reader;
 }
 

@@ -2,18 +2,32 @@ import BEiTFiles
 import CBEiTImageShim
 import Foundation
 
-/// A file open for reading, closed when the value goes away.
+/// A file, or a member of an archive (`TarArchive`), open for reading, closed when the value goes away.
 final class InputFile {
     let path: String
     let stream: UnsafeMutablePointer<FILE>
     /// In bytes.
     let size: Int
+    /// Where its bytes are: from `start` on in this open file.
+    let descriptor: Int32
+    let start: Int
+    /// Kept open; nil for a file of its own.
+    private let archive: OpenArchive?
 
     /// What is no file (a folder, a FIFO, a device) is refused without being read: it could wait for ever.
     /// Throws ``ImageError`` where the fault is that of this path, ``FileError`` where nothing is there or the machine
-    /// fails.
+    /// fails, `ArchiveError` for an archive that is none.
     init(_ path: String) throws {
         self.path = path
+        if let member = try TarArchive.find(path) {
+            let file = try member.file()
+            guard let stream = beitseg_open_part(file.descriptor, member.offset, member.size) else {
+                throw FileError.system(path, doing: "open", code: ENOMEM)
+            }
+            (self.stream, size, archive) = (stream, member.size, file)
+            (self.descriptor, start) = (file.descriptor, member.offset)
+            return
+        }
         let descriptor = path.withFileSystemName { Foundation.open($0, O_RDONLY | O_NONBLOCK | O_CLOEXEC) }
         guard descriptor >= 0 else { throw Self.failure(path) }
         var status = stat()
@@ -23,7 +37,7 @@ final class InputFile {
             close(descriptor)
             throw error
         }
-        (self.stream, size) = (stream, Int(status.st_size))
+        (self.stream, size, archive, self.descriptor, start) = (stream, Int(status.st_size), nil, descriptor, 0)
     }
 
     deinit { fclose(stream) }
@@ -65,7 +79,9 @@ final class InputFile {
     func read(_ bytes: UnsafeMutableRawBufferPointer, at place: Int) throws {
         var done = 0
         while done < bytes.count {
-            let count = pread(fileno(stream), bytes.baseAddress! + done, bytes.count - done, off_t(place + done))
+            // The next member of an archive begins where this one ends.
+            let left = min(bytes.count - done, max(0, size - place - done))
+            let count = pread(descriptor, bytes.baseAddress! + done, left, off_t(start + place + done))
             if count < 0 && errno == EINTR { continue }
             guard count >= 0 else { throw FileError.system(path, doing: "read") }
             guard count > 0 else { throw ImageError(path: path, .undecodable("the file ends too early")) }

@@ -12,7 +12,9 @@
 
         /// Reads the directory of a page, counted from 1.
         init(_ file: InputFile, page: Int, allowsDamage damage: DamagedImages?) throws {
-            guard let reader = beitseg_tiff_reader_open(file.stream) else { throw file.outOfMemory() }
+            guard let reader = beitseg_tiff_reader_open(file.descriptor, file.start, file.size) else {
+                throw file.outOfMemory()
+            }
             var header = beitseg_tiff_header()
             guard beitseg_tiff_reader_header(reader, Int32(clamping: page - 1), &header) else {
                 defer { beitseg_tiff_reader_close(reader) }
@@ -28,7 +30,9 @@
 
         /// The number of pages, at least 1.
         static func pages(_ file: InputFile) throws -> Int {
-            guard let reader = beitseg_tiff_reader_open(file.stream) else { throw file.outOfMemory() }
+            guard let reader = beitseg_tiff_reader_open(file.descriptor, file.start, file.size) else {
+                throw file.outOfMemory()
+            }
             defer { beitseg_tiff_reader_close(reader) }
             let pages = beitseg_tiff_reader_pages(reader)
             if pages < 0 { throw failure(file, reader) }

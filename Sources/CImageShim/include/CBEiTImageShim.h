@@ -12,6 +12,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
+// MARK: Files within files
+
+/// Opens `size` bytes of an open file, from `start` on, as a file that is read. The descriptor stays the caller's, who keeps
+/// it open until the stream is closed; its position does not matter. NULL when memory runs out.
+FILE *beitseg_open_part(int descriptor, size_t start, size_t size);
+
 // MARK: PNG input
 
 enum { beitseg_png_grey = 0, beitseg_png_palette = 3 };  // IHDR's colour types whose samples are single numbers
@@ -126,8 +132,8 @@ typedef struct {
 
 typedef struct beitseg_tiff_reader beitseg_tiff_reader;
 
-/// `file` is read at places of the reader's own; its position does not change.
-beitseg_tiff_reader *beitseg_tiff_reader_open(FILE *file);
+/// `size` bytes of an open file, from `start` on, which the caller keeps open.
+beitseg_tiff_reader *beitseg_tiff_reader_open(int descriptor, size_t start, size_t size);
 void beitseg_tiff_reader_close(beitseg_tiff_reader *reader);
 const char *beitseg_tiff_reader_error(const beitseg_tiff_reader *reader);
 /// The errno of a disk that failed, else 0.
