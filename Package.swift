@@ -155,7 +155,7 @@ let package = Package(
         tests("ImageIO", ["Files", "Mutants"], fixtures: true),
         tests("Checkpoints", ["Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "ImageIO"], fixtures: true),
         tests("Annotations", ["Files", "ImageIO"], fixtures: true),
-        tests("Datasets", ["Files", "TensorCore", "ImageIO", "Annotations"], fixtures: true),
+        tests("Datasets", ["Files", "TensorCore", "ImageIO", "Annotations", "Mutants"], fixtures: true),
         tests("Metrics", ["TensorCore", "ImageIO", "Datasets"]),
         tests(
             "Prediction", ["Files", "TensorCore", "Ops", "Layers", "Models", "Checkpoints", "ImageIO", "Datasets"],

@@ -16,7 +16,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-STEP = {"loss": "loss", "learning_rate": "lr", "gradient_norm": "grad_norm", "images_per_s": "images_per_s"}
+STEP = {"loss": "loss", "learning_rate": "lr", "gradient_norm": "grad_norm", "images_per_s": "images_per_s",
+        "data_wait": "data_wait"}
 
 
 def logged(run: Path) -> dict[str, dict[int, float]]:

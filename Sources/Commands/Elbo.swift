@@ -58,7 +58,7 @@ struct Elbo: ImageCommand {
         if let report { try AtomicFile.requireWritable(report) }
         let images = try photos.find(log)
         if let report {
-            try OutputCheck.check(write: report, reads: images.map(\.path) + photos.paths + [model, tokenizer])
+            try OutputCheck.check(write: report, reads: images.map(\.path).files + photos.paths + [model, tokenizer])
         }
         var settings = EvidenceSettings()
         if let ratios { settings.ratios = ratios.values.map { (Double($0) * 1e6).rounded() / 1e6 } }

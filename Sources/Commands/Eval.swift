@@ -12,7 +12,7 @@ import Foundation
 
 /// Which labelled images are scored.
 struct LabelledSetOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("A data set; see --layout and --split.", valueName: "folder"))
+    @Option(help: ArgumentHelp("A data set or its tar shards; see --layout and --split.", valueName: "folder"))
     var data: String?
 
     @Option(help: "The part of the data set: train, val, or another name of a folder or list (test).")

@@ -40,7 +40,7 @@ extension Eval {
         let classifier = try PhotoClassifier(
             file, cropShare: view.cropShare, precision: model.precision.precision, reading: reading.choice)
         let dataset = try ClassFolders([data], [set.split], as: classifier.reading)
-        try requireReportApart(from: dataset.images(set.split).map(\.path))
+        try requireReportApart(from: dataset.images(set.split).map(\.path).files)
         if let note = ClassificationScore.positionNote(dataset, classifier) { say(note) }
         let score = try working(on: dataset.images(set.split).count) { progress in
             try ClassificationScore(

@@ -37,7 +37,8 @@ struct Finetune: TrainingCommand, ImageCommand {
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("Data sets; several give the union of their classes, by name.", valueName: "dir"))
+        help: ArgumentHelp(
+            "Data sets, folders or tar shards; several give the union of their classes, by name.", valueName: "dir"))
     var data: [String] = []
 
     @OptionGroup var start: StartOptions

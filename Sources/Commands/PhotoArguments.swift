@@ -6,7 +6,10 @@ import Logging
 
 /// The photos that a command works on.
 struct PhotoArguments: ParsableArguments {
-    @Argument(help: "An image, a folder, a .txt list of images, or - for a list on standard input.")
+    @Argument(
+        help:
+            "An image, a folder, a .txt list of images, - for a list on standard input, or .tar shards ('shards/*-{000..099}.tar')."
+    )
     var paths: [String]
 
     func validate() throws {
@@ -19,6 +22,7 @@ struct PhotoArguments: ParsableArguments {
         if let text = found.leftOut.description {
             log.log(level: found.leftOut.hasImages ? .warning : .info, "\(text)")
         }
+        for note in found.notes { log.warning("\(note)") }
         return found.images
     }
 }

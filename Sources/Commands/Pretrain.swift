@@ -46,7 +46,7 @@ struct Pretrain: TrainingCommand, ImageCommand {
     @Option(
         parsing: .upToNextOption,
         help: ArgumentHelp(
-            "Folders of photos, searched with all that is below them; of data sets for segmentation the masks are left out.",
+            "Folders of photos, searched with all that is below them; of data sets for segmentation the masks are left out. Or tar shards.",
             valueName: "dir"))
     var data: [String] = []
 

@@ -22,6 +22,7 @@ package struct Program: ParsableCommand {
         Labels.self,
         Survey.self,
         Merge.self,
+        Pack.self,
         Benchmark.self,
     ]
 

@@ -30,7 +30,7 @@ struct TokenizerInput: ParsableArguments {
     var size: SizeArgument?
 
     /// All that is read.
-    func files(_ images: [InputImage]) -> [String] { images.map(\.path) + photos.paths + [model] }
+    func files(_ images: [InputImage]) -> [String] { images.map(\.path).files + photos.paths + [model] }
 
     /// - Parameter decoding: whether pictures are to be made of tokens.
     func tokenizer(

@@ -83,7 +83,8 @@ struct TokenizerTrain: TrainingCommand, ImageCommand {
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("Folders of photos; of data sets for segmentation the masks are left out.", valueName: "dir")
+        help: ArgumentHelp(
+            "Folders of photos, or tar shards; of data sets for segmentation the masks are left out.", valueName: "dir")
     )
     var data: [String] = []
 

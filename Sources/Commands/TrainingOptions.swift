@@ -250,6 +250,11 @@ struct RecipeOptions<Defaults: RecipeDefaults>: ParsableArguments {
     var precision: Precision?
     @Option(help: ArgumentHelp("Seed of everything random: weights, order, augmentation (default: 0).", valueName: "n"))
     var seed: UInt64?
+    @Option(
+        help: ArgumentHelp(
+            "Read shards from beginning to end, and draw among so many photos (default: draw from anywhere).",
+            valueName: "n"))
+    var shuffleBuffer: Int?
     @Option(help: ArgumentHelp("Epochs between validations (default: 1).", valueName: "n"))
     var evalEvery: Int?
     @Option(help: ArgumentHelp("Steps between checkpoints (default: 500, and at validations).", valueName: "n"))
@@ -285,6 +290,7 @@ struct RecipeOptions<Defaults: RecipeDefaults>: ParsableArguments {
         recipe.averageDecay = ema ?? recipe.averageDecay
         recipe.precision = precision ?? recipe.precision
         recipe.seed = seed ?? recipe.seed
+        recipe.shuffleBuffer = shuffleBuffer ?? recipe.shuffleBuffer
         recipe.evaluateEvery = evalEvery ?? recipe.evaluateEvery
         recipe.checkpointEvery = checkpointEvery ?? recipe.checkpointEvery
     }

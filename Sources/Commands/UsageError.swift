@@ -21,8 +21,7 @@ struct UsageError {
 
     /// - Parameter message: the parser's.
     func line(_ message: String) -> String {
-        let text =
-            NotYet.explanation(name.joined(separator: " "), rest) ?? unknownCommand ?? unknownOption ?? oneLine(message)
+        let text = unknownCommand ?? unknownOption ?? oneLine(message)
         return "\(text); see `\((["beit-seg"] + name + ["--help"]).joined(separator: " "))`"
     }
 

@@ -11,7 +11,7 @@ package struct ClassifiedImage: Equatable, Sendable {
     package var label: Int
 }
 
-/// Photos in class folders, `train/CLASS/…` and `val/CLASS/…` (ImageNet's form): the class of a photo is the name of the
+/// Photos in class folders or in shards, `train/CLASS/…` and `val/CLASS/…` (ImageNet's form): the class of a photo is the name of the
 /// folder below the split.
 ///
 /// Classes are in the byte order of their names, as torchvision's `ImageFolder` has them. Several data sets give the union
@@ -38,12 +38,14 @@ package struct ClassFolders: Sendable {
         (self.folders, self.reading) = (folders, reading)
         var found: [(split: DatasetSplit, photos: [FoundPhoto])] = []
         var warnings: [String] = []
+        let shards = try folders.map { try ClassifiedShards($0) }
         for split in splits {
-            found.append((split, try folders.flatMap { try FoundPhoto.list($0, split, &warnings) }))
+            let photos = try zip(folders, shards).flatMap { folder, shards in
+                try shards?.photos(split, &warnings) ?? FoundPhoto.list(folder, split, &warnings)
+            }
+            found.append((split, photos))
         }
-        let names = Set(found.flatMap { $0.photos.map(\.className) }).sorted {
-            $0.utf8.lexicographicallyPrecedes($1.utf8)
-        }
+        let names = Self.order(Set(found.flatMap { $0.photos.map(\.className) }), lists: shards.map { $0?.classes })
         let places = Dictionary(uniqueKeysWithValues: zip(names, 0...))
         var (images, unreadable): ([DatasetSplit: [ClassifiedImage]], [String]) = ([:], [])
         for (split, photos) in found {
@@ -55,6 +57,16 @@ package struct ClassFolders: Sendable {
             }
         }
         (classes, self.images, self.unreadable, self.warnings) = (names, images, unreadable, warnings)
+    }
+
+    /// Classes in the order of the list that all sets have, else in the byte order of their names; numbers in theirs.
+    private static func order(_ names: Set<String>, lists: [[String]?]) -> [String] {
+        if let list = lists[0], lists.allSatisfy({ $0 == list }) { return list.filter(names.contains) }
+        let numbers = names.compactMap { Int($0) }.sorted()
+        if numbers.map(String.init).count == names.count, Set(numbers.map(String.init)) == names {
+            return numbers.map(String.init)
+        }
+        return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     }
 
     /// In a fixed order: by data folder, and by name within one.
@@ -122,7 +134,7 @@ package struct ClassFolders: Sendable {
 }
 
 /// A photo before the classes have their indices.
-private struct FoundPhoto {
+struct FoundPhoto {
     var path, className: String
 
     /// The photos of a data set's split; none where `val` is missing beside `train`.
@@ -165,13 +177,17 @@ private struct FoundPhoto {
         return photos
     }
 
-    private static func root(_ folder: String, _ split: DatasetSplit) -> String? {
+    static func root(_ folder: String, _ split: DatasetSplit) -> String? {
         split.folders.map { folder.joined($0) }.first(where: FileSystem.isFolder)
     }
 
+    /// Why photos cannot be read, by their numbers; of many in shards an even sample is looked at.
     static func failures(_ photos: [FoundPhoto], page: Int) -> [Int: String] {
         let failures = Mutex<[Int: String]>([:])
-        WorkerPool.current.run(photos.count) { index in
+        let isInShard = photos.first.map { TarArchive.split($0.path) != nil } ?? false
+        let step = isInShard ? max(1, (photos.count - 1) / PhotoDataset.mostChecked + 1) : 1
+        WorkerPool.current.run((photos.count + step - 1) / step) { number in
+            let index = number * step
             do { _ = try imageHeader(photos[index].path, page: page) } catch {
                 failures.withLock { $0[index] = "\(error)" }
             }

@@ -17,10 +17,13 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
     case camvid
     /// A labelling program's files (``AnnotationSet``): shapes in place of masks
     case annotations
+    /// Tar shards with `NAME.jpg` and `NAME.seg.png` (``Shards``), `classes.txt` beside them
+    case shards
 
     /// The layout whose folders are there. Throws ``DatasetError``.
     /// - Parameter asAnnotations: whether annotations are looked for as well, which reads the beginnings of files.
     package static func detect(_ folder: String, asAnnotations: Bool = true) throws -> DatasetLayout {
+        if !FileSystem.isFolder(folder), try Shards(folder) != nil { return .shards }
         guard FileSystem.exists(folder) else {
             throw DatasetError(.missing, path: folder, reason: "there is no such data folder")
         }
@@ -29,13 +32,22 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
         let isPlain = ["images", "masks"].allSatisfy { FileSystem.isFolder(folder / $0) }
         if isPlain { return .folders }
         if asAnnotations, (try? AnnotationSource(folder)) != nil { return .annotations }
+        if try Shards(folder) != nil { return .shards }
         if FileSystem.exists(folder / "classes.txt") { return .folders }
         let known = allCases.map {
-            let signs = $0 == .annotations ? AnnotationFormat.names : $0.signature.joined(separator: ", ")
-            return "\($0.rawValue) (\(signs))"
+            "\($0.rawValue) (\($0.signs))"
         }
         throw DatasetError(
             .invalid, path: folder, reason: "has none of the known layouts: " + known.joined(separator: "; "))
+    }
+
+    /// By what people can tell it.
+    private var signs: String {
+        switch self {
+        case .annotations: AnnotationFormat.names
+        case .shards: ".tar files"
+        default: signature.joined(separator: ", ")
+        }
     }
 
     private func isThere(in folder: String) -> Bool {
@@ -50,7 +62,7 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
         case .voc: ["JPEGImages", "SegmentationClass", "ImageSets/Segmentation"]
         case .cityscapes: ["leftImg8bit", "gtFine"]
         case .camvid: ["train", "trainannot"]
-        case .annotations: []
+        case .annotations, .shards: []
         }
     }
 
@@ -79,7 +91,7 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
             guard FileSystem.isFolder(folder / split.rawValue) else { return nil }
             return Pairing(
                 images: folder / split.rawValue, masks: folder / split.rawValue + "annot", maskEnding: maskEnding)
-        case .annotations: return nil
+        case .annotations, .shards: return nil
         }
     }
 
@@ -129,7 +141,7 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
             case .ade20k: folder / "images"
             case .voc: folder / "ImageSets/Segmentation"
             case .cityscapes: folder / "leftImg8bit"
-            case .camvid, .annotations: folder
+            case .camvid, .annotations, .shards: folder
             }
         let names = ((try? FileSystem.names(in: place)) ?? []).sorted()
         return names.compactMap { name in
@@ -149,7 +161,7 @@ package enum DatasetLayout: String, CaseIterable, Codable, Sendable {
         case .ade20k: return LabelClass.named(try adeNames(folder))
         case .voc: return LabelClass.named(KnownClasses.voc)
         case .cityscapes: return KnownClasses.cityscapes
-        case .camvid, .folders, .annotations: return LabelClass.named(KnownClasses.camvid)
+        case .camvid, .folders, .annotations, .shards: return LabelClass.named(KnownClasses.camvid)
         }
     }
 

@@ -27,7 +27,7 @@ extension [String] {
 }
 
 /// A hash of 64 bits (Fowler, Noll and Vo), which tells changes made without intent.
-private struct FNV1a {
+struct FNV1a {
     private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
 
     init() {}

@@ -7,40 +7,42 @@ package protocol LabelledSource: PhotoSource {
     func mask(_ index: Int) throws -> IndexMask
     /// The number of the data set that a photo belongs to.
     func set(_ index: Int) -> Int
-    /// All files, to notice whether they change.
-    var files: [String] { get }
 }
 
-/// Photos of data sets with their masks, a file each.
+/// Photos of data sets with their masks, a file each or members of shards.
 package struct LabelledFiles: LabelledSource {
     private let dataset: SegmentationDataset
-    private let pairs: [LabelledImage]
+    private let images, masks: PathTable
+    private let sources: [Int]
 
     package init(_ dataset: SegmentationDataset, _ pairs: [LabelledImage]) {
-        (self.dataset, self.pairs) = (dataset, pairs)
+        (self.dataset, sources) = (dataset, pairs.map(\.source))
+        (images, masks) = (PathTable(pairs.lazy.map(\.image)), PathTable(pairs.lazy.map(\.mask)))
     }
 
-    package var count: Int { pairs.count }
-    /// A file with the shapes of many photos once.
-    package var files: [String] {
-        var seen: Set<String> = []
-        return pairs.flatMap { [$0.image, $0.mask] }.filter { seen.insert($0).inserted }
+    private func pair(_ index: Int) -> LabelledImage {
+        LabelledImage(image: images[index], mask: masks[index], source: sources[index])
     }
-    package func name(_ index: Int) -> String { pairs[index].image }
-    package func path(_ index: Int) -> String? { pairs[index].image }
+
+    package var count: Int { images.count }
+    /// A file with the shapes of many photos once, and a shard.
+    package var files: [String] { (0..<count).lazy.flatMap { [images[$0], masks[$0]] }.files }
+    package func name(_ index: Int) -> String { images[index] }
+    package func path(_ index: Int) -> String? { images[index] }
+    package var stretches: [Range<Int>] { images.stretches }
 
     package func header(_ index: Int) throws -> ImageHeader {
-        let header = try imageHeader(pairs[index].image, page: dataset.reading.page)
-        return try dataset.storedTurn(of: pairs[index])?.exchangesSides == true ? header.exchangingSides : header
+        let header = try imageHeader(images[index], page: dataset.reading.page)
+        return try dataset.storedTurn(of: pair(index))?.exchangesSides == true ? header.exchangingSides : header
     }
 
     /// As its mask lies; one that lies otherwise than its Exif says comes whole.
     package func decode(_ index: Int, shrinkingTo shortSide: Int?) throws -> RGBImage {
-        try dataset.photo(of: pairs[index], shrinkingTo: shortSide)
+        try dataset.photo(of: pair(index), shrinkingTo: shortSide)
     }
 
-    package func set(_ index: Int) -> Int { pairs[index].source }
-    package func mask(_ index: Int) throws -> IndexMask { try dataset.loadMask(pairs[index]) }
+    package func set(_ index: Int) -> Int { sources[index] }
+    package func mask(_ index: Int) throws -> IndexMask { try dataset.loadMask(pair(index)) }
 }
 
 extension LabelledSource {

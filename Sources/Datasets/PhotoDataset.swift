@@ -20,12 +20,12 @@ package struct PhotoOptions: Codable, Equatable, Sendable {
 
 /// The photos below some folders, divided into those to learn from and those held out.
 ///
-/// Held out is what lies in a folder `val` or `validation`; where a data folder has none, a share that a hash of each
+/// Held out is what lies in a folder `val` or `validation`, or in a shard of that name; where a data folder has none, a share that a hash of each
 /// name chooses, so that a photo stays where it is when others come or go. Of a data set for segmentation the photos
-/// count, its masks do not.
+/// count, its masks do not. A data folder may be ``Shards``.
 package struct PhotoDataset: Sendable {
-    /// Paths, in the order of the data folders and by name within one.
-    package private(set) var training: [String] = [], validation: [String] = []
+    /// Paths, in the order of the data folders and by name within one; in the order of its members within a shard.
+    package private(set) var training = PathTable(), validation = PathTable()
     /// One line for each photo that cannot be read; training goes on without them.
     package private(set) var unreadable: [String] = []
     /// Changes when the photos to learn from or their order do, but not with the place of the data folders.
@@ -35,36 +35,35 @@ package struct PhotoDataset: Sendable {
     /// What the listing decided, for people.
     private var notes: [String] = []
 
-    private struct Photo {
-        var path: String
-        /// Below the data folder.
-        var name: String
-        var isHeldOut: Bool
-    }
-
-    /// Lists the photos and reads their headers.
+    /// Lists the photos and reads their headers; of those in shards an even sample (``mostChecked``).
     ///
     /// - Parameter output: the folder of the run, whose pictures are none to learn from.
-    /// - Throws: `FileError` for a folder that is missing or without photos; ``DatasetError`` where there is nothing to
-    ///   learn from, or too much is unreadable.
+    /// - Throws: `FileError` for a folder that is missing or without photos; `ArchiveError`; ``DatasetError`` where there
+    ///   is nothing to learn from, or too much is unreadable.
     package init(
         _ options: PhotoOptions, as reading: ImageReading = ImageReading(), excluding output: String? = nil
     ) throws {
         self.reading = reading
-        var (photos, seen): ([Photo], SeenFiles) = ([], SeenFiles())
+        var (photos, seen) = (FoundPhotos(), SeenFiles())
         for folder in options.folders {
-            let found = try list(folder, excluding: output, share: options.validationShare)
-            photos += found.filter { seen.insert($0.path) }
+            try list(folder, excluding: output, share: options.validationShare, &seen, &photos)
         }
-        PhotoDataset.holdOutOne(&photos, share: options.validationShare)
-        let failures = PhotoDataset.failures(photos, page: reading.page)
+        if options.validationShare > 0 { photos.holdOutOne() }
+        let failures = photos.failures(page: reading.page)
         let broken = failures.sorted { $0.key < $1.key }.map(\.value)
         try PhotoDataset.check(broken, of: photos.count)
         unreadable += broken
-        let readable = photos.indices.filter { failures[$0] == nil }.map { photos[$0] }
-        let shown = readable.filter { !$0.isHeldOut }
-        (training, validation) = (shown.map(\.path), readable.filter(\.isHeldOut).map(\.path))
-        fingerprint = shown.map(\.name).fingerprint
+        var hash = FNV1a()
+        for index in 0..<photos.count where failures[index] == nil {
+            if photos.isHeldOut[index] {
+                validation.append(photos.paths.bytes(index))
+            } else {
+                if !training.isEmpty { hash.add([UInt8(ascii: "\n")]) }
+                hash.add(photos.name(index))
+                training.append(photos.paths.bytes(index))
+            }
+        }
+        fingerprint = hash.value
         guard !training.isEmpty else {
             throw DatasetError(
                 .invalid, path: options.folders.joined(separator: ", "),
@@ -72,7 +71,12 @@ package struct PhotoDataset: Sendable {
         }
     }
 
-    private mutating func list(_ folder: String, excluding output: String?, share: Double) throws -> [Photo] {
+    private mutating func list(
+        _ folder: String, excluding output: String?, share: Double, _ seen: inout SeenFiles, _ photos: inout FoundPhotos
+    ) throws {
+        if let shards = try Shards(folder), try !FileSystem.isFolder(folder) || PhotoListing(folder).names.isEmpty {
+            return try list(shards, share: share, &seen, &photos)
+        }
         let listing = try PhotoListing(folder, excluding: output)
         var names = try listing.requireNames()
         notes += listing.leftOut.description.map { ["\(folder): \($0)"] } ?? []
@@ -84,13 +88,33 @@ package struct PhotoDataset: Sendable {
             notes.append("\(folder) is a data set for segmentation: \(others) masks and other pictures are left out")
         }
         let hasOwn = names.contains(where: PhotoDataset.isHeldOut)
-        return names.map { name in
+        photos.begin(checking: .max)
+        for name in names where seen.insert(folder.joined(name)) {
             let isHeldOut = hasOwn ? PhotoDataset.isHeldOut(name) : PhotoDataset.draw(name) < share
-            return Photo(path: folder.joined(name), name: name, isHeldOut: isHeldOut)
+            photos.add(folder.joined(name), name: name, isHeldOut: isHeldOut)
         }
     }
 
-    private static func isHeldOut(_ name: String) -> Bool {
+    private mutating func list(
+        _ shards: Shards, share: Double, _ seen: inout SeenFiles, _ photos: inout FoundPhotos
+    ) throws {
+        let hasOwn = shards.paths.contains { Shards.split(of: $0) == .val }
+        var odd = ShardNotes()
+        photos.begin(checking: PhotoDataset.mostChecked)
+        for archive in try shards.open() where seen.insert(archive.path) {
+            let (samples, isVal) = (ShardSamples(archive), Shards.split(of: archive.path) == .val)
+            odd.add(samples)
+            unreadable += samples.cut.map { ["\($0)"] } ?? []
+            for sample in 0..<samples.count {
+                let name = samples.name(sample)
+                photos.add(
+                    samples.path(sample), name: name, isHeldOut: hasOwn ? isVal : PhotoDataset.draw(name) < share)
+            }
+        }
+        notes += odd.lines
+    }
+
+    static func isHeldOut(_ name: String) -> Bool {
         name.split(separator: "/").dropLast().contains { $0 == "val" || $0 == "validation" }
     }
 
@@ -99,23 +123,8 @@ package struct PhotoDataset: Sendable {
         Double(Philox.block(seed: [name].fingerprint, stream: 0, counter: 0)[0]) * 0x1p-32
     }
 
-    /// A few photos may all have been drawn for training.
-    private static func holdOutOne(_ photos: inout [Photo], share: Double) {
-        guard share > 0, photos.count > 1, !photos.contains(where: \.isHeldOut) else { return }
-        if let least = photos.indices.min(by: { draw(photos[$0].name) < draw(photos[$1].name) }) {
-            photos[least].isHeldOut = true
-        }
-    }
-
-    private static func failures(_ photos: [Photo], page: Int) -> [Int: String] {
-        let failures = Mutex<[Int: String]>([:])
-        WorkerPool.current.run(photos.count) { index in
-            do { _ = try imageHeader(photos[index].path, page: page) } catch {
-                failures.withLock { $0[index] = "\(error)" }
-            }
-        }
-        return failures.withLock { $0 }
-    }
+    /// Headers of photos in shards that are read before a run, at most. The others are found damaged when they are decoded.
+    static let mostChecked = 5000
 
     /// Of photos, one in so many may be unreadable; more mean that something else is wrong.
     static let tolerance = 20
@@ -133,15 +142,15 @@ package struct PhotoDataset: Sendable {
     /// - Parameter what: what is not there, for people.
     /// - Throws: ``DatasetError`` if they are more than a few.
     package mutating func keep(_ isKept: (String) -> Bool, lacking what: String) throws(DatasetError) {
-        let all = training + validation, lost = all.filter { !isKept($0) }
+        let lost = training.filter { !isKept($0) } + validation.filter { !isKept($0) }
         guard let first = lost.first else { return }
-        guard lost.count <= max(1, all.count / PhotoDataset.tolerance), lost.count < all.count else {
+        let all = training.count + validation.count
+        guard lost.count <= max(1, all / PhotoDataset.tolerance), lost.count < all else {
             throw DatasetError(
                 .invalid, path: "data check",
-                reason: "\(lost.count) of \(all.count) photos have no \(what), the first is \(first)")
+                reason: "\(lost.count) of \(all) photos have no \(what), the first is \(first)")
         }
-        training.removeAll { !isKept($0) }
-        validation.removeAll { !isKept($0) }
+        (training, validation) = (PathTable(training.lazy.filter(isKept)), PathTable(validation.lazy.filter(isKept)))
         unreadable += lost.map { "\($0): it has no \(what)" }
     }
 
@@ -152,5 +161,50 @@ package struct PhotoDataset: Sendable {
             + ["data: \(training.count.counted("photo")) to learn from, \(validation.count) held out for validation"]
             + unreadable.prefix(most).map { "warning: left out: \($0)" }
             + (unreadable.count > most ? ["warning: left out: \(unreadable.count - most) more"] : [])
+    }
+}
+
+/// The photos of all data folders, before they are divided.
+private struct FoundPhotos {
+    private(set) var paths = PathTable()
+    private(set) var isHeldOut: [Bool] = []
+    /// UTF-8 of a path's end that is its name below the data folder, or in the shard.
+    private var nameLengths: [UInt32] = []
+    /// Where each data folder begins, and how many of its headers are read at most.
+    private var parts: [(start: Int, checked: Int)] = []
+
+    var count: Int { paths.count }
+
+    func name(_ index: Int) -> ArraySlice<UInt8> { paths.bytes(index).suffix(Int(nameLengths[index])) }
+
+    mutating func begin(checking most: Int) { parts.append((count, most)) }
+
+    mutating func add(_ path: String, name: String, isHeldOut: Bool) {
+        paths.append(path)
+        nameLengths.append(UInt32(name.utf8.count))
+        self.isHeldOut.append(isHeldOut)
+    }
+
+    /// A few photos may all have been drawn for training.
+    mutating func holdOutOne() {
+        guard count > 1, !isHeldOut.contains(true) else { return }
+        let draws = (0..<count).map { PhotoDataset.draw(String(decoding: name($0), as: UTF8.self)) }
+        if let least = draws.indices.min(by: { draws[$0] < draws[$1] }) { isHeldOut[least] = true }
+    }
+
+    /// Why photos cannot be read, by their numbers.
+    func failures(page: Int) -> [Int: String] {
+        let failures = Mutex<[Int: String]>([:])
+        for (place, part) in parts.enumerated() {
+            let count = (place + 1 < parts.count ? parts[place + 1].start : self.count) - part.start
+            let step = max(1, (count - 1) / part.checked + 1)
+            WorkerPool.current.run((count + step - 1) / step) { number in
+                let index = part.start + number * step
+                do { _ = try imageHeader(paths[index], page: page) } catch {
+                    failures.withLock { $0[index] = "\(error)" }
+                }
+            }
+        }
+        return failures.withLock { $0 }
     }
 }

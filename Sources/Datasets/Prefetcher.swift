@@ -9,6 +9,9 @@ import Foundation
 package final class Prefetcher<Item: Sendable>: Sendable {
     private let queue: Queue<Item>
 
+    /// How long ``next()`` has waited for items so far.
+    package var waited: Duration { queue.waited }
+
     /// - Parameters:
     ///   - range: the numbers of the items.
     ///   - ahead: items that are made but not taken, at most.
@@ -58,6 +61,9 @@ private final class Queue<Item: Sendable>: @unchecked Sendable {
     private var used = 0, taken = 0
     private let budget: Int
     private var closed = false
+    private var waiting = Duration.zero
+
+    var waited: Duration { condition.withLock { waiting } }
 
     init(_ range: Range<Int>, ahead: Int, budget: Int) {
         (toClaim, toAdmit, toTake) = (range.lowerBound, range.lowerBound, range.lowerBound)
@@ -101,6 +107,8 @@ private final class Queue<Item: Sendable>: @unchecked Sendable {
         taken = 0
         condition.broadcast()
         guard toTake < end else { return nil }
+        let start = ContinuousClock.now
+        defer { waiting += .now - start }
         while true {
             if let (item, bytes) = made.removeValue(forKey: toTake) {
                 toTake += 1

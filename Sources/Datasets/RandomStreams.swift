@@ -29,11 +29,15 @@ package struct Sampler: Sendable {
     /// Of each part.
     private let orders: [EpochOrders]
 
-    package init(seed: UInt64, _ proportions: SetProportions, batch: Int, rank: Int = 0, of workers: Int = 1) {
+    /// - Parameter buffer: nil to draw the images of an epoch from anywhere.
+    package init(
+        seed: UInt64, _ proportions: SetProportions, batch: Int, rank: Int = 0, of workers: Int = 1,
+        buffer: ShuffleBuffer? = nil
+    ) {
         precondition(
             proportions.count > 0 && batch > 0 && (0..<workers).contains(rank), "no images, or no batch")
         (self.seed, self.proportions, self.batch, self.rank, self.workers) = (seed, proportions, batch, rank, workers)
-        orders = proportions.parts.map { EpochOrders(seed: seed, part: $0.set, count: $0.photos.count) }
+        orders = proportions.parts.map { EpochOrders(seed: seed, part: $0.set, $0.photos, buffer) }
     }
 
     /// The images of this worker's batch number `index`, and their places in the run.
@@ -50,21 +54,25 @@ package struct Sampler: Sendable {
 /// is large.
 private final class EpochOrders: Sendable {
     private let seed: UInt64
-    private let part, count: Int
+    private let part: Int
+    private let photos: Range<Int>
+    private let buffer: ShuffleBuffer?
     private let known = Mutex<[(epoch: Int, order: [Int])]>([])
     /// Batches that are made at a time lie in two epochs, or in more where these are small.
     private static let most = 2
 
-    init(seed: UInt64, part: Int, count: Int) { (self.seed, self.part, self.count) = (seed, part, count) }
+    init(seed: UInt64, part: Int, _ photos: Range<Int>, _ buffer: ShuffleBuffer?) {
+        (self.seed, self.part, self.photos, self.buffer) = (seed, part, photos, buffer)
+    }
 
     /// The image that is shown `number` images after the first.
     func image(_ number: Int) -> Int {
-        let (epoch, place) = number.quotientAndRemainder(dividingBy: count)
+        let (epoch, place) = number.quotientAndRemainder(dividingBy: photos.count)
         return known.withLock { known in
             if let found = known.first(where: { $0.epoch == epoch }) { return found.order[place] }
             // No part has 2⁴⁰ epochs, nor a run 2¹⁶ parts.
             var generator = RandomStream.order.generator(seed: seed, part << 40 | epoch)
-            let order = generator.permutation(count)
+            let order = buffer?.order(of: photos, &generator) ?? generator.permutation(photos.count)
             known = known.suffix(Self.most - 1) + [(epoch, order)]
             return order[place]
         }

@@ -32,9 +32,11 @@ package struct SegmentationDataset: Sendable {
         let sets = try options.folders.enumerated().map { index, folder in
             let layout = try options.layout ?? DatasetLayout.detect(folder)
             let annotations = try layout == .annotations ? AnnotationSet(reading: folder, options.annotations) : nil
+            let shards = try layout == .shards ? LabelledShards(Shards.required(folder)) : nil
             return LabelSource(
-                folder: folder, layout: layout, listed: try annotations?.classes ?? layout.classes(folder),
-                map: try options.labelMap(index).map(LabelMapFile.read), annotations: annotations)
+                folder: folder, layout: layout,
+                listed: try annotations?.classes ?? shards?.classes ?? layout.classes(folder),
+                map: try options.labelMap(index).map(LabelMapFile.read), annotations: annotations, shards: shards)
         }
         let known = sets.flatMap(\.listed) + sets.flatMap { $0.map?.newClasses ?? [] }
         let own = try sets.map { try $0.classes(known: known) }
@@ -83,6 +85,7 @@ package struct SegmentationDataset: Sendable {
     private func images(_ split: DatasetSplit, of source: LabelSource, _ index: Int) throws -> PairedFiles? {
         func found(_ split: DatasetSplit) throws -> PairedFiles? {
             if let annotations = source.annotations { return try annotations.files(split, source: index) }
+            if let shards = source.shards { return try shards.files(split, source: index) }
             guard let pairing = source.layout.pairing(source.folder, split, maskEnding: options.maskSuffix) else {
                 return nil
             }
@@ -128,6 +131,14 @@ package struct SegmentationDataset: Sendable {
     /// Whether some masks are drawn from annotations, and their values are no file's.
     package var isAnnotated: Bool { sources.contains { $0.annotations != nil } }
 
+    /// Whether the values of masks are no indices of ``classes``, with 255 for void.
+    var masksHaveOtherValues: Bool {
+        options.ignoreIndex ?? 255 != 255 || options.reducesZeroLabel || options.isBinary
+            || options.orientation != .upright
+            || options.labelMaps.contains { $0 != nil }
+            || sources.contains { ![.folders, .voc].contains($0.layout) }
+    }
+
     /// The splits that there are, in the order of their names; none where all photos belong together.
     package var splits: [DatasetSplit] { Set(sources.flatMap(\.splits)).sorted().map(DatasetSplit.init) }
 
@@ -164,7 +175,7 @@ private struct HeldOut {
 
     init(_ paths: [String], in folder: String, share: Double) {
         func draw(_ path: String) -> Double {
-            PhotoDataset.draw(String(path.dropFirst(folder.count).drop { $0 == "/" }))
+            PhotoDataset.draw(TarArchive.split(path)?.member ?? String(path.dropFirst(folder.count).drop { $0 == "/" }))
         }
         var held = Set(paths.filter { draw($0) < share })
         if held.count == paths.count, let most = paths.max(by: { draw($0) < draw($1) }) { held.remove(most) }
@@ -184,13 +195,18 @@ private struct LabelSource {
     var map: LabelMapFile?
     /// Where masks are drawn from them.
     var annotations: AnnotationSet?
+    /// Where photos and masks lie in them.
+    var shards: LabelledShards?
 
     func has(_ split: DatasetSplit) -> Bool {
-        annotations.map { !$0.photos(split.rawValue).isEmpty } ?? (layout.pairing(folder, split) != nil)
+        if let shards { return shards.has(split) }
+        return annotations.map { !$0.photos(split.rawValue).isEmpty } ?? (layout.pairing(folder, split) != nil)
     }
 
     /// None where all photos belong together.
-    var splits: [String] { annotations.map { $0.isDivided ? $0.splits : [] } ?? layout.splits(folder) }
+    var splits: [String] {
+        shards?.splits ?? annotations.map { $0.isDivided ? $0.splits : [] } ?? layout.splits(folder)
+    }
 
     /// The classes that its labels can have, those of its own list first.
     /// - Parameter known: the classes of all data sets, which a label map may name.

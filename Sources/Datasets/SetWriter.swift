@@ -114,14 +114,8 @@ package struct SetWriter: Sendable {
     private func write(_ item: Item) throws -> [Int] {
         var mask = try dataset.loadMaskAlone(item.pair)
         var counts = [Int](repeating: 0, count: dataset.classes.count + 1)
-        // One value is left for void: 255 in a byte, else the last of 16 bits.
-        let void: UInt16 = dataset.classes.count < 256 ? 255 : LabelMap.void
-        for place in mask.values.indices {
-            let value = mask.values[place]
-            counts[min(Int(value), dataset.classes.count)] += 1
-            if value == LabelMap.void { mask.values[place] = void }
-        }
-        mask.palette = dataset.classes.count < 256 ? dataset.classes.map(\.color) : nil
+        for value in mask.values { counts[min(Int(value), dataset.classes.count)] += 1 }
+        dataset.prepareForWriting(&mask)
         switch photos {
         case .links: try link(item)
         case .copies: try AtomicFile.copy(item.pair.image, to: item.photo)
@@ -169,6 +163,14 @@ extension SegmentationDataset {
         do { return try loadMask(pair) } catch let error as OutsideClasses {
             throw DatasetError(.invalid, path: error.path, reason: error.reason, .values)
         }
+    }
+
+    /// Gives a mask of class indices the value that void has in files, and the classes' colours.
+    func prepareForWriting(_ mask: inout IndexMask) {
+        // One value is left for void: 255 in a byte, else the last of 16 bits.
+        let void: UInt16 = classes.count < 256 ? 255 : LabelMap.void
+        for place in mask.values.indices where mask.values[place] == LabelMap.void { mask.values[place] = void }
+        mask.palette = classes.count < 256 ? classes.map(\.color) : nil
     }
 
     /// All labelled photos by their splits, whose usual names are `train`, `val` and `test`. Lists that repeat others

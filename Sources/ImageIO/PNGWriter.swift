@@ -68,16 +68,25 @@ package func writePNG(_ image: RGBImage, to path: String, compression: Int = 1) 
 /// has a palette (completed by ``ColorMap`` for indices beyond it), else as 8-bit grey. More classes: as 16-bit grey.
 /// Throws ``FileError``.
 package func writePNG(_ mask: IndexMask, to path: String, compression: Int = 1) throws {
-    let classes = max(Int(mask.values.max() ?? 0) + 1, mask.palette?.count ?? 0)
-    if classes > 256 {
-        return try mask.values.withUnsafeBytes { rows in
-            try writePNG(
-                rows, width: mask.width, height: mask.height, kind: .grey16, to: path, compression: compression)
-        }
-    }
-    let kind = mask.palette.map { PNGKind.palette($0 + ColorMap.colors(classes)[$0.count...]) } ?? .grey8
-    try mask.values.map { UInt8(truncatingIfNeeded: $0) }.withUnsafeBytes { rows in
+    try mask.withRows { rows, kind in
         try writePNG(rows, width: mask.width, height: mask.height, kind: kind, to: path, compression: compression)
+    }
+}
+
+/// `mask` as the bytes of a PNG file, as ``writePNG(_:to:compression:)-(IndexMask,_,_)`` writes it.
+package func encodePNG(_ mask: IndexMask, compression: Int = 6) throws -> [UInt8] {
+    try mask.withRows { rows, kind in
+        try encodePNG(rows, width: mask.width, height: mask.height, kind: kind, compression: compression)
+    }
+}
+
+extension IndexMask {
+    /// As a PNG has them.
+    fileprivate func withRows<Result>(_ body: (UnsafeRawBufferPointer, PNGKind) throws -> Result) rethrows -> Result {
+        let classes = max(Int(values.max() ?? 0) + 1, palette?.count ?? 0)
+        if classes > 256 { return try values.withUnsafeBytes { try body($0, .grey16) } }
+        let kind = palette.map { PNGKind.palette($0 + ColorMap.colors(classes)[$0.count...]) } ?? .grey8
+        return try values.map { UInt8(truncatingIfNeeded: $0) }.withUnsafeBytes { try body($0, kind) }
     }
 }
 
@@ -90,10 +99,18 @@ package func writePNG(grey: [UInt8], width: Int, height: Int, to path: String, c
 
 /// `image` as the bytes of an RGB PNG file.
 package func encodePNG(_ image: RGBImage, compression: Int = 6) throws -> [UInt8] {
+    try image.pixels.withUnsafeBytes {
+        try encodePNG($0, width: image.width, height: image.height, kind: .rgb, compression: compression)
+    }
+}
+
+private func encodePNG(
+    _ rows: UnsafeRawBufferPointer, width: Int, height: Int, kind: PNGKind, compression: Int
+) throws -> [UInt8] {
     try writtenBytes("PNG") { stream in
         let encoder = try PNGEncoder(
-            stream, name: "PNG", width: image.width, height: image.height, kind: .rgb, compression: compression)
-        try image.pixels.withUnsafeBytes { rows in try encoder.write(rows) }
+            stream, name: "PNG", width: width, height: height, kind: kind, compression: compression)
+        try encoder.write(rows)
         try encoder.end()
     }
 }

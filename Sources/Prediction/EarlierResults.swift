@@ -61,7 +61,7 @@ struct EarlierResults {
         var (paths, files, names) = (Set<Key>(), Set<Key>(), Set<String>())
         for image in images {
             paths.insert(Key(image.path, image.page))
-            if let file = FileSystem.realPath(image.path) { files.insert(Key(file, image.page)) }
+            if let file = KnownFile.place(of: image.path) { files.insert(Key(file, image.page)) }
             names.formUnion(form.names(image.stem))
         }
         return own.filter { record in

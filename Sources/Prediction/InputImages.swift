@@ -25,8 +25,12 @@ package struct InputImages: Sendable {
     package private(set) var images: [InputImage] = []
     /// What lay in the folders and is no photo.
     package private(set) var leftOut = LeftOut()
+    /// What is odd about shards, for people.
+    package private(set) var notes: [String] = []
 
     /// - A folder stands for the images below it; hidden files and the folder `excluding` (the output's) are left out.
+    /// - A `.tar` file, a folder that holds such files and no image, and a pattern (``Shards``) stand for the photos in
+    ///   these shards.
     /// - A `.txt` file is a list of images (``PathList``), as seen from the working directory.
     /// - `-` is such a list on standard input.
     /// - The same image named twice, by whatever way to its folder, counts once.
@@ -40,7 +44,10 @@ package struct InputImages: Sendable {
     ) throws {
         var sources: [InputSource] = []
         for path in paths {
-            if path == "-" {
+            let shards = path == "-" ? nil : try Shards(path)
+            if let shards, try !FileSystem.isFolder(path) || PhotoListing(path, excluding: output).names.isEmpty {
+                sources += shards.paths.map(InputSource.init(shard:))
+            } else if path == "-" {
                 sources.append(.list(try PathList.entries(standardInput(), of: "standard input")))
             } else if FileSystem.isFolder(path) {
                 let listing = try PhotoListing(path, excluding: output)
@@ -50,13 +57,15 @@ package struct InputImages: Sendable {
             } else if path.ending.lowercased() == "txt" {
                 sources.append(.list(try PathList.entries(FileSystem.read(path), of: path)))
             } else {
-                do throws(FileError) { _ = try FileSystem.requireStatus(of: path) } catch  where error.kind == .missing
-                {
+                do {
+                    if try TarArchive.find(path) == nil { _ = try FileSystem.requireStatus(of: path) }
+                } catch let error as FileError where error.kind == .missing {
                     throw error
                 } catch {}  // opening it will say why
                 sources.append(.file(path))
             }
         }
+        notes = ShardNotes(sources.lazy.compactMap { if case .shard(let samples) = $0 { samples } else { nil } }).lines
         var seen = SeenFiles()
         let stems = ResultStems(sources, flat: flat)
         for source in sources { images += seen.filter(source.images(stems), within: source.isFolder) }
@@ -71,6 +80,16 @@ enum InputSource {
     case file(String)
     case folder(String, PhotoListing)
     case list([String])
+    case shard(ShardSamples)
+    /// A shard that cannot be read.
+    case damaged(String, ImageError)
+
+    /// A damaged shard is one input among others, as a damaged image is.
+    init(shard path: String) {
+        do { self = .shard(ShardSamples(try TarArchive.at(path))) } catch {
+            self = .damaged(path, ImageError(path: path, .unreachable((error as? ArchiveError)?.reason ?? "\(error)")))
+        }
+    }
 
     var isFolder: Bool { if case .folder = self { true } else { false } }
 
@@ -83,6 +102,11 @@ enum InputSource {
         case .folder(let folder, let listing):
             listing.names.map { image(folder.joined($0)) } + listing.problems.map { image($0.path, $0) }
         case .list(let paths): paths.map { image($0) }
+        case .shard(let samples):
+            (0..<samples.count).map {
+                InputImage(path: samples.path($0), stem: stems.stem(of: samples.key($0), in: samples.archive.path))
+            } + (samples.cut.map { [image($0.path, $0)] } ?? [])
+        case .damaged(let path, let problem): [image(path, problem)]
         }
     }
 }

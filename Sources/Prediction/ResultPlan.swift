@@ -1,3 +1,4 @@
+import BEiTDatasets
 import BEiTFiles
 import Foundation
 
@@ -19,7 +20,7 @@ struct ResultPlan {
     ///   - shared: files of the run that are written as well.
     /// - Throws: `FileError` of status 64 where a result would be a file that is read.
     init(_ images: [InputImage], _ form: ResultForm, reads: [String], shared: [String]) throws(FileError) {
-        check = OutputCheck(reads: reads + images.map(\.path))
+        check = OutputCheck(reads: reads + images.lazy.map(\.path).files)
         for path in shared { try check.check(write: path) }
         for (index, image) in images.enumerated() {
             do {

@@ -52,7 +52,7 @@ package struct RunReport {
     // MARK: Curves
 
     private var curves: String {
-        let known = ["loss", "lr", "grad_norm", "images_per_s"]
+        let known = ["loss", "lr", "grad_norm", "images_per_s", "data_wait"]
         let others = Set(log.flatMap(\.values.keys)).subtracting(known).sorted()
         let metrics = Set(log.flatMap(\.metrics.keys)).subtracting(["val_loss"]).sorted()
         let charts =
@@ -83,7 +83,7 @@ package struct RunReport {
     private func measured(_ key: String) -> CurveChart {
         chart(
             Metric(key).heading, [.init(points(key, \.values), key == "lr" ? .smooth : .noisy)],
-            fromZero: Metric(key).isShare || ["lr", "images_per_s"].contains(key))
+            fromZero: Metric(key).isShare || ["lr", "images_per_s", "data_wait"].contains(key))
     }
 
     private func chart(_ title: String, _ series: [CurveChart.Series], fromZero: Bool = false) -> CurveChart {
@@ -170,6 +170,7 @@ struct Metric {
         case "lr": "Learning rate"
         case "grad_norm": "Gradient norm, before clipping"
         case "images_per_s": "Images per second"
+        case "data_wait": "Share of the time spent waiting for data"
         default: key.hasPrefix("val_") ? "Validation: " + title : title
         }
     }

@@ -92,7 +92,8 @@ package final class ClassificationObjective: PlannedObjective {
     package var depth: Int { classifier.backbone.configuration.depth }
     package var count: Int { training.photos.count }
     package var validationCount: Int { validation.photos.count }
-    package var files: [String] { training.photos.names }
+    package var files: [String] { training.photos.files }
+    package var stretches: [Range<Int>] { training.photos.stretches }
 
     package var loader: @Sendable ([(image: Int, place: Int)]) throws -> ClassificationBatch {
         { [training, seed, augmentation = settings.augmentation] in

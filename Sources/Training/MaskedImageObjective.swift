@@ -168,7 +168,7 @@ package final class MaskedImageObjective: PlannedObjective {
             precondition(sources.vocabulary != nil, "nothing to predict")
             target = .tokens(sources.tokenizer)
         }
-        let views = { (paths: [String]) in
+        let views = { (paths: PathTable) in
             MaskedViews(
                 PhotoPaths(paths, as: photos.reading), size: network.backbone.configuration.imageSize,
                 tokenView: sources.cache == nil ? sources.tokenizer?.view : nil,
@@ -176,7 +176,7 @@ package final class MaskedImageObjective: PlannedObjective {
                 masking: settings.masking, augmentation: settings.augmentation, seed: seed
             ) { Logger(label: "beit-seg").warning("\($0)") }
         }
-        (training, validation) = (views(photos.training), views(photos.validation.sample(Self.mostScored)))
+        (training, validation) = (views(photos.training), views(PathTable(photos.validation.sample(Self.mostScored))))
         (cache, fingerprint) = (sources.cache, photos.fingerprint)
         histogram = .zeros([sources.vocabulary ?? 1])
     }
@@ -184,7 +184,8 @@ package final class MaskedImageObjective: PlannedObjective {
     package var depth: Int { network.backbone.configuration.depth }
     package var count: Int { training.photos.count }
     package var validationCount: Int { validation.photos.count }
-    package var files: [String] { training.photos.names }
+    package var files: [String] { training.photos.files }
+    package var stretches: [Range<Int>] { training.photos.stretches }
 
     package var loader: @Sendable ([(image: Int, place: Int)]) throws -> MaskedBatch {
         { [training, cache] in

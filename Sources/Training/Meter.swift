@@ -19,6 +19,9 @@ struct Meter {
     private let began = ContinuousClock.now
     private var since = ContinuousClock.now
     private var paused = Duration.zero
+    /// For data, of all updates so far, and of those that are not timed.
+    var waited = Duration.zero
+    private var waitedBefore = Duration.zero
     /// The first step maps memory and plans the kernels; timing begins behind it.
     private static let untimed = 1
     private static let estimateAfter = 3
@@ -36,11 +39,12 @@ struct Meter {
         sums.loss += update.loss
         sums.updates += 1
         let done = step - first
-        if done == Meter.untimed { (since, paused) = (.now, .zero) }
+        if done == Meter.untimed { (since, paused, waitedBefore) = (.now, .zero, waited) }
         // The mean over the run so far, but a slower machine shows after a while.
         let timed = max(1, done - Meter.untimed)
         let passed = .now - (done > Meter.untimed ? since : began)
         let (pace, speed) = (passed / .seconds(1) / Double(timed), (passed - paused) / .seconds(1) / Double(timed))
+        let wait = (waited - waitedBefore) / .seconds(1) / Double(timed) / speed
         var reports: [TrainingEvent] = []
         if done == Meter.estimateAfter {
             reports.append(
@@ -54,7 +58,8 @@ struct Meter {
                     StepReport(
                         step: step, steps: steps, epoch: epoch, loss: sums.loss / Double(sums.updates),
                         learningRate: update.learningRate, gradientNorm: update.gradientNorm,
-                        imagesPerSecond: Double(imagesPerStep) / speed, secondsLeft: pace * Double(steps - step))))
+                        imagesPerSecond: Double(imagesPerStep) / speed, dataWait: min(1, wait),
+                        secondsLeft: pace * Double(steps - step))))
             sums = Sums()
         }
         return reports

@@ -26,6 +26,8 @@ package protocol Objective: AnyObject {
     var fingerprint: UInt64 { get }
     /// The files that are learned from.
     var files: [String] { get }
+    /// Training images that follow each other in one file; read where they are taken in such an order.
+    var stretches: [Range<Int>] { get }
     /// Makes a batch, on any thread; a function of its arguments alone.
     var loader: @Sendable (_ members: [(image: Int, place: Int)]) throws -> Batch { get }
 
@@ -57,6 +59,7 @@ extension Objective {
     package var proportions: SetProportions { SetProportions(count) }
     package var validationCount: Int { 0 }
     package var files: [String] { [] }
+    package var stretches: [Range<Int>] { (0..<count).map { $0..<$0 + 1 } }
     package func begin(step: Int) {}
     package func pictures() throws -> [ReportPicture] { [] }
     package func rehearse(_ batch: Batch, _ tape: Tape) -> Variable { loss(batch, tape) }

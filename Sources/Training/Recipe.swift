@@ -28,6 +28,9 @@ package struct Recipe: Codable, Equatable, Sendable {
     /// from before there was a choice.
     package var precision: Precision?
     package var seed: UInt64 = 0
+    /// Photos among which the next one is drawn, where shards are read from beginning to end (``ShuffleBuffer``); nil: it is
+    /// drawn from anywhere.
+    package var shuffleBuffer: Int?
     /// Epochs from one validation to the next.
     package var evaluateEvery = 1
     /// Steps from one `last.h5` to the next; one is also written after each validation.
@@ -66,6 +69,7 @@ package struct Recipe: Codable, Equatable, Sendable {
         let counts = [
             ("batch", batch, 1 << 20), ("accumulate", accumulate, 1 << 20), ("eval-every", evaluateEvery, 1 << 30),
             ("checkpoint-every", checkpointEvery, 1 << 30), ("steps", steps ?? 1, Recipe.mostSteps),
+            ("shuffle-buffer", shuffleBuffer ?? 1, 1 << 30),
         ]
         for (name, value, most) in counts where !(1...most ~= value) {
             return "`\(name)` is \(value), and must be " + (value < 1 ? "at least 1" : "at most \(most)")

@@ -126,6 +126,7 @@ package final class SegmentationObjective: PlannedObjective {
     package var count: Int { source.trainingCount }
     package var validationCount: Int { source.validationCount }
     package var files: [String] { source.training.files }
+    package var stretches: [Range<Int>] { source.training.stretches }
     package var fingerprint: UInt64 {
         source.training.names.map { $0.split(separator: "/").last.map(String.init) ?? "" }.fingerprint
     }

@@ -82,7 +82,7 @@ package final class TokenizerObjective: PlannedObjective {
         (self.settings, self.tokenizer, self.seed) = (settings, tokenizer, seed)
         (sheet, fingerprint) = (folder.reconstructions, dataset.fingerprint)
         let form = settings.preprocessing
-        let batches = { (paths: [String]) in
+        let batches = { (paths: PathTable) in
             PhotoBatches(
                 PhotoPaths(paths, as: dataset.reading), size: form.size,
                 scaling: PixelScaling(mean: form.mean, std: form.std),
@@ -90,7 +90,7 @@ package final class TokenizerObjective: PlannedObjective {
             ) { Logger(label: "beit-seg").warning("\($0)") }
         }
         training = batches(dataset.training)
-        validation = batches(dataset.validation.sample(TokenizerObjective.mostScored))
+        validation = batches(PathTable(dataset.validation.sample(TokenizerObjective.mostScored)))
         (temperature, klWeight) = (Float(settings.temperature.value(at: 0)), Float(settings.klWeight.value(at: 0)))
     }
 
@@ -98,7 +98,8 @@ package final class TokenizerObjective: PlannedObjective {
     package var depth: Int { 0 }
     package var count: Int { training.photos.count }
     package var validationCount: Int { validation.photos.count }
-    package var files: [String] { training.photos.names }
+    package var files: [String] { training.photos.files }
+    package var stretches: [Range<Int>] { training.photos.stretches }
 
     package var loader: @Sendable ([(image: Int, place: Int)]) throws -> PhotoBatch {
         { [training, seed, augmentation = settings.augmentation] in
@@ -158,9 +159,9 @@ package final class TokenizerObjective: PlannedObjective {
     }
 }
 
-extension Array {
+extension RandomAccessCollection where Index == Int {
     /// At most `count` elements, evenly spread.
     func sample(_ count: Int) -> [Element] {
-        self.count <= count ? self : (0..<count).map { self[$0 * self.count / count] }
+        self.count <= count ? Array(self) : (0..<count).map { self[startIndex + $0 * self.count / count] }
     }
 }

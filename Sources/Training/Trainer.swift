@@ -55,7 +55,7 @@ package final class Trainer<Task: Objective> {
         (self.contents, self.communicator) = (contents, communicator)
         sampler = Sampler(
             seed: recipe.seed, objective.proportions, batch: recipe.batch, rank: communicator.rank,
-            of: communicator.size)
+            of: communicator.size, buffer: recipe.shuffleBuffer.map { ShuffleBuffer($0, objective.stretches) })
         steps = recipe.totalSteps(count: objective.count, workers: sampler.workers)
         schedule = recipe.rates(
             steps: steps, warmupSteps: recipe.warmupSteps(count: objective.count, workers: sampler.workers))
@@ -111,6 +111,7 @@ package final class Trainer<Task: Objective> {
         while progress.step < end {
             let update = try step(batches)
             (progress.step, isSaved) = (progress.step + 1, false)
+            meter.waited = batches.waited
             try log(update, report)
             let settling = ContinuousClock.now
             try settle(report)

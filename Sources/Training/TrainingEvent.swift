@@ -42,6 +42,8 @@ package struct StepReport: Codable, Sendable {
     /// L2 norm of all gradients together, before clipping.
     package var gradientNorm: Double
     package var imagesPerSecond: Double
+    /// The share of the updates' time that went into waiting for their data.
+    package var dataWait: Double
     package var secondsLeft: Double
     /// What the objective counts beside the loss, over the same updates; nil where it counts nothing.
     package var metrics: [String: Double]?
@@ -51,6 +53,7 @@ package struct StepReport: Codable, Sendable {
         case learningRate = "lr"
         case gradientNorm = "grad_norm"
         case imagesPerSecond = "images_per_s"
+        case dataWait = "data_wait"
         case secondsLeft = "seconds_left"
     }
 }
@@ -75,7 +78,7 @@ extension StepReport: LogEntry {
     var scalars: [(tag: String, value: Double)] {
         [
             ("train/loss", loss), ("train/learning_rate", learningRate), ("train/gradient_norm", gradientNorm),
-            ("train/images_per_s", imagesPerSecond),
+            ("train/images_per_s", imagesPerSecond), ("train/data_wait", dataWait),
         ] + (metrics ?? [:]).sorted { $0.key < $1.key }.map { ("train/" + $0.key, $0.value) }
     }
 }

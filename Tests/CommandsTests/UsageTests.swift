@@ -32,20 +32,6 @@ import Testing
         #expect(run.errors.first?.hasPrefix("beit-seg: Unknown command 'xyzzy'; there are predict, eval, ") == true)
     }
 
-    /// Words of versions to come.
-    @Test(
-        arguments: [
-            ("pack DIR", "the command `pack`")
-        ])
-    func whatIsToCome(_ line: String, _ words: String) throws {
-        let run = try Program(arguments: line.split(separator: " ").map(String.init))
-        #expect(run.status == 64)
-        #expect(run.errors.count == 1)
-        #expect(
-            run.errors.first?.hasPrefix("beit-seg: \(words) is not there yet in this version; ") == true,
-            "\(run.errors)")
-    }
-
     @Test(
         arguments: [
             ("", "--freeze-backbone needs --init: weights drawn at random have to learn"),

@@ -8,7 +8,7 @@ import Testing
 
 /// Photos without labels: listing, division, damaged files, batches.
 @Suite struct PhotoDatasetTests {
-    private func names(_ paths: [String]) -> [String] { paths.map { ($0 as NSString).lastPathComponent } }
+    private func names(_ paths: some Sequence<String>) -> [String] { paths.map { ($0 as NSString).lastPathComponent } }
 
     private func photos(_ count: Int) throws -> GeneratedSet {
         let set = try GeneratedSet()
@@ -70,7 +70,9 @@ import Testing
         #expect(error?.exitStatus == 65 && error?.reason.contains("7 of 67 photos") == true)
     }
 
-    private func batches(_ paths: [String], warn: @escaping @Sendable (String) -> Void = { _ in }) -> PhotoBatches {
+    private func batches(_ paths: some Sequence<String>, warn: @escaping @Sendable (String) -> Void = { _ in })
+        -> PhotoBatches
+    {
         let scaling = PixelScaling(mean: [-0.125, -0.125, -0.125], std: [1.25, 1.25, 1.25])
         return PhotoBatches(PhotoPaths(paths), size: [6, 4], scaling: scaling, filter: .lanczos, warn: warn)
     }

@@ -75,7 +75,7 @@ private func bits(_ path: String) throws -> [String: [UInt32]] {
 func logLines(_ folder: RunFolder) throws -> [[String: NSObject]] {
     try String(contentsOfFile: folder.log, encoding: .utf8).split(separator: "\n").map { line in
         let values = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: NSObject]
-        return try #require(values).filter { !["images_per_s", "seconds_left"].contains($0.key) }
+        return try #require(values).filter { !["images_per_s", "data_wait", "seconds_left"].contains($0.key) }
     }
 }
 
@@ -130,6 +130,27 @@ private func steps(_ lines: [[String: NSObject]], with key: String) -> [Int?] {
         #expect(Set(expected.keys) == Set(found.keys))
         for (path, value) in expected { #expect(found[path] == value, "\(path)") }
         #expect(try bits(whole.last) == bits(set.path + "/parts/last.h5"))
+    }
+
+    /// Shards packed in the photos' order give the folder's bits; read from beginning to end, a run goes on as it began.
+    @Test func shardsTrainAsTheirFolderDoes() throws {
+        let set = try DiscSet()
+        let (source, shards) = (try ShardSource(DatasetOptions([set.path])), set.path + "/shards")
+        var size = ShardSize()
+        size.samples = 2
+        let writer = try ShardWriter(source, to: shards, size: size, seed: nil, sources: [set.path])
+        _ = try writer.run(threads: 1, progress: { _ in }) { Issue.record("\($0): \($1)") }
+        var plan = set.plan
+        let files = try set.run(plan, in: "files")
+        plan.data.folders = [shards]
+        #expect(try bits(files.last) == bits(set.run(plan, in: "members").last))
+        plan.recipe.shuffleBuffer = 2
+        let whole = try set.run(plan, in: "whole")
+        #expect(try bits(files.last) != bits(whole.last))
+        let parts = RunFolder(set.path + "/parts")
+        try Trainer(plan, folder: parts) { _ in }.run(until: 3) { _ in }
+        try Trainer<SegmentationObjective>(resuming: parts).run { _ in }
+        #expect(try bits(whole.last) == bits(parts.last))
     }
 
     /// A frozen backbone keeps its bits, and the decoder takes the step that it takes where all learn.
