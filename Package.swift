@@ -10,7 +10,7 @@ import PackageDescription
 #endif
 
 /// `#if` of each trait.
-let traits: [SwiftSetting] = ["OneDNN", "TIFF", "WebP"].map { .define($0, .when(traits: [$0])) }
+let traits: [SwiftSetting] = ["OneDNN", "TIFF", "WebP", "MPI"].map { .define($0, .when(traits: [$0])) }
 
 /// The module of a room: two modules of one name do not go into one program, so ours have names of their own.
 func module(_ room: String) -> String {
@@ -56,6 +56,7 @@ let package = Package(
         .trait(name: "OneDNN", description: "In training, matrix products by oneDNN (else OpenBLAS)."),
         .trait(name: "TIFF", description: "Images in TIFF and GeoTIFF, by libtiff."),
         .trait(name: "WebP", description: "Images in WebP, by libwebp."),
+        .trait(name: "MPI", description: "Runs that several processes share, by MPI."),
         .default(enabledTraits: ["OneDNN", "TIFF", "WebP"]),
     ],
     dependencies: [
@@ -66,6 +67,7 @@ let package = Package(
     targets: [
         system("COpenBLAS", pkgConfig: "openblas", apt: "libopenblas-dev", brew: "openblas"),
         system("COneDNN", apt: "libdnnl-dev", brew: "onednn"),
+        system("CMPI", pkgConfig: "mpi-c", apt: "libopenmpi-dev", brew: "open-mpi"),
         system("CHDF5", pkgConfig: hdf5PackageName, apt: "libhdf5-dev", brew: "hdf5"),
         // Files of PyTorch are zip archives; their directories are read by a library that has met hostile ones.
         system("CZip", pkgConfig: "libzip", apt: "libzip-dev", brew: "libzip"),
@@ -96,6 +98,11 @@ let package = Package(
             path: "Sources/COneDNNShim",
             cSettings: [.define("BEITSEG_ONEDNN", .when(traits: ["OneDNN"]))],
             linkerSettings: [.linkedLibrary("dnnl", .when(traits: ["OneDNN"]))]),
+        .target(
+            name: module("CMPIShim"),
+            dependencies: [.target(name: module("CMPI"), condition: .when(traits: ["MPI"]))],
+            path: "Sources/CMPIShim", cSettings: [.define("BEITSEG_MPI", .when(traits: ["MPI"]))],
+            linkerSettings: [.linkedLibrary("mpi", .when(traits: ["MPI"]))]),
         .target(name: module("CAllocation"), path: "Sources/CAllocation"),
         .target(name: module("CFilesShim"), path: "Sources/CFilesShim"),
         .target(name: module("CKernels"), path: "Sources/CKernels", linkerSettings: [.linkedLibrary("m")]),
@@ -105,6 +112,7 @@ let package = Package(
         room("Ops", ["TensorCore", "CKernels", "COpenBLAS", "COneDNNShim"]),
         room("Layers", ["TensorCore", "Ops"]),
         room("Models", ["TensorCore", "Ops", "Layers"]),
+        room("Processes", ["Files", "TensorCore", "CMPIShim"]),
         room("HDF5", ["Files", "TensorCore", "CHDF5", "CHDF5Shim"]),
         room("ImageIO", ["Files", "CImageShim"]),
         room("WeightFiles", ["Files", "TensorCore", "HDF5", "CZip"]),
@@ -126,7 +134,7 @@ let package = Package(
             "Training",
             [
                 "Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "Checkpoints", "ImageIO", "Datasets",
-                "Metrics", "Prediction", "Scoring", "Reports",
+                "Metrics", "Prediction", "Scoring", "Reports", "Processes",
             ], products: [logging]),
         .target(
             name: module("ShippedModels"), path: "models", exclude: ["README.md"],
@@ -138,7 +146,7 @@ let package = Package(
             "Commands",
             [
                 "Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "Checkpoints", "ImageIO", "Datasets",
-                "Metrics", "Prediction", "Scoring", "Reports", "Training", "BEiTSeg",
+                "Metrics", "Prediction", "Scoring", "Reports", "Processes", "Training", "BEiTSeg",
             ], products: [argumentParser, logging]),
         .executableTarget(
             name: "beit-seg",
@@ -171,13 +179,13 @@ let package = Package(
             "Training",
             [
                 "Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "Checkpoints", "ImageIO", "Datasets",
-                "Metrics", "Prediction", "Scoring", "Reports",
+                "Metrics", "Prediction", "Scoring", "Reports", "Processes",
             ], fixtures: true),
         tests(
             "Commands",
             [
                 "Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "Checkpoints", "ImageIO", "Datasets",
-                "Metrics", "Prediction", "Scoring", "Reports", "Training", "BEiTSeg",
+                "Metrics", "Prediction", "Scoring", "Reports", "Processes", "Training", "BEiTSeg",
             ], fixtures: true),
         tests("BEiTSeg", ["Files", "ImageIO"]),
     ]

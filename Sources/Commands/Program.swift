@@ -3,6 +3,7 @@ import BEiTCheckpoints
 import BEiTFiles
 import BEiTTensorCore
 import Foundation
+import Synchronization
 
 /// The program `beit-seg`.
 package struct Program: ParsableCommand {
@@ -55,9 +56,18 @@ package struct Program: ParsableCommand {
         end(error.exitStatus)
     }
 
+    /// What an error of a process that another one speaks for would have said.
+    private static let unsaid = Mutex<String?>(nil)
+
+    /// Says why the command has failed.
+    private static func say(_ message: String) {
+        if Launch.isSpokenFor { unsaid.withLock { $0 = message } } else { Console.error(message) }
+    }
+
     /// Ends the process without what libraries do at an ordinary exit: OpenBLAS waits there for threads of its own, which
     /// wait for memory that there may not be.
     private static func end(_ status: Int32) -> Never {
+        Launch.leave(status, unsaid.withLock { $0 })
         fflush(nil)
         // A run that an error ended may still hold files that it was writing.
         endWithoutLeftovers(status)
@@ -70,7 +80,7 @@ package struct Program: ParsableCommand {
             return 0
         } catch let error as any ExitStatus {
             let hint = (error as? any Hinted)?.hint
-            Console.error([OptionNames.spelled(error.description), hint].compactMap { $0 }.joined(separator: "; "))
+            say([OptionNames.spelled(error.description), hint].compactMap { $0 }.joined(separator: "; "))
             return error.exitStatus
         } catch {
             return status(of: error, arguments)
@@ -83,16 +93,16 @@ package struct Program: ParsableCommand {
         switch error {
         case let code as ExitCode: return code.rawValue
         case is CocoaError, is POSIXError:
-            Console.error("\(error.localizedDescription)")
+            say("\(error.localizedDescription)")
             return 74
         case _ where code == ExitCode.success.rawValue:  // --help, --version
             Console.print(fullMessage(for: error))
             return 0
         case _ where code == ExitCode.validationFailure.rawValue:
-            Console.error(UsageError(arguments, root: Self.self).line(message(for: error)))
+            if !Launch.isOneOfMany { Console.error(UsageError(arguments, root: Self.self).line(message(for: error))) }
             return code
         default:
-            Console.error("\(error)")
+            say("\(error)")
             return 74
         }
     }

@@ -3,10 +3,13 @@ import BEiTDatasets
 import BEiTFiles
 import BEiTModels
 import BEiTOps
+import BEiTProcesses
 import BEiTSeg
+import BEiTTensorCore
 import BEiTTraining
 
 extension Preset: ExpressibleByArgument {}
+extension Reduction: ExpressibleByArgument {}
 
 /// Pixels of a side, or `HEIGHTxWIDTH`.
 struct SizeArgument: ExpressibleByArgument {
@@ -46,6 +49,17 @@ struct RunOptions: ParsableArguments {
             where its data is now. No other options of the run.
             """, valueName: "run"))
     var resume: String?
+
+    #if MPI
+        @Option(
+            help: """
+                How several processes (mpirun, srun) add up their gradients: exact, to the same bits with any number of them, \
+                or fast (default: exact).
+                """)
+        var reduction: Reduction?
+    #else
+        var reduction: Reduction? { nil }
+    #endif
 
     var folder: RunFolder { RunFolder(resume ?? output ?? "") }
 }
@@ -126,7 +140,7 @@ extension TrainingCommand {
             return true
         }
         let allowed = Set(
-            ["--resume", "--data", "--epochs", "--steps", "--task", "--allow-damaged"] + common.givenOptions)
+            ["--resume", "--reduction", "--data", "--epochs", "--steps", "--task", "--allow-damaged"] + common.givenOptions)
         if let other = givenOptions.first(where: { !allowed.contains($0) }) {
             throw ValidationError("--resume goes on with the run's own settings; leave out \(other)")
         }
@@ -135,24 +149,36 @@ extension TrainingCommand {
 
     /// Shows a line on a run before it starts; a warning also to those who want to hear nothing else.
     private func say(_ line: String) {
+        if Launch.isSpokenFor { return }
         let warning = "warning: "
         if line.hasPrefix(warning) { log.warning("\(line.dropFirst(warning.count))") } else { log.info("\(line)") }
     }
 
     /// Trains, and shows how it goes.
     func train<Plan: TrainingPlan>(_ plan: () throws -> Plan) throws {
-        let progress = TrainingProgress(quiet: common.quiet)
-        let trainer: Trainer<Plan.Task>
-        if run.resume == nil {
-            trainer = try Trainer(try plan(), folder: run.folder) { say($0) }
-        } else {
-            var changes = RunChanges()
-            changes.data = data.isEmpty ? nil : data
-            (changes.epochs, changes.steps) = length
-            trainer = try Trainer(resuming: run.folder, changes)
+        let team = try Launch.join(threads: common.threads)
+        let trainer: Trainer<Plan.Task> = try team.agree { try self.trainer(plan, team) }
+        if let advice { say(advice) }
+        if team.size > 1 {
+            say(
+                "\(team.size) processes, \(team.neighbours) on this machine, of \(WorkerPool.current.threads.counted("thread")) "
+                    + "each")
         }
-        if let advice { log.info("\(advice)") }
-        try trainer.run { progress.show($0) }
+        let progress = TrainingProgress(quiet: common.quiet)
+        try trainer.run { if team.isFirst { progress.show($0) } }
+    }
+
+    private func trainer<Plan: TrainingPlan>(
+        _ plan: () throws -> Plan, _ team: any Communicator
+    ) throws -> Trainer<Plan.Task> {
+        let reduction = run.reduction ?? .exact
+        if run.resume == nil {
+            return try Trainer(try plan(), folder: run.folder, team: team, reduction: reduction) { say($0) }
+        }
+        var changes = RunChanges()
+        changes.data = data.isEmpty ? nil : data
+        (changes.epochs, changes.steps) = length
+        return try Trainer(resuming: run.folder, changes, team: team, reduction: reduction)
     }
 }
 

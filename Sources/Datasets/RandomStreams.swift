@@ -17,33 +17,26 @@ package enum RandomStream: UInt64, Sendable {
 }
 
 /// The order in which the images of a data set are shown: epoch after epoch, each in an order of its own, without gaps
-/// between them; with several parts (``SetProportions``) each part so by itself. Workers take turns batch by batch.
+/// between them; with several parts (``SetProportions``) each part so by itself.
 package struct Sampler: Sendable {
     package let seed: UInt64
     /// What is shown, and how often.
     package let proportions: SetProportions
     /// Images in a batch.
     package let batch: Int
-    /// This worker among `workers`.
-    package let rank, workers: Int
     /// Of each part.
     private let orders: [EpochOrders]
 
     /// - Parameter buffer: nil to draw the images of an epoch from anywhere.
-    package init(
-        seed: UInt64, _ proportions: SetProportions, batch: Int, rank: Int = 0, of workers: Int = 1,
-        buffer: ShuffleBuffer? = nil
-    ) {
-        precondition(
-            proportions.count > 0 && batch > 0 && (0..<workers).contains(rank), "no images, or no batch")
-        (self.seed, self.proportions, self.batch, self.rank, self.workers) = (seed, proportions, batch, rank, workers)
+    package init(seed: UInt64, _ proportions: SetProportions, batch: Int, buffer: ShuffleBuffer? = nil) {
+        precondition(proportions.count > 0 && batch > 0, "no images, or no batch")
+        (self.seed, self.proportions, self.batch) = (seed, proportions, batch)
         orders = proportions.parts.map { EpochOrders(seed: seed, part: $0.set, $0.photos, buffer) }
     }
 
-    /// The images of this worker's batch number `index`, and their places in the run.
+    /// The images of batch number `index`, and their places in the run.
     package func batch(_ index: Int) -> [(image: Int, place: Int)] {
-        let first = (index * workers + rank) * batch
-        let places = first..<first + batch
+        let places = index * batch..<(index + 1) * batch
         return zip(proportions.draws(places), places).map { drawn, place in
             (proportions.parts[drawn.part].photos.lowerBound + orders[drawn.part].image(drawn.draw), place)
         }

@@ -1,8 +1,8 @@
 import BEiTDatasets
 
 /// The confusion matrix of one image, kept sparse: of K² pairs of classes an image shows a few.
-package struct ImageConfusion: Equatable, Sendable {
-    package struct Entry: Equatable, Sendable {
+package struct ImageConfusion: Codable, Equatable, Sendable {
+    package struct Entry: Codable, Equatable, Sendable {
         package var truth, prediction: UInt16
         package var pixels: Int
     }

@@ -39,11 +39,11 @@ package struct RunningStatistics: Sendable {
 package struct StatisticsUpdate: Sendable {
     /// The share that a batch has, PyTorch's default.
     private static let momentum: Float = 0.1
-    private let running: RunningStatistics
-    private let mean, variance: [Float]
+    package let running: RunningStatistics
+    package let mean, variance: [Float]
 
     /// - Parameter variance: unbiased.
-    init(_ running: RunningStatistics, mean: [Float], variance: [Float]) {
+    package init(_ running: RunningStatistics, mean: [Float], variance: [Float]) {
         (self.running, self.mean, self.variance) = (running, mean, variance)
     }
 

@@ -6,6 +6,7 @@ import BEiTLayers
 import BEiTMetrics
 import BEiTModels
 import BEiTOps
+import BEiTProcesses
 import BEiTTensorCore
 import Logging
 
@@ -103,31 +104,45 @@ package final class ClassificationObjective: PlannedObjective {
 
     package func images(of batch: ClassificationBatch) -> [String] { batch.images }
 
-    package func loss(_ batch: ClassificationBatch, _ tape: Tape) -> Variable {
-        tape.softmaxCrossEntropy(classifier(Variable(batch.pixels), tape), targets: batch.targets)
+    package func loss(_ batch: ClassificationBatch, _ tape: Tape) -> (value: Variable, counts: [Double]) {
+        (tape.softmaxCrossEntropy(classifier(Variable(batch.pixels), tape), targets: batch.targets), [])
     }
 
     /// Top-1 and top-5 accuracy and the plain cross-entropy, over all photos of the split.
-    package func validate() throws -> Validation? {
+    package func validate(_ team: any Communicator) throws -> Validation? {
         let count = validation.photos.count
         guard count > 0 else { return nil }
         let size = 16
-        let batches = Prefetcher(0..<(count + size - 1) / size, ahead: 2, threads: 2) {
-            [validation, share = settings.cropShare] in
-            try validation.validation($0 * size..<min(count, ($0 + 1) * size), share: share)
+        let scores = try team.deal((count + size - 1) / size) { numbers in
+            let batches = Prefetcher(0..<numbers.count, ahead: 2, threads: 2) {
+                [validation, share = settings.cropShare] in
+                let start = numbers[$0] * size
+                return try validation.validation(start..<min(count, start + size), share: share)
+            }
+            return try numbers.map { _ in
+                try Interruption.check()
+                guard let batch = try batches.next() else { preconditionFailure("a batch for every number") }
+                return score(batch)
+            }
         }
-        var (ranks, loss): ([Int], Double) = ([], 0)
-        while let batch = try batches.next() {
-            try Interruption.check()
-            let (logits, tape) = (classifier(Variable(batch.pixels), Tape(.inference)), Tape(.inference))
-            ranks += logits.value.ranks(of: batch.labels)
-            let mean = tape.softmaxCrossEntropy(logits, targets: batch.targets).value.scalar
-            loss += Double(mean) * Double(batch.labels.count)
-        }
+        let ranks = scores.flatMap(\.ranks)
+        let loss = scores.reduce(0.0) { $0 + Double(Float(bitPattern: $1.loss)) * Double($1.ranks.count) }
         let top1 = ranks.share(within: 1)
         return Validation(
             score: top1,
             metrics: ["val_top1": top1, "val_top5": ranks.share(within: 5), "val_loss": loss / Double(count)],
             decisive: "val_top1")
+    }
+    /// Of a validation batch.
+    private struct BatchScore: Codable {
+        var ranks: [Int]
+        /// The bits of the mean: it may be no number.
+        var loss: UInt32
+    }
+
+    private func score(_ batch: ClassificationBatch) -> BatchScore {
+        let (logits, tape) = (classifier(Variable(batch.pixels), Tape(.inference)), Tape(.inference))
+        let mean = tape.softmaxCrossEntropy(logits, targets: batch.targets).value.scalar
+        return BatchScore(ranks: logits.value.ranks(of: batch.labels), loss: mean.bitPattern)
     }
 }

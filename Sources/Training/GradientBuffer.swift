@@ -1,5 +1,14 @@
 import BEiTOps
+import BEiTProcesses
 import BEiTTensorCore
+
+/// How the gradients of several processes are added up.
+package enum Reduction: String, CaseIterable, Sendable {
+    /// In the order of the passes, so that a run has the same bits with any number of processes.
+    case exact
+    /// In an order of the library's own, while the way back still goes on.
+    case fast
+}
 
 /// The gradients of all parameters, one after another in one buffer: one thing to add up, to send and to forget.
 ///
@@ -9,16 +18,17 @@ final class GradientBuffer {
     private let parameters: [Parameter]
     private let ranges: [Range<Int>]
     private let count: Int
-    private let communicator: any Communicator
-    /// The sum so far.
+    private let team: any Communicator
+    private let reduction: Reduction
+    /// The sum so far; with several processes that of an ``Reduction/exact`` update is each one's slice of it.
     private var total: Tensor?
     /// Of one pass, where there are several.
     private var part: Tensor?
     /// Which parameters have a gradient in the sum.
     private var isPresent: [Bool]
 
-    init(_ parameters: [Parameter], _ communicator: any Communicator = SingleProcess()) {
-        (self.parameters, self.communicator) = (parameters, communicator)
+    init(_ parameters: [Parameter], _ team: any Communicator = SingleProcess(), _ reduction: Reduction = .exact) {
+        (self.parameters, self.team, self.reduction) = (parameters, team, reduction)
         var (ranges, end) = ([Range<Int>](), 0)
         for parameter in parameters {
             let count = parameter.fullShape.elementCount
@@ -29,11 +39,14 @@ final class GradientBuffer {
         isPresent = [Bool](repeating: false, count: parameters.count)
     }
 
-    /// Bytes of the buffers that updates of so many passes need.
-    func byteCount(passes: Int) -> Int { count * MemoryLayout<Float>.stride * (isDirect(passes - 1) ? 1 : 2) }
+    /// Bytes of the buffers that updates of so many passes need, `turns` of them on this process.
+    func byteCount(turns: Int) -> Int { count * MemoryLayout<Float>.stride * (isDirect(turns - 1) ? 1 : 2) }
 
-    /// Whether pass number `index` of an update is written where the sum is.
-    private func isDirect(_ index: Int) -> Bool { index == 0 && communicator.size == 1 }
+    /// Whether what a process does in turn number `index` of an update is written where the sum is.
+    private func isDirect(_ index: Int) -> Bool { index == 0 && !isSliced }
+
+    /// Whether each process adds up its slice.
+    private var isSliced: Bool { team.size > 1 && reduction == .exact }
 
     /// Forgets the gradients, before an update.
     func begin() {
@@ -43,26 +56,42 @@ final class GradientBuffer {
         }
     }
 
-    /// Calls `body`, which plays a tape back, and adds the gradients that it makes to the sum.
-    func pass(_ index: Int, _ body: () -> Void) {
-        let target: Tensor
-        if isDirect(index) {
-            target = total ?? zeros()
-            total = target
-        } else {
-            target = part ?? zeros()
-            part = target
-            if total == nil { total = zeros() }
-            if index == 0, let total { total.pointer.update(repeating: 0, count: count) }
+    /// Calls `body`, which plays a tape back, and adds the gradients that it makes to the sum, together with those of the
+    /// other processes in this turn.
+    ///
+    /// - Parameters:
+    ///   - turn: of the update, from 0.
+    ///   - givers: processes that have a pass in this turn.
+    ///   - body: nil where this one has none.
+    func pass(_ turn: Int, givers: Int = 1, _ body: (() -> Void)?) throws {
+        if isDirect(turn) {
+            let target = reserve(&total)
+            place(in: target)
+            body?()
+            note(clearing: team.size > 1 ? target : nil)
+        } else if let body {
+            let target = reserve(&part)
+            place(in: target)
+            body()
+            if isSliced { note(clearing: target) } else { add(target) }
         }
-        place(in: target)
+        if isSliced { try addSlices(turn, givers, body == nil ? nil : part) }
+    }
+
+    /// A pass that no update is made of: by it the memory of a run is found.
+    func rehearse(_ body: () -> Void) {
+        place(in: reserve(&total))
         body()
-        if isDirect(index) { note() } else { add(target) }
     }
 
     /// Hands each parameter its part of the sum, for the optimizer.
-    func end() {
+    func end() throws {
         guard let total else { return }
+        if team.size > 1 {
+            let present = try team.gather(isPresent.map { $0 ? 1 : 0 })
+            for index in isPresent.indices { isPresent[index] = present.contains { $0[index] == 1 } }
+            if isSliced { try team.spread(total) } else { try team.startSum(total, 0..<count).finish() }
+        }
         for (index, parameter) in parameters.enumerated() {
             parameter.slot?.hold(isPresent[index] ? view(total, index) : nil)
         }
@@ -76,7 +105,11 @@ final class GradientBuffer {
     }
 
     /// The gaps between parameters stay zero.
-    private func zeros() -> Tensor { .zeros([count]) }
+    private func reserve(_ buffer: inout Tensor?) -> Tensor {
+        let found = buffer ?? .zeros([count])
+        buffer = found
+        return found
+    }
 
     private func view(_ buffer: Tensor, _ index: Int) -> Tensor {
         buffer.rows(ranges[index]).reshaped(parameters[index].fullShape)
@@ -105,6 +138,24 @@ final class GradientBuffer {
             view(total, index).pointer.update(repeating: 0, count: ranges[index].count)
         }
         note(clearing: part)
-        communicator.add(part, to: total)
+        Elementwise.add(part, into: total)
+    }
+
+    /// Adds the parts of a turn to this process's slice, in the order of the ranks, which is that of the passes.
+    private func addSlices(_ turn: Int, _ givers: Int, _ part: Tensor?) throws {
+        let total = reserve(&total)
+        try team.collect(part, count: count, givers: givers) { range, parts in
+            // The first pass is kept as it is: 0 plus −0 would be 0.
+            for (index, values) in parts.enumerated() {
+                let (sum, isFirst) = (total.pointer + range.lowerBound, turn == 0 && index == 0)
+                WorkerPool.current.run(range.count, grain: 1 << 15) { places in
+                    if isFirst {
+                        for i in places { sum[i] = values[i] }
+                    } else {
+                        for i in places { sum[i] += values[i] }
+                    }
+                }
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@ import BEiTImageIO
 import BEiTLayers
 import BEiTModels
 import BEiTOps
+import BEiTProcesses
 import BEiTReports
 import BEiTTensorCore
 import Foundation
@@ -197,16 +198,17 @@ package final class MaskedImageObjective: PlannedObjective {
 
     package func images(of batch: MaskedBatch) -> [String] { batch.images }
 
-    package func loss(_ batch: MaskedBatch, _ tape: Tape) -> Variable {
+    package func loss(_ batch: MaskedBatch, _ tape: Tape) -> (value: Variable, counts: [Double]) {
         let pass = pass(batch, everywhere: settings.predictsAll, tape)
-        logged.add(pass)
-        note(pass.labels)
-        return pass.loss
+        var counts = PredictionCounts()
+        counts.add(pass)
+        return (pass.loss, counts.values + pass.labels.map(Double.init))
     }
 
-    /// Without counting.
-    package func rehearse(_ batch: MaskedBatch, _ tape: Tape) -> Variable {
-        pass(batch, everywhere: settings.predictsAll, tape).loss
+    /// - Parameter counts: ``PredictionCounts/values``, then the tokens to be predicted.
+    package func take(_ counts: [Double]) {
+        logged.merge(PredictionCounts(Array(counts.prefix(PredictionCounts.valueCount))))
+        note(counts.dropFirst(PredictionCounts.valueCount).map { Int32($0) })
     }
 
     package func pictures() throws -> [ReportPicture] {
@@ -231,21 +233,28 @@ package final class MaskedImageObjective: PlannedObjective {
     }
 
     /// Loss and accuracy on hidden patches of photos that are not learned from, always the same ones.
-    package func validate() throws -> Validation? {
+    package func validate(_ team: any Communicator) throws -> Validation? {
         let count = validation.photos.count, size = 8
         guard count > 0 else { return nil }
+        let scores = try team.deal((count + size - 1) / size) { numbers in
+            let batches = Prefetcher(0..<numbers.count, ahead: 2, threads: 2) { [validation, cache] in
+                let start = numbers[$0] * size
+                var batch = try validation.validation(start..<min(count, start + size))
+                batch.tokens = try cache?.tokens(of: batch.images) ?? []
+                return batch
+            }
+            return try numbers.map { number in
+                try Interruption.check()
+                guard let batch = try batches.next() else { preconditionFailure("a batch for every number") }
+                let pass = pass(batch, everywhere: false, Tape(.inference))
+                if number == 0 { try draw(batch, pass) }
+                var counts = PredictionCounts()
+                counts.add(pass)
+                return counts.values.map(\.bitPattern)
+            }
+        }
         var counts = PredictionCounts()
-        let batches = Prefetcher(0..<(count + size - 1) / size, ahead: 2, threads: 2) { [validation, cache] in
-            var batch = try validation.validation($0 * size..<min(count, ($0 + 1) * size))
-            batch.tokens = try cache?.tokens(of: batch.images) ?? []
-            return batch
-        }
-        while let batch = try batches.next() {
-            try Interruption.check()
-            let pass = pass(batch, everywhere: false, Tape(.inference))
-            if counts.rows == 0 { try draw(batch, pass) }
-            counts.add(pass)
-        }
+        for score in scores { counts.merge(PredictionCounts(score.map(Double.init(bitPattern:)))) }
         var metrics = ["val_loss": counts.loss]
         if case .tokens = target {
             (metrics["val_accuracy"], metrics["unigram_entropy"]) = (counts.accuracy, histogram.entropy)
@@ -280,11 +289,16 @@ private struct PredictionCounts {
 
     /// From ``values``; nothing counted where they are none.
     init(_ values: [Double]) {
-        guard values.count == 3 else { return }
+        guard values.count == Self.valueCount else { return }
         (total, rows, correct) = (values[0], Int(values[1]), Int(values[2]))
     }
 
     var values: [Double] { [total, Double(rows), Double(correct)] }
+    static var valueCount: Int { 3 }
+
+    mutating func merge(_ other: PredictionCounts) {
+        (total, rows, correct) = (total + other.total, rows + other.rows, correct + other.correct)
+    }
 
     mutating func add(_ pass: PredictionPass) {
         total += Double(pass.loss.value.scalar) * Double(pass.positions.count)

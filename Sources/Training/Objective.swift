@@ -3,6 +3,7 @@ import BEiTDatasets
 import BEiTLayers
 import BEiTModels
 import BEiTOps
+import BEiTProcesses
 import BEiTReports
 import BEiTTensorCore
 
@@ -33,17 +34,18 @@ package protocol Objective: AnyObject {
 
     /// Called before update number `step` (from 0), for what changes over a run beside the learning rate.
     func begin(step: Int)
-    /// The mean loss of a batch, `[1]`.
-    func loss(_ batch: Batch, _ tape: Tape) -> Variable
+    /// The mean loss of a batch, `[1]`, and what ``take(_:)`` shall know of the pass. Leaves no trace.
+    func loss(_ batch: Batch, _ tape: Tape) -> (value: Variable, counts: [Double])
+    /// Counts a pass. Called for all passes of an update that has turned out sound, those of other processes too, in their
+    /// order.
+    func take(_ counts: [Double])
     /// The files of a batch, to name them in an error.
     func images(of batch: Batch) -> [String]
-    /// Scores on images that it does not learn from; nil where there are none. Throws `Interruption.Stop` between two
-    /// images once a signal is noted.
-    func validate() throws -> Validation?
+    /// Scores on images that it does not learn from, shared among the processes; nil where there are none. Throws
+    /// `Interruption.Stop` between two images once a signal is noted.
+    func validate(_ team: any Communicator) throws -> Validation?
     /// A few pictures of what the model does, for the report; none by default. Called after each validation.
     func pictures() throws -> [ReportPicture]
-    /// As ``loss(_:_:)``, leaving no trace: by it the memory of a run is found before it starts.
-    func rehearse(_ batch: Batch, _ tape: Tape) -> Variable
     /// What the checkpoint says of the model.
     func description(metrics: [String: Double]) -> ModelDescription
 
@@ -62,7 +64,7 @@ extension Objective {
     package var stretches: [Range<Int>] { (0..<count).map { $0..<$0 + 1 } }
     package func begin(step: Int) {}
     package func pictures() throws -> [ReportPicture] { [] }
-    package func rehearse(_ batch: Batch, _ tape: Tape) -> Variable { loss(batch, tape) }
+    package func take(_ counts: [Double]) {}
     package var state: [(path: String, tensor: Tensor)] { [] }
     package func takeMetrics() -> [String: Double] { [:] }
     package var counts: [Double] {
@@ -82,22 +84,5 @@ package struct Validation: Sendable {
 
     package init(score: Double, metrics: [String: Double], decisive: String) {
         (self.score, self.metrics, self.decisive) = (score, metrics, decisive)
-    }
-}
-
-/// What an objective counts beside its model, so that an update that fails leaves no trace.
-struct ObjectiveState {
-    private let tensors: [Tensor]
-    private let counts: [Double]
-
-    init(_ objective: some Objective) {
-        (tensors, counts) = (objective.state.map { $0.tensor.copy() }, objective.counts)
-    }
-
-    func restore(_ objective: some Objective) {
-        for (now, before) in zip(objective.state, tensors) {
-            now.tensor.pointer.update(from: before.pointer, count: before.count)
-        }
-        objective.counts = counts
     }
 }

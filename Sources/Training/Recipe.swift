@@ -7,7 +7,7 @@ package struct Recipe: Codable, Equatable, Sendable {
     /// Passes over the training images; `steps`, where given, counts instead.
     package var epochs = 100.0
     package var steps: Int?
-    /// Images of one forward and backward pass, and passes before each update.
+    /// Images of one forward and backward pass, and passes before each update; several processes share them.
     package var batch = 16
     package var accumulate = 1
     /// The peak, reached after a linear warm-up; then it falls to `minimumLearningRate`, as `schedule` says.
@@ -41,16 +41,16 @@ package struct Recipe: Codable, Equatable, Sendable {
 
     package init() {}
 
-    /// Images of one update, on all workers.
-    func imagesPerStep(workers: Int) -> Int { batch * accumulate * workers }
+    /// Images of one update, on all processes together.
+    var imagesPerStep: Int { batch * accumulate }
 
     /// Updates in the whole run over `count` images.
-    package func totalSteps(count: Int, workers: Int = 1) -> Int {
-        steps ?? max(1, Int((epochs * Double(count) / Double(imagesPerStep(workers: workers))).rounded(.up)))
+    package func totalSteps(count: Int) -> Int {
+        steps ?? max(1, Int((epochs * Double(count) / Double(imagesPerStep)).rounded(.up)))
     }
 
-    func warmupSteps(count: Int, workers: Int = 1) -> Int {
-        Int((warmupEpochs * Double(count) / Double(imagesPerStep(workers: workers))).rounded())
+    func warmupSteps(count: Int) -> Int {
+        Int((warmupEpochs * Double(count) / Double(imagesPerStep)).rounded())
     }
 
     /// The learning rate over the `steps` of a run. With the `poly` policy the warm-up multiplies the falling rate, from
@@ -135,6 +135,24 @@ extension Recipe {
             note(
                 "warning: the warm-up of \(result.warmupEpochs) epochs takes the whole run of \(Float(epochs)): the learning rate "
                     + "rises to its peak at the last step and never falls; a shorter warm-up or a longer run lets it")
+        }
+        return result
+    }
+
+    /// The recipe for `ranks` processes: passes that they can share evenly, of as many images an update.
+    /// - Parameter note: hears of what became other than it was asked for.
+    func divided(among ranks: Int, _ note: (String) -> Void) -> Recipe {
+        guard accumulate % ranks != 0 else { return self }
+        var result = self
+        if let parts = (2...max(2, batch)).first(where: { batch % $0 == 0 && accumulate * $0 % ranks == 0 }) {
+            (result.batch, result.accumulate) = (batch / parts, accumulate * parts)
+            note(
+                "the \(imagesPerStep) images of an update are \(result.accumulate) passes of \(result.batch) for "
+                    + "\(ranks) processes")
+        } else {
+            note(
+                "warning: some of \(ranks) processes wait while others work: an update is \(accumulate) × \(batch) images; a "
+                    + "`batch` or `accumulate` that \(ranks) divides keeps all at work")
         }
         return result
     }

@@ -66,7 +66,6 @@ extension Trainer {
     static func state(in folder: RunFolder, of task: ModelTask) throws -> (
         StoredTrainingState, SavedRun<Task.Settings>
     ) {
-        if folder.exists { try folder.claim() }
         guard FileSystem.exists(folder.last), let state = try StoredTrainingState(folder.last)
         else { throw TrainingError.nothingToResume(folder: folder.path) }
         let found = try Checkpoint.describe(folder.last).task
@@ -93,6 +92,6 @@ extension Trainer {
         meter.sums = progress.meter ?? Meter.Sums()
         objective.counts = progress.counts ?? []
         isSaved = true
-        try folder.rewindLog(to: progress.step, validating: progress.owesValidation == true)
+        if team.isFirst { try folder.rewindLog(to: progress.step, validating: progress.owesValidation == true) }
     }
 }

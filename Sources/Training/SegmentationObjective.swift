@@ -139,10 +139,11 @@ package final class SegmentationObjective: PlannedObjective {
 
     package func images(of batch: SegmentationBatch) -> [String] { batch.images }
 
-    package func loss(_ batch: SegmentationBatch, _ tape: Tape) -> Variable {
-        segmenter.loss(
+    package func loss(_ batch: SegmentationBatch, _ tape: Tape) -> (value: Variable, counts: [Double]) {
+        let loss = segmenter.loss(
             Variable(batch.pixels), labels: batch.labels, size: size, ignoreIndex: Int32(LabelMap.void),
             classWeights: settings.classWeights, groups: groups, tape)
+        return (loss, [])
     }
 
     /// In the order of ``BackgroundLabels``.

@@ -5,6 +5,7 @@ import BEiTImageIO
 import BEiTMetrics
 import BEiTModels
 import BEiTPrediction
+import BEiTProcesses
 import BEiTReports
 import BEiTTensorCore
 import Foundation
@@ -15,14 +16,17 @@ import Logging
 extension SegmentationObjective {
     /// mIoU, pixel accuracy, the IoU of each class, and the mean cross-entropy of the labelled pixels; of several data sets
     /// also the mIoU of each.
-    package func validate() throws -> Validation? {
+    package func validate(_ team: any Communicator) throws -> Validation? {
         guard validationCount > 0 else { return nil }
+        let scores = try team.deal(validationCount, scores)
+        guard scores.contains(where: { $0 != nil }) else {
+            throw DatasetError(.invalid, path: "data", reason: "no image that is held out for validation is readable")
+        }
         var matrices = settings.folders.map { _ in ConfusionMatrix(classes: classes.count) }
         var loss = PixelLoss()
-        try segmentValidation { sample, found, pixels in
-            let image = ImageConfusion(label: sample.label.values, prediction: found.classes)
-            try matrices[sample.set].add(image.excusing(background(of: sample.set)))
-            loss.merge(pixels)
+        for score in scores.compactMap(\.self) {
+            try matrices[score.set].add(score.confusion)
+            loss.merge(score.loss)
         }
         var whole = ConfusionMatrix(classes: classes.count)
         matrices.forEach { whole.merge($0) }
@@ -52,31 +56,37 @@ extension SegmentationObjective {
         var set: Int
     }
 
-    /// Segments the images that are held out, one by one. What cannot be read is named once and left out.
-    private func segmentValidation(_ take: (Sample, Segmentation, PixelLoss) throws -> Void) throws {
+    /// What the segmentation of an image came to.
+    private struct ImageScore: Codable {
+        var set: Int
+        var confusion: ImageConfusion
+        var loss: PixelLoss
+    }
+
+    /// Segments images that are held out, by their numbers, one by one. What cannot be read is named once, and has no score.
+    private func scores(_ numbers: [Int]) throws -> [ImageScore?] {
         let network = inferenceNetwork()
         let segmenter = PhotoSegmenter(network)
         let photos = source.validation
-        let loop = ImageLoop(validationCount, cost: { 2 * photos.decodedBytes($0) }) {
+        let loop = ImageLoop(numbers.count, cost: { 2 * photos.decodedBytes(numbers[$0]) }) {
             [plan = PhotoPlan(network, InferenceOptions())] in
-            let label = try photos.mask($0)
-            return Sample(photo: try PreparedPhoto(photos, $0, plan), label: label, set: photos.set($0))
+            let number = numbers[$0], label = try photos.mask(number)
+            return Sample(photo: try PreparedPhoto(photos, number, plan), label: label, set: photos.set(number))
         }
-        var failures = 0
+        var scores = [ImageScore?](repeating: nil, count: numbers.count)
         try loop.run { _, error in
-            failures += 1
             if knownFailures.insert("\(error)").inserted { Logger(label: "beit-seg").warning("left out: \(error)") }
-        } _: { _, sample in
-            var loss = PixelLoss(background(of: sample.set))
+        } _: { place, sample in
+            var loss = PixelLoss()
             let found = try segmenter.segment(sample.photo) { rows, probabilities in
-                loss.add(probabilities, sample.label, rows)
+                loss.add(probabilities, sample.label, rows, background(of: sample.set))
             }
-            try take(sample, found, loss)
-        }
-        guard failures < validationCount else {
-            throw DatasetError(.invalid, path: "data", reason: "no image that is held out for validation is readable")
+            let image = ImageConfusion(label: sample.label.values, prediction: found.classes)
+            scores[place] = ImageScore(
+                set: sample.set, confusion: image.excusing(background(of: sample.set)), loss: loss)
         }
         validated = network
+        return scores
     }
 
     /// A copy of the network as it is loaded for inference.
@@ -94,16 +104,23 @@ extension SegmentationObjective {
 }
 
 /// The cross-entropy of labelled pixels, summed.
-private struct PixelLoss: Sendable {
-    private let background: SetBackground?
-    private var total = 0.0
+private struct PixelLoss: Codable {
+    /// As bits: it may be no number.
+    private var sum = 0.0.bitPattern
     private var pixels = 0
+    private var total: Double {
+        get { Double(bitPattern: sum) }
+        set { sum = newValue.bitPattern }
+    }
 
-    /// - Parameter background: what may be background where the labels say so; nil for nothing else.
-    init(_ background: SetBackground? = nil) { self.background = background }
-
-    /// - Parameter probabilities: of the photo's `rows`, `[rows, width, K]`.
-    mutating func add(_ probabilities: Tensor, _ label: IndexMask, _ rows: Range<Int>) {
+    /// - Parameters:
+    ///   - probabilities: of the photo's `rows`, `[rows, width, K]`.
+    ///   - background: what may be background where the labels say so; nil for nothing else.
+    mutating func add(
+        _ probabilities: Tensor, _ label: IndexMask, _ rows: Range<Int>, _ background: SetBackground?
+    ) {
+        var total = 0.0
+        defer { self.total += total }
         let (classes, values) = (probabilities.shape[2], probabilities.pointer)
         for (place, index) in (rows.lowerBound * label.width..<rows.upperBound * label.width).enumerated() {
             let value = label.values[index]

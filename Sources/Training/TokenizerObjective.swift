@@ -5,6 +5,7 @@ import BEiTImageIO
 import BEiTLayers
 import BEiTModels
 import BEiTOps
+import BEiTProcesses
 import BEiTReports
 import BEiTTensorCore
 import Logging
@@ -114,28 +115,32 @@ package final class TokenizerObjective: PlannedObjective {
         klWeight = Float(settings.klWeight.value(at: step))
     }
 
-    package func loss(_ batch: PhotoBatch, _ tape: Tape) -> Variable {
-        tokenizer.loss(of: batch.pixels, temperature: temperature, klWeight: klWeight, tape)
+    package func loss(_ batch: PhotoBatch, _ tape: Tape) -> (value: Variable, counts: [Double]) {
+        (tokenizer.loss(of: batch.pixels, temperature: temperature, klWeight: klWeight, tape), [])
     }
 
     /// The bound with hard codes, as the tokenizer is used; and a picture of what it keeps.
-    package func validate() throws -> Validation? {
-        let count = validation.photos.count
+    package func validate(_ team: any Communicator) throws -> Validation? {
+        let count = validation.photos.count, size = 8, vocabulary = tokenizer.configuration.vocabulary
         guard count > 0 else { return nil }
-        var scores = TokenizerScores(vocabulary: tokenizer.configuration.vocabulary)
-        let batch = 8
-        let batches = Prefetcher(0..<(count + batch - 1) / batch, ahead: 2, threads: 2) { [validation] in
-            try validation.validation(Array($0 * batch..<min(count, ($0 + 1) * batch)))
+        let parts = try team.deal((count + size - 1) / size) { numbers in
+            let batches = Prefetcher(0..<numbers.count, ahead: 2, threads: 2) { [validation] in
+                let start = numbers[$0] * size
+                return try validation.validation(Array(start..<min(count, start + size)))
+            }
+            return try numbers.map { number in
+                try Interruption.check()
+                guard let batch = try batches.next() else { preconditionFailure("a batch for every number") }
+                // The same noise at every validation, of a place that no step has.
+                let generator = RandomStream.network.generator(seed: seed, 1 << 48 | number)
+                var scores = TokenizerScores(vocabulary: vocabulary)
+                _ = scores.add(batch.pixels, tokenizer, temperature: temperature, generator)
+                return scores.sums
+            }
         }
-        var place = 0
-        while let batch = try batches.next() {
-            try Interruption.check()
-            // The same noise at every validation, of a place that no step has.
-            let generator = RandomStream.network.generator(seed: seed, 1 << 48 | place)
-            _ = scores.add(batch.pixels, tokenizer, temperature: temperature, generator)
-            place += 1
-        }
-        try drawSheet()
+        var scores = TokenizerScores(vocabulary: vocabulary)
+        parts.forEach { scores.merge($0) }
+        try team.first(drawSheet)
         var metrics = scores.metrics
         (metrics["temperature"], metrics["kl_weight"]) = (Double(temperature), Double(klWeight))
         return Validation(score: scores.bound, metrics: metrics, decisive: "val_elbo")

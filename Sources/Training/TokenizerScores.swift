@@ -47,6 +47,20 @@ struct TokenizerScores {
 
     init(vocabulary: Int) { uses = [Int](repeating: 0, count: vocabulary) }
 
+    /// What was added up, as integers: the bits of numbers, how many values, and each code that was used with how often.
+    var sums: [UInt64] {
+        [hard, relaxed, divergence, squares, absolutes].map(\.bitPattern) + [UInt64(values)]
+            + uses.enumerated().filter { $1 > 0 }.flatMap { [UInt64($0), UInt64($1)] }
+    }
+
+    /// - Parameter sums: of others, see ``sums``.
+    mutating func merge(_ sums: [UInt64]) {
+        let numbers = sums.prefix(5).map(Double.init(bitPattern:))
+        (hard, relaxed, divergence) = (hard + numbers[0], relaxed + numbers[1], divergence + numbers[2])
+        (squares, absolutes, values) = (squares + numbers[3], absolutes + numbers[4], values + Int(sums[5]))
+        for place in stride(from: 6, to: sums.count, by: 2) { uses[Int(sums[place])] += Int(sums[place + 1]) }
+    }
+
     /// - Parameters:
     ///   - pixels: `[B, H, W, 3]`, mapped.
     ///   - generator: of the relaxed codes' noise.

@@ -4,6 +4,7 @@ import BEiTFiles
 import BEiTLayers
 import BEiTOps
 import BEiTPrediction
+import BEiTProcesses
 import BEiTReports
 import BEiTTensorCore
 
@@ -11,6 +12,9 @@ import BEiTTensorCore
 ///
 /// Everything random depends on the seed and the step alone, so the state of a run is its weights, moments, averages and
 /// step: a run that is resumed goes on bit for bit, with any number of threads.
+///
+/// Several processes (``Communicator``) share the passes of each update: in turn number t, rank r takes pass t·size + r.
+/// Each holds the whole state and moves it alike; the first one writes the files.
 ///
 /// Whatever ends a run, `last.h5` is written first where the weights are sound, so that no update is lost.
 package final class Trainer<Task: Objective> {
@@ -29,10 +33,11 @@ package final class Trainer<Task: Objective> {
     var isSaved: Bool?
     /// Said at the beginning of a run that goes on otherwise than it began.
     var notes: [String] = []
-    private let communicator: any Communicator
+    let team: any Communicator
     private let sampler: Sampler
     private let schedule: Schedule
     private let gradients: GradientBuffer
+    private let statistics: StatisticsTable
     /// The parameters that the run changes: all but frozen ones.
     let learned: [NamedParameter]
     /// TensorBoard's, of this start.
@@ -44,22 +49,23 @@ package final class Trainer<Task: Objective> {
 
     /// - Parameters:
     ///   - contents: see `contentsFingerprint`.
-    ///   - communicator: to the other processes that share the run.
+    ///   - team: the processes that share the run.
+    ///   - reduction: how their gradients are added up.
     /// - Precondition: the recipe has no problem.
     package init(
         _ objective: Task, _ recipe: Recipe, folder: RunFolder, contents: UInt64? = nil,
-        communicator: any Communicator = SingleProcess()
+        team: any Communicator = SingleProcess(), reduction: Reduction = .exact
     ) {
         precondition(recipe.problem == nil, recipe.problem ?? "")
         (self.objective, self.recipe, self.folder) = (objective, recipe, folder)
-        (self.contents, self.communicator) = (contents, communicator)
+        (self.contents, self.team) = (contents, team)
         sampler = Sampler(
-            seed: recipe.seed, objective.proportions, batch: recipe.batch, rank: communicator.rank,
-            of: communicator.size, buffer: recipe.shuffleBuffer.map { ShuffleBuffer($0, objective.stretches) })
-        steps = recipe.totalSteps(count: objective.count, workers: sampler.workers)
-        schedule = recipe.rates(
-            steps: steps, warmupSteps: recipe.warmupSteps(count: objective.count, workers: sampler.workers))
-        meter = Meter(first: 0, steps: steps, imagesPerStep: recipe.imagesPerStep(workers: sampler.workers))
+            seed: recipe.seed, objective.proportions, batch: recipe.batch,
+            buffer: recipe.shuffleBuffer.map { ShuffleBuffer($0, objective.stretches) })
+        steps = recipe.totalSteps(count: objective.count)
+        schedule = recipe.rates(steps: steps, warmupSteps: recipe.warmupSteps(count: objective.count))
+        meter = Meter(first: 0, steps: steps, imagesPerStep: recipe.imagesPerStep)
+        statistics = StatisticsTable(objective.model)
         learned = objective.model.parameters.filter { $0.parameter.learns }
         optimizer = AdamW(
             learned.map { [depth = objective.depth] named in
@@ -67,7 +73,7 @@ package final class Trainer<Task: Objective> {
                 let scale = layerDecayScale(layer: layer, depth: depth, decay: recipe.layerDecay)
                 return AdamW.Group([named.parameter], rateScale: Float(scale))
             })
-        gradients = GradientBuffer(learned.map(\.parameter), communicator)
+        gradients = GradientBuffer(learned.map(\.parameter), team, reduction)
         average = recipe.averageDecay.map { MovingAverage(objective.model, decay: $0) }
     }
 
@@ -84,7 +90,7 @@ package final class Trainer<Task: Objective> {
 
     /// As ``run(notesSignals:_:)``, up to the step `end`.
     func run(until end: Int, _ report: (TrainingEvent) -> Void) throws {
-        try folder.claim()
+        try team.first(folder.claim)
         defer { folder.release() }
         do { try train(until: end, report) } catch { throw rescue(error, report) }
     }
@@ -96,18 +102,14 @@ package final class Trainer<Task: Objective> {
         if first < end { report(.memory(forecastBytes: try rehearse())) }
         if isSaved != true { try save() }  // so that a run can be taken up from its beginning on
         if first < end || progress.owesValidation == true {
-            events = try EventFile(in: folder.path, firstStep: first + 1)
+            try team.first { events = try EventFile(in: folder.path, firstStep: first + 1) }
         }
         if progress.owesValidation == true {
             objective.begin(step: first - 1)
             try settle(report)
         }
-        let passes = recipe.accumulate
-        let batches = Prefetcher(first * passes..<max(first, end) * passes, ahead: Trainer.ahead, threads: 2) {
-            [loader = objective.loader, sampler] in try loader(sampler.batch($0))
-        }
-        meter = Meter(
-            first: first, steps: steps, imagesPerStep: recipe.imagesPerStep(workers: sampler.workers), sums: meter.sums)
+        let batches = batches(first..<max(first, end))
+        meter = Meter(first: first, steps: steps, imagesPerStep: recipe.imagesPerStep, sums: meter.sums)
         while progress.step < end {
             let update = try step(batches)
             (progress.step, isSaved) = (progress.step + 1, false)
@@ -119,6 +121,19 @@ package final class Trainer<Task: Objective> {
         }
         if progress.step == steps { report(.ended(ending)) }
     }
+
+    /// This process's batch of each turn of the updates, nil where it has none.
+    private func batches(_ updates: Range<Int>) -> Prefetcher<Task.Batch?> {
+        let (passes, turns, size, rank) = (recipe.accumulate, turns, team.size, team.rank)
+        return Prefetcher(updates.lowerBound * turns..<updates.upperBound * turns, ahead: Trainer.ahead, threads: 2) {
+            [loader = objective.loader, sampler] in
+            let pass = $0 % turns * size + rank
+            return pass < passes ? try loader(sampler.batch($0 / turns * passes + pass)) : nil
+        }
+    }
+
+    /// Passes of an update on the process that has the most.
+    private var turns: Int { (recipe.accumulate + team.size - 1) / team.size }
 
     /// What came of the run.
     private var ending: EndReport {
@@ -143,56 +158,60 @@ package final class Trainer<Task: Objective> {
     }
 
     private func record(_ line: some LogEntry) throws {
-        try folder.append(line)
-        try events?.append(line.scalars, step: line.step)
+        try team.first {
+            try folder.append(line)
+            try events?.append(line.scalars, step: line.step)
+        }
     }
 
     /// Epochs so far.
     private var epoch: Double { Double(progress.step) * epochsPerStep }
-    private var epochsPerStep: Double {
-        Double(recipe.imagesPerStep(workers: sampler.workers)) / Double(objective.count)
-    }
+    private var epochsPerStep: Double { Double(recipe.imagesPerStep) / Double(objective.count) }
 }
 
 // MARK: Updates
 
 extension Trainer {
     /// One update. Where it throws, it has changed nothing.
-    private func step(_ batches: Prefetcher<Task.Batch>) throws -> Update {
-        let before = ObjectiveState(objective)
-        do { return try update(batches) } catch {
-            before.restore(objective)
-            throw error
-        }
-    }
-
-    private func update(_ batches: Prefetcher<Task.Batch>) throws -> Update {
+    private func step(_ batches: Prefetcher<Task.Batch?>) throws -> Update {
         let (rate, passes) = (schedule.value(at: progress.step), recipe.accumulate)
-        let share = Tensor([1 / Float(passes * communicator.size)], [1])
-        var (losses, statistics) = (0.0, [StatisticsUpdate]())
         latest = (rate, [])
         gradients.begin()
         objective.begin(step: progress.step)
-        for pass in 0..<passes {
-            if communicator.any(Interruption.signal != nil) { try Interruption.check() }
-            guard let batch = try batches.next() else { preconditionFailure("a batch for every step") }
-            latest.images += objective.images(of: batch)
-            let place = (progress.step * passes + pass) * sampler.workers + sampler.rank
-            let tape = tape(RandomStream.network.generator(seed: recipe.seed, place))
-            let loss = objective.loss(batch, tape)
-            guard !communicator.any(!loss.value.scalar.isFinite) else {
-                throw diverged("loss", step: progress.step + 1)
-            }
-            losses += communicator.sum(Double(loss.value.scalar))
-            statistics += tape.statistics
-            gradients.pass(pass) { tape.backward(from: loss, gradient: share) }
-        }
-        gradients.end()
+        var records: [PassRecord] = []
+        for turn in 0..<turns { records += try take(turn, batches) }
+        try gradients.end()
         let norm = optimizer.step(rate: rate, weightDecay: recipe.weightDecay, clipNorm: recipe.clipGradient)
-        guard norm.isFinite else { throw diverged("gradient", step: progress.step + 1) }
-        statistics.forEach { $0.apply() }  // pass by pass
+        guard norm.isFinite else { throw try diverged(inUpdate: "gradient") }
+        for record in records {
+            record.statistics.forEach { $0.apply() }
+            objective.take(record.counts)
+        }
         average?.update(steps: progress.step)
-        return Update(loss: losses / Double(passes * communicator.size), learningRate: rate, gradientNorm: norm)
+        let loss = records.reduce(0.0) { $0 + Double($1.loss) } / Double(passes)
+        return Update(loss: loss, learningRate: rate, gradientNorm: norm)
+    }
+
+    /// One turn of an update: a pass on each process, as far as there are passes left.
+    /// - Returns: what the passes came to, in their order.
+    private func take(_ turn: Int, _ batches: Prefetcher<Task.Batch?>) throws -> [PassRecord] {
+        let passes = recipe.accumulate, pass = turn * team.size + team.rank
+        var forward: (tape: Tape, loss: Variable)?
+        let records = try team.exchange {
+            try Interruption.check()
+            guard let batch = try batches.next() else { preconditionFailure("a batch for every turn") }
+            guard let batch else { return [] }
+            latest.images += objective.images(of: batch)
+            let tape = tape(RandomStream.network.generator(seed: recipe.seed, progress.step * passes + pass))
+            let (loss, counts) = objective.loss(batch, tape)
+            forward = (tape, loss)
+            return statistics.encode(PassRecord(loss.value.scalar, tape.statistics, counts))
+        }.compactMap(statistics.decode)
+        guard records.allSatisfy(\.isFinite) else { throw try diverged(inUpdate: "loss") }
+        try gradients.pass(turn, givers: records.count, forward.map { tape, loss in
+            { tape.backward(from: loss, gradient: Tensor([1 / Float(passes)], [1])) }
+        })
+        return records
     }
 
     private func tape(_ generator: Philox) -> Tape {
@@ -201,29 +220,37 @@ extension Trainer {
 
     private func diverged(_ what: String, step: Int) -> TrainingError {
         .diverged(
-            what: what, step: step, learningRate: latest.rate,
-            images: latest.images.map { $0.lastName }, folder: folder.path)
+            what: what, step: step, learningRate: latest.rate, images: latest.images.map(\.lastName),
+            folder: folder.path)
+    }
+
+    /// With the images of all processes.
+    private func diverged(inUpdate what: String) throws -> TrainingError {
+        let images = try team.gather(Array(latest.images.joined(separator: "\n").utf8))
+        latest.images = images.flatMap { String(decoding: $0, as: UTF8.self).split(separator: "\n").map(String.init) }
+        return diverged(what, step: progress.step + 1)
     }
 
     /// The memory that the run will take, in bytes, by passes with one and two images; they change nothing. Throws
     /// ``PlanError`` where the machine has less.
     private func rehearse() throws -> Int {
-        let before = ObjectiveState(objective)
-        defer { before.restore(objective) }
         let members = sampler.batch(progress.step * recipe.accumulate)
-        let forecast = try MemoryForecast(
-            most: members.count, gradients: gradients.byteCount(passes: recipe.accumulate),
-            makeBatch: { try objective.loader(Array(members.prefix($0))) },
-            pass: { batch in
-                let tape = tape(RandomStream.network.generator(seed: recipe.seed, 0))
-                let loss = objective.rehearse(batch, tape)
-                gradients.pass(0) { tape.backward(from: loss, gradient: .zeros([1])) }
-            }, clear: { gradients.release() })
-        let bytes = forecast.bytes(batch: members.count, waiting: Trainer.ahead)
-        try MachineMemory.require(bytes)
-        // Faster, where there is room.
-        StoragePool.shared.expectSteps(bytes + bytes / 8 <= MachineMemory.limit)
-        return bytes
+        return try team.agree {
+            let forecast = try MemoryForecast(
+                most: members.count, gradients: gradients.byteCount(turns: turns),
+                makeBatch: { try objective.loader(Array(members.prefix($0))) },
+                pass: { batch in
+                    let tape = tape(RandomStream.network.generator(seed: recipe.seed, 0))
+                    let loss = objective.loss(batch, tape).value
+                    gradients.rehearse { tape.backward(from: loss, gradient: .zeros([1])) }
+                }, clear: { gradients.release() })
+            let bytes = forecast.bytes(batch: members.count, waiting: Trainer.ahead)
+            let limit = MachineMemory.limit / team.neighbours
+            try MachineMemory.require(bytes, limit: limit)
+            // Faster, where there is room.
+            StoragePool.shared.expectSteps(bytes + bytes / 8 <= limit)
+            return bytes
+        }
     }
 }
 
@@ -236,7 +263,7 @@ extension Trainer {
         let crossed = (epoch / every + 1e-9).rounded(.down) > (before / every + 1e-9).rounded(.down)
         let isDue = crossed || progress.step == steps
         if isDue { (progress.owesValidation, isSaved) = (true, false) }
-        if communicator.any(Interruption.signal != nil) { try Interruption.check() }
+        try team.agree { try Interruption.check() }
         if isDue {
             if objective.validationCount > 0 {
                 try save()
@@ -249,7 +276,7 @@ extension Trainer {
             try save()
             report(.saved(folder.last))
         }
-        if isDue { try writeReport() }
+        if isDue { try team.first(writeReport) }
     }
 
     private func validate(_ report: (TrainingEvent) -> Void) throws {
@@ -257,7 +284,10 @@ extension Trainer {
         defer { average?.exchange() }
         try requireFinite(objective.model.tensors.map(\.tensor), "weights")
         let validation: Validation?
-        do { (validation, pictures) = (try objective.validate(), try objective.pictures()) } catch is NotFinite {
+        do {
+            validation = try objective.validate(team)
+            try team.first { pictures = try objective.pictures() }
+        } catch is NotFinite {
             throw diverged("model's output in the validation", step: progress.step)
         }
         guard let validation else { return }
@@ -271,8 +301,10 @@ extension Trainer {
                 metric: validation.decisive, value: validation.metrics[validation.decisive] ?? validation.score,
                 step: progress.step)
             let kept = validation.metrics.filter { !$0.key.contains("/") }  // without those of each class
-            try folder.requireThere()
-            try Checkpoint.save(objective.model, objective.description(metrics: kept), to: folder.best)
+            try team.first {
+                try folder.requireThere()
+                try Checkpoint.save(objective.model, objective.description(metrics: kept), to: folder.best)
+            }
         }
         let line = ValidationReport(step: progress.step, epoch: epoch, metrics: validation.metrics, best: isBest)
         try record(line)
@@ -282,6 +314,21 @@ extension Trainer {
     /// Writes `last.h5`: the model and all that is needed to go on bit for bit. Throws ``TrainingError`` where that are no
     /// numbers any more, so that the file stays what it was, and `FileError`.
     func save() throws {
+        try requireOneState()
+        try team.first(write)
+        isSaved = true
+    }
+
+    /// Throws ``TrainingError`` unless all processes have come to the same weights.
+    private func requireOneState() throws {
+        guard team.size > 1 else { return }
+        let all = try team.gather(Array("\(objective.model.tensors.map(\.tensor).fingerprint)".utf8))
+        if let other = all.firstIndex(where: { $0 != all[0] }) {
+            throw TrainingError.apart(rank: other, step: progress.step, folder: folder.path)
+        }
+    }
+
+    private func write() throws {
         try folder.requireThere()
         try requireFinite(objective.model.tensors.map(\.tensor), "weights")
         try requireFinite(stateTensors.map(\.tensor), "optimizer's moments or averages")
@@ -292,7 +339,6 @@ extension Trainer {
         let state = TrainingState(tensors: stateTensors, json: try JSONText.line(saved))
         let metrics = progress.bestScore.map { ["best": $0] } ?? [:]
         try Checkpoint.save(objective.model, objective.description(metrics: metrics), training: state, to: folder.last)
-        isSaved = true
     }
 
     private func requireFinite(_ tensors: [Tensor], _ what: String) throws {
@@ -303,9 +349,10 @@ extension Trainer {
     private func rescue(_ error: any Error, _ report: (TrainingEvent) -> Void) -> any Error {
         let stop = error as? Interruption.Stop
         if case .diverged = error as? TrainingError { return error }
-        if isSaved == false {
+        if isSaved == false, team.isFirst {
             do {
-                try save()
+                try write()
+                isSaved = true
                 report(.saved(folder.last))
             } catch { if stop != nil { return error } }
         }

@@ -20,12 +20,16 @@ package enum TrainingError: Error, Equatable, ExitStatus {
     case changed(folder: String, what: String)
     /// The training state in a file makes no sense.
     case badState(file: String, reason: String)
+    /// The processes of a run have come to different weights.
+    case apart(rank: Int, step: Int, folder: String)
+    /// A process sees something else than the first one.
+    case different(rank: Int, what: String)
     /// What is resumed is a run of another kind.
     case otherRun(folder: String, task: ModelTask)
 
     package var exitStatus: Int32 {
         switch self {
-        case .diverged, .changed, .badState, .otherRun: 65
+        case .diverged, .changed, .badState, .otherRun, .apart, .different: 65
         case .interrupted(let signal, _, _): 128 + signal
         case .occupied, .wouldOverwrite, .busy: 64
         case .nothingToResume: 66
@@ -53,6 +57,11 @@ package enum TrainingError: Error, Equatable, ExitStatus {
         case .badState(let file, let reason):
             "\(file): its training state is damaged: \(reason); take a copy of the file, or start a new run with it as "
                 + "the first weights"
+        case .apart(let rank, let step, let folder):
+            "step \(step): the weights of process \(rank) are not those of process 0; \(folder)/last.h5 is from before: let all "
+                + "processes run the same program on processors of one kind, and go on with `resume` \(folder)"
+        case .different(let rank, let what):
+            "process \(rank) has \(what) than process 0: give all processes the same program, data and folder of the run"
         case .otherRun(let folder, let task):
             "\(folder)/last.h5: this is the run of another command; go on with `beit-seg \(task.resuming) --resume \(folder)`"
         }

@@ -5,6 +5,7 @@ import BEiTImageIO
 import BEiTLayers
 import BEiTModels
 import BEiTOps
+import BEiTProcesses
 
 /// All that makes an objective anew, beside the recipe.
 package protocol TrainingSettings: Codable, Sendable {
@@ -135,17 +136,20 @@ package struct RunChanges: Equatable, Sendable {
 extension Trainer where Task: PlannedObjective {
     /// Checks the data, makes the model and the run's folder.
     ///
-    /// - Parameter note: receives lines on the data, the model, the initial weights and the recipe.
+    /// - Parameters:
+    ///   - team: the processes that share the run; each makes a trainer, and the first one the folder.
+    ///   - note: receives lines on the data, the model, the initial weights and the recipe.
     /// - Throws: ``PlanError``, ``DatasetError``, ``TrainingError``, ``CheckpointError``, `HDF5Error`, `FileError`.
     package convenience init<Plan: TrainingPlan>(
-        _ plan: Plan, folder: RunFolder, note: (String) -> Void
+        _ plan: Plan, folder: RunFolder, team: any Communicator = SingleProcess(), reduction: Reduction = .exact,
+        note: (String) -> Void
     ) throws where Plan.Task == Task {
         if let problem = plan.recipe.problem ?? plan.recipe.contradiction ?? plan.reading.problem ?? plan.problem {
             throw PlanError(problem)
         }
         try plan.recipe.requirePrecision()
         // All that can be refused at once comes before the data is read, which may take long.
-        try folder.requireFree()
+        if team.isFirst { try folder.requireFree() }
         let start = try StartingPoint(plan.initial, for: Task.task)
         let source = try plan.source(start, in: folder)
         guard source.trainingCount > 0 else {
@@ -153,10 +157,11 @@ extension Trainer where Task: PlannedObjective {
         }
         var changes: [String] = []
         let recipe = plan.recipe.fitted(to: source.trainingCount, plan.warmup) { changes.append($0) }
+            .divided(among: team.size) { changes.append($0) }
         var settings = try plan.settings(start, source, recipe)
         settings.reading = source.reading
         if let problem = settings.problem { throw PlanError(problem) }
-        try settings.requireMemory(recipe)
+        try settings.requireMemory(recipe, neighbours: team.neighbours)
         try plan.check(source, note)
         changes.forEach(note)
         if source.validationCount == 0 {
@@ -177,15 +182,19 @@ extension Trainer where Task: PlannedObjective {
         note(recipe.summary)
         let objective = try Task(settings, source, model, seed: recipe.seed, folder: folder)
         let contents = objective.files.contentsFingerprint
-        try folder.begin(RunConfiguration(settings: settings, recipe: recipe))
-        self.init(objective, recipe, folder: folder, contents: contents)
+        if team.isFirst { try folder.begin(RunConfiguration(settings: settings, recipe: recipe)) }
+        self.init(objective, recipe, folder: folder, contents: contents, team: team, reduction: reduction)
     }
 
     /// The run in `folder`, where its `last.h5` stands. Without changes it goes on bit for bit.
     ///
     /// A longer run has the schedule of one that was as long from its beginning on, from the present step on.
     /// - Throws: ``TrainingError``, ``PlanError``, ``CheckpointError``, ``DatasetError``, `HDF5Error`, `FileError`.
-    package convenience init(resuming folder: RunFolder, _ changes: RunChanges = RunChanges()) throws {
+    package convenience init(
+        resuming folder: RunFolder, _ changes: RunChanges = RunChanges(), team: any Communicator = SingleProcess(),
+        reduction: Reduction = .exact
+    ) throws {
+        if team.isFirst, folder.exists { try folder.claim() }
         let (state, found) = try Self.state(in: folder, of: Task.task)
         let (model, description) = try Checkpoint.load(folder.last, task: Task.task, for: .learning)
         if let problem = found.settings.problem(beside: description) {
@@ -206,17 +215,19 @@ extension Trainer where Task: PlannedObjective {
             throw TrainingError.badState(
                 file: folder.last, reason: "step is \(saved.progress.step), beyond the end of the run")
         }
-        try saved.settings.requireMemory(saved.recipe)
+        try saved.settings.requireMemory(saved.recipe, neighbours: team.neighbours)
         let objective = try Task(saved.settings, source, model, seed: saved.recipe.seed, folder: folder)
         guard objective.classes.map(\.name) == description.classes.map(\.name) else {
             throw TrainingError.changed(folder: folder.path, what: "the classes of the data are not the same")
         }
-        self.init(objective, saved.recipe, folder: folder, contents: objective.files.contentsFingerprint)
+        self.init(
+            objective, saved.recipe, folder: folder, contents: objective.files.contentsFingerprint, team: team,
+            reduction: reduction)
         try restore(state, saved)
         guard !changes.areNone else { return }
         self.notes = notes
         isSaved = false  // the next state is that of the changed run
-        try folder.describe(RunConfiguration(settings: saved.settings, recipe: saved.recipe))
+        if team.isFirst { try folder.describe(RunConfiguration(settings: saved.settings, recipe: saved.recipe)) }
     }
 }
 
@@ -231,11 +242,11 @@ extension TrainingSettings {
     }
 
     /// Throws ``PlanError`` where a pass with a batch cannot fit into the machine's memory, before anything tries it.
-    fileprivate func requireMemory(_ recipe: Recipe) throws(PlanError) {
+    fileprivate func requireMemory(_ recipe: Recipe, neighbours: Int) throws(PlanError) {
         let bytes = configuration.leastTrainingBytes(
             batch: recipe.batch, checkpointsBlocks: checkpointsBlocks, freezesBackbone: freezesBackbone == true,
             size: preprocessing.size, precision: recipe.precision ?? .fp32)
-        try MachineMemory.require(bytes, isLeast: true)
+        try MachineMemory.require(bytes, isLeast: true, limit: MachineMemory.limit / neighbours)
     }
 }
 

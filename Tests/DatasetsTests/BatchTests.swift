@@ -107,13 +107,6 @@ import Testing
         for epoch in epochs { #expect(epoch.sorted() == Array(0..<7)) }
         #expect(epochs[0] != epochs[1] && epochs[1] != epochs[2])
     }
-
-    @Test func workersDivideWhatOneWouldDo() {
-        let alone = Sampler(seed: 5, SetProportions(11), batch: 2)
-        let team = (0..<3).map { Sampler(seed: 5, SetProportions(11), batch: 2, rank: $0, of: 3) }
-        let divided = (0..<4).flatMap { index in team.flatMap { $0.batch(index) } }
-        #expect(divided.map(\.image) == (0..<12).flatMap { alone.batch($0) }.map(\.image))
-    }
 }
 
 /// Photos of several sets in proportions of their own.
@@ -165,14 +158,6 @@ import Testing
         let far = proportions.draws(1_000_000_000..<1_000_000_010),
             next = proportions.draws(1_000_000_005..<1_000_000_010)
         #expect(far.suffix(5).elementsEqual(next) { $0 == $1 })
-    }
-
-    @Test func workersShareTheDraws() {
-        let proportions = SetProportions([4, 9, 2], [3, 1, 1])
-        let alone = Sampler(seed: 5, proportions, batch: 2)
-        let team = (0..<3).map { Sampler(seed: 5, proportions, batch: 2, rank: $0, of: 3) }
-        let divided = (0..<7).flatMap { index in team.flatMap { $0.batch(index) } }
-        #expect(divided.map(\.image) == (0..<21).flatMap { alone.batch($0) }.map(\.image))
     }
 
     @Test func theCheckSaysHowOftenPhotosAreSeen() {

@@ -10,7 +10,7 @@ import Testing
 @testable import BEiTTraining
 
 /// Photos of three colours in class folders that go away with the test.
-private final class ColorSet {
+final class ColorSet {
     let path = NSTemporaryDirectory() + "beit-seg-" + UUID().uuidString
     static let names = ["blue", "green", "red"]
 

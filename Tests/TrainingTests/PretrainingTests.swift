@@ -12,7 +12,7 @@ import Testing
 @testable import BEiTTraining
 
 /// Photos and a tokenizer in a folder that goes away with the test.
-private final class Studio {
+final class Studio {
     let path = NSTemporaryDirectory() + "beit-seg-" + UUID().uuidString
     var tokenizer: String { path + "/tokenizer.h5" }
 

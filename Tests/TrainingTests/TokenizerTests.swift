@@ -67,7 +67,7 @@ import Testing
 }
 
 /// Photos of coloured squares, in a folder that goes away with the test.
-private final class SquareSet {
+final class SquareSet {
     let path = NSTemporaryDirectory() + "beit-seg-" + UUID().uuidString
 
     init(photos: Int = 9) throws {

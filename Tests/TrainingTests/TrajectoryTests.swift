@@ -3,6 +3,7 @@ import BEiTHDF5
 import BEiTLayers
 import BEiTModels
 import BEiTOps
+import BEiTProcesses
 import BEiTTensorCore
 import Foundation
 import Testing
@@ -52,21 +53,18 @@ private final class RecordedBatches: Objective {
     /// The place in the run tells the step.
     var loader: @Sendable ([(image: Int, place: Int)]) throws -> Batch { { [batches] in batches[$0[0].place / 2] } }
     func images(of batch: Batch) -> [String] { [] }
-    func validate() throws -> Validation? { nil }
+    func validate(_ team: any Communicator) throws -> Validation? { nil }
     func description(metrics: [String: Double]) -> ModelDescription { recorded }
 
-    func loss(_ batch: Batch, _ tape: Tape) -> Variable {
-        let loss = rehearse(batch, tape)
-        losses.append(Double(loss.value.scalar))
-        return loss
-    }
-
-    func rehearse(_ batch: Batch, _ tape: Tape) -> Variable {
+    func loss(_ batch: Batch, _ tape: Tape) -> (value: Variable, counts: [Double]) {
         let positions = batch.mask.indices.filter { batch.mask[$0] }
-        return network.tokenLoss(
+        let loss = network.tokenLoss(
             Variable(batch.pixels), mask: batch.mask, tokens: batch.tokens, at: positions, tape
         ).loss
+        return (loss, [Double(loss.value.scalar)])
     }
+
+    func take(_ counts: [Double]) { losses += counts }
 }
 
 /// Twenty steps of the trainer against the same steps in PyTorch, from Hugging Face's weights: forward, backward,

@@ -6,6 +6,7 @@ import BEiTImageIO
 import BEiTLayers
 import BEiTModels
 import BEiTOps
+import BEiTProcesses
 import BEiTTensorCore
 import Foundation
 import Testing
@@ -67,7 +68,7 @@ private final class RecordedSegmentation: Objective {
     /// The place in the run tells the step.
     var loader: @Sendable ([(image: Int, place: Int)]) throws -> Batch { { [batches] in batches[$0[0].place / 3] } }
     func images(of batch: Batch) -> [String] { [] }
-    func validate() throws -> Validation? { nil }
+    func validate(_ team: any Communicator) throws -> Validation? { nil }
 
     func description(metrics: [String: Double]) -> ModelDescription {
         ModelDescription(
@@ -76,16 +77,13 @@ private final class RecordedSegmentation: Objective {
             preprocessing: Preprocessing(size: [64, 64]), provenance: Provenance(command: "test"))
     }
 
-    func loss(_ batch: Batch, _ tape: Tape) -> Variable {
-        let loss = rehearse(batch, tape)
-        losses.append(Double(loss.value.scalar))
-        return loss
+    func loss(_ batch: Batch, _ tape: Tape) -> (value: Variable, counts: [Double]) {
+        let loss = network.loss(
+            Variable(batch.pixels), labels: batch.labels, size: [Self.side, Self.side], ignoreIndex: 255, tape)
+        return (loss, [Double(loss.value.scalar)])
     }
 
-    func rehearse(_ batch: Batch, _ tape: Tape) -> Variable {
-        network.loss(
-            Variable(batch.pixels), labels: batch.labels, size: [Self.side, Self.side], ignoreIndex: 255, tape)
-    }
+    func take(_ counts: [Double]) { losses += counts }
 }
 
 /// Twenty steps of the trainer against the same steps in PyTorch: batch norm by the batch, both heads, the rates of the
@@ -138,7 +136,7 @@ private func statistics(_ path: String) throws -> [String: [Float]] {
 }
 
 @Suite struct UperNetTrainingTests {
-    private func plan(_ set: StripeSet) -> SegmentationPlan {
+    static func plan(_ set: StripeSet) -> SegmentationPlan {
         var plan = set.plan
         var upernet = UperNetConfiguration()
         (upernet.channels, upernet.poolScales) = (6, [1, 2])
@@ -149,8 +147,8 @@ private func statistics(_ path: String) throws -> [String: [Float]] {
     }
 
     @Test func resumingEqualsNeverHavingStopped() throws {
-        let set = try StripeSet(), whole = try set.run(plan(set), in: "whole")
-        var trainer: Trainer? = try Trainer(plan(set), folder: RunFolder(set.path + "/parts")) { _ in }
+        let set = try StripeSet(), whole = try set.run(Self.plan(set), in: "whole")
+        var trainer: Trainer? = try Trainer(Self.plan(set), folder: RunFolder(set.path + "/parts")) { _ in }
         for step in [1, 3, 6] {
             try trainer?.run(until: step) { _ in }
             try trainer?.save()
@@ -164,14 +162,14 @@ private func statistics(_ path: String) throws -> [String: [Float]] {
     }
 
     @Test func threadsAndCheckpointedBlocksDoNotMatter() throws {
-        let set = try StripeSet(), one = try set.run(plan(set), in: "one"), want = try bits(one.last)
+        let set = try StripeSet(), one = try set.run(Self.plan(set), in: "one"), want = try bits(one.last)
         for threads in [1, 2, 5] {
             let many = try WorkerPool.$scoped.withValue(WorkerPool(threads: threads)) {
-                try set.run(plan(set), in: "threads-\(threads)")
+                try set.run(Self.plan(set), in: "threads-\(threads)")
             }
             #expect(try bits(many.last) == want)
         }
-        var twice = plan(set)
+        var twice = Self.plan(set)
         twice.checkpointsBlocks = true
         #expect(try bits(set.run(twice, in: "twice").last) == want)
     }
@@ -179,7 +177,7 @@ private func statistics(_ path: String) throws -> [String: [Float]] {
     /// Neither the rehearsal for the forecast nor an update whose gradient or loss is no number moves the statistics.
     @Test(arguments: [1e30 as Float, .infinity]) func whatDoesNotCountLeavesThemAlone(_ weight: Float) throws {
         let set = try StripeSet(), folder = RunFolder(set.path + "/run")
-        var plan = plan(set)
+        var plan = Self.plan(set)
         plan.recipe.accumulate = 1
         let trainer = try Trainer(plan, folder: folder) { _ in }
         let model = trainer.objective.segmenter
@@ -198,7 +196,7 @@ private func statistics(_ path: String) throws -> [String: [Float]] {
     /// Each pass of an update counts, one after the other.
     @Test func passesCountInTheirOrder() throws {
         let set = try StripeSet()
-        var plan = plan(set)
+        var plan = Self.plan(set)
         (plan.recipe.steps, plan.recipe.averageDecay) = (1, nil)
         let found = try statistics(set.run(plan, in: "run").last)
         let trainer = try Trainer(plan, folder: RunFolder(set.path + "/other")) { _ in }
@@ -215,7 +213,7 @@ private func statistics(_ path: String) throws -> [String: [Float]] {
     /// The average of the statistics is that of the weights, and what is validated and kept as the best has it.
     @Test func averagesHoldStatistics() throws {
         let set = try StripeSet()
-        var plan = plan(set)
+        var plan = Self.plan(set)
         plan.recipe.steps = 1
         let run = try set.run(plan, in: "run")
         let (last, best) = (try statistics(run.last), try statistics(run.best))
@@ -231,8 +229,8 @@ private func statistics(_ path: String) throws -> [String: [Float]] {
     /// A checkpoint lends its statistics with its weights, and both heads' rows by the names of the classes.
     @Test func aCheckpointLendsStatisticsAndRows() throws {
         let old = try StripeSet(["ground", "disc", "sky"]), new = try StripeSet(["sky", "tree", "ground"])
-        let parent = try old.run(plan(old), in: "run").last
-        var plan = plan(new)
+        let parent = try old.run(Self.plan(old), in: "run").last
+        var plan = Self.plan(new)
         (plan.initial, plan.decoder) = (.checkpoint(parent), nil)
         plan.recipe.steps = 1
         let folder = RunFolder(new.path + "/run")
@@ -281,7 +279,7 @@ private func statistics(_ path: String) throws -> [String: [Float]] {
 
     @Test func theLossFalls() throws {
         let set = try StripeSet()
-        var plan = plan(set)
+        var plan = Self.plan(set)
         (plan.recipe.steps, plan.recipe.accumulate, plan.recipe.averageDecay) = (60, 1, nil)
         let folder = try set.run(plan, in: "run")
         let losses = try logLines(folder).compactMap { ($0["loss"] as? NSNumber)?.doubleValue }
