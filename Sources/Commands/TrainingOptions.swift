@@ -140,7 +140,8 @@ extension TrainingCommand {
             return true
         }
         let allowed = Set(
-            ["--resume", "--reduction", "--data", "--epochs", "--steps", "--task", "--allow-damaged"] + common.givenOptions)
+            ["--resume", "--reduction", "--data", "--epochs", "--steps", "--task", "--allow-damaged"]
+                + common.givenOptions)
         if let other = givenOptions.first(where: { !allowed.contains($0) }) {
             throw ValidationError("--resume goes on with the run's own settings; leave out \(other)")
         }

@@ -190,6 +190,11 @@ package final class Tape {
     /// What the batch norms' running statistics are to take up of this pass, in order.
     package private(set) var statistics: [StatisticsUpdate] = []
     private var steps: [() -> Void] = []
+    /// The parameters by the step that uses each first, which is the last one on the way back.
+    private var firstUses: [(step: Int, slot: GradientSlot)] = []
+    private var used: Set<ObjectIdentifier> = []
+    /// Whether there are segments that run again, whose parameters nobody has seen.
+    private var hasSegments = false
 
     /// - Parameter precision: of the products in training; not int8.
     package convenience init(_ mode: Mode, generator: Philox = Philox(seed: 0), precision: Precision = .fp32) {
@@ -217,6 +222,11 @@ package final class Tape {
         guard isTraining, inputs.contains(where: { $0?.slot != nil }) else { return Variable(value) }
         let result = Variable(value, needsGradient: true)
         guard let slot = result.slot else { return result }
+        for case let parameter as Parameter in inputs {
+            if let slot = parameter.slot, used.insert(ObjectIdentifier(slot)).inserted {
+                firstUses.append((steps.count, slot))
+            }
+        }
         // The step holds the slot, not the variable: values that no backward needs are free to go.
         steps.append {
             guard let gradient = slot.tensor else { return }
@@ -227,9 +237,21 @@ package final class Tape {
     }
 
     /// Plays the tape back from `result`, whose gradient is `gradient` (ones if nil). The tape is empty afterwards.
-    package func backward(from result: Variable, gradient: Tensor? = nil) {
+    ///
+    /// - Parameter finished: hears of each parameter whose gradient is complete while others are still being made; of some
+    ///   not at all.
+    package func backward(
+        from result: Variable, gradient: Tensor? = nil, finished: ((GradientSlot) -> Void)? = nil
+    ) {
         result.slot?.add(gradient ?? Tensor(repeating: 1, result.shape))
-        while let step = steps.popLast() { step() }
+        while let step = steps.popLast() {
+            step()
+            while let finished, !hasSegments, let last = firstUses.last, last.step == steps.count {
+                firstUses.removeLast()
+                finished(last.slot)
+            }
+        }
+        (firstUses, used) = ([], [])
     }
 
     /// Runs `segment` without keeping what it saves, and once more when its gradient is wanted: memory for time
@@ -237,6 +259,7 @@ package final class Tape {
     /// are to take up counts once.
     package func checkpoint(_ input: Variable, _ segment: @escaping (Variable, Tape) -> Variable) -> Variable {
         guard isTraining else { return segment(input, self) }
+        hasSegments = true
         let makeTape = { [start = generator, usesRunningStatistics, operandType] in
             let tape = Tape(.training, generator: start, operandType)
             tape.usesRunningStatistics = usesRunningStatistics

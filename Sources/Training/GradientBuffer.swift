@@ -26,6 +26,9 @@ final class GradientBuffer {
     private var part: Tensor?
     /// Which parameters have a gradient in the sum.
     private var isPresent: [Bool]
+    /// Of a ``Reduction/fast`` update, from its last turn on.
+    private var sums: BucketSums?
+    private let numbers: [ObjectIdentifier: Int]
 
     init(_ parameters: [Parameter], _ team: any Communicator = SingleProcess(), _ reduction: Reduction = .exact) {
         (self.parameters, self.team, self.reduction) = (parameters, team, reduction)
@@ -36,6 +39,10 @@ final class GradientBuffer {
             end += (count + 15) / 16 * 16  // a cache line
         }
         (self.ranges, count) = (ranges, end)
+        numbers = Dictionary(
+            parameters.enumerated().compactMap { number, parameter in
+                parameter.slot.map { (ObjectIdentifier($0), number) }
+            }, uniquingKeysWith: { first, _ in first })
         isPresent = [Bool](repeating: false, count: parameters.count)
     }
 
@@ -61,21 +68,40 @@ final class GradientBuffer {
     ///
     /// - Parameters:
     ///   - turn: of the update, from 0.
+    ///   - isLast: whether it is the update's last turn.
     ///   - givers: processes that have a pass in this turn.
-    ///   - body: nil where this one has none.
-    func pass(_ turn: Int, givers: Int = 1, _ body: (() -> Void)?) throws {
-        if isDirect(turn) {
-            let target = reserve(&total)
-            place(in: target)
-            body?()
-            note(clearing: team.size > 1 ? target : nil)
-        } else if let body {
-            let target = reserve(&part)
-            place(in: target)
-            body()
-            if isSliced { note(clearing: target) } else { add(target) }
+    ///   - body: nil where this one has none. It tells which gradients are complete while it still makes others, if it is
+    ///     given something to tell it to.
+    func pass(
+        _ turn: Int, isLast: Bool, givers: Int = 1, _ body: ((_ finished: ((GradientSlot) -> Void)?) -> Void)?
+    ) throws {
+        let target = isDirect(turn) ? reserve(&total) : reserve(&part)
+        if body != nil { place(in: target) }
+        if isSliced {
+            body?(nil)
+            if body != nil { note(clearing: target) }
+            return try addSlices(turn, givers, body == nil ? nil : target)
         }
-        if isSliced { try addSlices(turn, givers, body == nil ? nil : part) }
+        let sums = isLast && team.size > 1 ? BucketSums(ranges, reserve(&total), team) : nil
+        self.sums = sums
+        body?(
+            sums.map { sums in
+                { [self] slot in
+                    guard let number = numbers[ObjectIdentifier(slot)] else { return }
+                    if turn > 0 { add(target, number) }
+                    isPresent[number] = true
+                    sums.take(number)
+                }
+            })
+        for number in parameters.indices where sums?.has(number) != true {
+            let found = body != nil && parameters[number].gradient != nil
+            if found, turn > 0 { add(target, number) }
+            if found { isPresent[number] = true }
+            if !isPresent[number], let total, team.size > 1 {
+                view(total, number).pointer.update(repeating: 0, count: ranges[number].count)
+            }
+        }
+        try sums?.takeRest()
     }
 
     /// A pass that no update is made of: by it the memory of a run is found.
@@ -90,7 +116,9 @@ final class GradientBuffer {
         if team.size > 1 {
             let present = try team.gather(isPresent.map { $0 ? 1 : 0 })
             for index in isPresent.indices { isPresent[index] = present.contains { $0[index] == 1 } }
-            if isSliced { try team.spread(total) } else { try team.startSum(total, 0..<count).finish() }
+            if isSliced { try team.spread(total) }
+            try sums?.finish()
+            sums = nil
         }
         for (index, parameter) in parameters.enumerated() {
             parameter.slot?.hold(isPresent[index] ? view(total, index) : nil)
@@ -123,22 +151,23 @@ final class GradientBuffer {
     }
 
     /// A parameter that a pass did not touch has no part in it: what an earlier one left there goes.
-    private func note(clearing others: Tensor? = nil) {
+    private func note(clearing part: Tensor) {
         for (index, parameter) in parameters.enumerated() {
-            let found = parameter.gradient != nil
-            if !found, let others { view(others, index).pointer.update(repeating: 0, count: ranges[index].count) }
-            if found && !isPresent[index] { isPresent[index] = true }
+            if parameter.gradient != nil {
+                isPresent[index] = true
+            } else {
+                view(part, index).pointer.update(repeating: 0, count: ranges[index].count)
+            }
         }
     }
 
-    private func add(_ part: Tensor) {
+    /// Adds a parameter's gradient of one pass to the sum.
+    private func add(_ part: Tensor, _ index: Int) {
         guard let total else { return }
-        // What only this pass has touched still holds another update's sum.
-        for (index, parameter) in parameters.enumerated() where !isPresent[index] && parameter.gradient != nil {
-            view(total, index).pointer.update(repeating: 0, count: ranges[index].count)
-        }
-        note(clearing: part)
-        Elementwise.add(part, into: total)
+        let sum = view(total, index)
+        // What no pass has touched before still holds another update's sum.
+        if !isPresent[index] { sum.pointer.update(repeating: 0, count: sum.count) }
+        Elementwise.add(view(part, index), into: sum)
     }
 
     /// Adds the parts of a turn to this process's slice, in the order of the ranks, which is that of the passes.
@@ -158,4 +187,60 @@ final class GradientBuffer {
             }
         }
     }
+}
+
+/// Sums over the processes that begin, bucket by bucket from the last parameter on, as soon as a bucket's gradients are
+/// complete.
+private final class BucketSums {
+    /// Values of a bucket, at least: enough that starting it costs little.
+    private static let least = 1 << 20
+
+    private let ranges: [Range<Int>]
+    private let total: Tensor
+    private let team: any Communicator
+    /// The parameters of each bucket, the last one first: the order in which all processes begin them.
+    private let buckets: [Range<Int>]
+    private var isTaken: [Bool]
+    private var begun: [any SumUnderWay] = []
+    private var failure: (any Error)?
+
+    init(_ ranges: [Range<Int>], _ total: Tensor, _ team: any Communicator) {
+        (self.ranges, self.total, self.team) = (ranges, total, team)
+        isTaken = [Bool](repeating: false, count: ranges.count)
+        var (buckets, end) = ([Range<Int>](), ranges.count)
+        for index in ranges.indices.reversed() {
+            let size = ranges[end - 1].upperBound - ranges[index].lowerBound
+            guard size >= Self.least || index == 0 else { continue }
+            buckets.append(index..<end)
+            end = index
+        }
+        self.buckets = buckets
+    }
+
+    func has(_ number: Int) -> Bool { isTaken[number] }
+
+    /// The gradient of parameter `number` is complete on this process.
+    func take(_ number: Int) {
+        isTaken[number] = true
+        guard failure == nil else { return }
+        do { try advance() } catch { failure = error }
+    }
+
+    /// All are complete.
+    func takeRest() throws {
+        if let failure { throw failure }
+        isTaken = isTaken.map { _ in true }
+        try advance()
+    }
+
+    private func advance() throws {
+        for sum in begun { try sum.progress() }
+        while begun.count < buckets.count, isTaken[buckets[begun.count]].allSatisfy(\.self) {
+            let bucket = buckets[begun.count]
+            let range = ranges[bucket.lowerBound].lowerBound..<ranges[bucket.upperBound - 1].upperBound
+            begun.append(try team.startSum(total, range))
+        }
+    }
+
+    func finish() throws { for sum in begun { try sum.finish() } }
 }

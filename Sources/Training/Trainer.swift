@@ -208,9 +208,11 @@ extension Trainer {
             return statistics.encode(PassRecord(loss.value.scalar, tape.statistics, counts))
         }.compactMap(statistics.decode)
         guard records.allSatisfy(\.isFinite) else { throw try diverged(inUpdate: "loss") }
-        try gradients.pass(turn, givers: records.count, forward.map { tape, loss in
-            { tape.backward(from: loss, gradient: Tensor([1 / Float(passes)], [1])) }
-        })
+        try gradients.pass(
+            turn, isLast: turn == turns - 1, givers: records.count,
+            forward.map { tape, loss in
+                { tape.backward(from: loss, gradient: Tensor([1 / Float(passes)], [1]), finished: $0) }
+            })
         return records
     }
 

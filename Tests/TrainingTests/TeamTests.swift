@@ -25,8 +25,9 @@ import Testing
                 buffer.begin()
                 for turn in 0..<(8 + team.size - 1) / team.size {
                     let pass = turn * team.size + team.rank, givers = min(team.size, 8 - turn * team.size)
+                    let isLast = (turn + 1) * team.size >= 8
                     guard pass < 8 else {
-                        try buffer.pass(turn, givers: givers, nil)
+                        try buffer.pass(turn, isLast: isLast, givers: givers, nil)
                         continue
                     }
                     let tape = Tape(.training)
@@ -35,7 +36,7 @@ import Testing
                     let y = tape.linear(Variable(inputs[pass]), weight: weight, bias: shift)
                     let weights = Variable(Tensor(inputs[pass].values.prefix(15).map { $0 }, [5, 3]))
                     let sum = tape.sum(tape.multiply(y, weights))
-                    try buffer.pass(turn, givers: givers) { tape.backward(from: sum) }
+                    try buffer.pass(turn, isLast: isLast, givers: givers) { tape.backward(from: sum, finished: $0) }
                 }
                 try buffer.end()
             }
@@ -141,6 +142,24 @@ import Testing
         var plan = set.plan
         plan.recipe = divided(plan) { _ in }
         try requireEqual(plan, in: set.path + "/runs")
+    }
+
+    /// What a tape says is complete stays as it is, whatever else the way back makes; but for segments that run again it says
+    /// so of every parameter that has a gradient.
+    @Test(arguments: [false, true]) func whatIsCompleteStays(_ checkpoints: Bool) throws {
+        let studio = try Studio()
+        var plan = studio.plan
+        plan.checkpointsBlocks = checkpoints
+        let trainer = try Trainer(plan, folder: RunFolder(studio.path + "/run")) { _ in }
+        let objective = trainer.objective, tape = Tape(.training)
+        let loss = objective.loss(try objective.loader([(0, 0), (1, 1)]), tape).value
+        var complete: [ObjectIdentifier: [Float]] = [:]
+        tape.backward(from: loss, finished: { complete[ObjectIdentifier($0)] = $0.tensor?.values ?? [] })
+        for named in objective.model.parameters {
+            guard let slot = named.parameter.slot, let gradient = slot.tensor else { continue }
+            let said = complete[ObjectIdentifier(slot)]
+            #expect(said == (checkpoints ? nil : gradient.values), "\(named.path)")
+        }
     }
 
     @Test func aFastSumIsCloseToTheExactOne() throws {

@@ -83,7 +83,9 @@ final class ThreadTeam: @unchecked Sendable {
         ) throws {
             let slice = slice(of: count)
             try team.share(rank, part) { parts in
-                let pointers = parts.prefix(givers).compactMap { $0 }.map { UnsafePointer($0.pointer + slice.lowerBound) }
+                let pointers = parts.prefix(givers).compactMap { $0 }.map {
+                    UnsafePointer($0.pointer + slice.lowerBound)
+                }
                 precondition(pointers.count == givers, "a giver without a part")
                 take(slice, pointers)
             }
