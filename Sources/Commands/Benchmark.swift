@@ -34,11 +34,29 @@ struct Benchmark: Command {
     var classes = 150
     @Option(help: "Seconds to measure each case, at least.")
     var seconds = 5.0
+    #if MPI
+        @Flag(
+            help: """
+                Under mpirun or srun: one training step (--pass) by all processes at once, the sum of its gradients, and with \
+                --data the reading of photos, each by itself.
+                """)
+        var ranks = false
+        @Option(
+            parsing: .upToNextOption,
+            help: ArgumentHelp("Folders of photos that --ranks reads.", valueName: "dir"))
+        var data: [String] = []
+    #endif
     @OptionGroup var precision: PrecisionOptions
     @OptionGroup var output: JSONOptions
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
+        #if MPI
+            if !data.isEmpty, !ranks { throw ValidationError("--data is for --ranks") }
+            if ranks, size.count > 1 || batch.count > 1 || pass.count > 1 || pass == [.forward] {
+                throw ValidationError("--ranks takes one --size, one --batch, and one --pass that trains")
+            }
+        #endif
         let patch = preset.backbone.patchSize
         for size in size where size < patch || size % patch != 0 || size > 4096 {
             throw ValidationError("--size \(size) is not a multiple of the patch size \(patch) up to 4096")
@@ -58,6 +76,9 @@ struct Benchmark: Command {
 
     func execute() throws {
         let numbers = precision.precision ?? .fp32
+        #if MPI
+            if ranks { return try measureRanks(numbers) }
+        #endif
         let peaks = Machine.measurePeaks(numbers)
         if !output.json {
             for (set, gflops) in peaks {
@@ -82,6 +103,31 @@ struct Benchmark: Command {
         guard output.json else { return }
         try Console.print(json: ["results": results])
     }
+
+    #if MPI
+        private func measureRanks(_ numbers: Precision) throws {
+            let team = try Launch.join(threads: common.threads)
+            var measurement = SpeedMeasurement(
+                preset: preset, size: size.first ?? 224, batch: batch.first ?? 1, classes: classes, seconds: seconds)
+            (measurement.decoder, measurement.precision) = (decoder, numbers)
+            let result = try RankSpeed(measurement, pass.first ?? .trainingStep, photos: data, team)
+            guard team.isFirst else { return }
+            guard !output.json else { return try Console.print(json: result) }
+            Console.print(
+                "\(result.processes) processes, \(result.neighbours) on this machine, of "
+                    + "\(result.threads.counted("thread")) each")
+            func line(_ what: String, _ seconds: Double, _ rest: String = "") {
+                Console.print(
+                    what.padding(toLength: 34, withPad: " ", startingAt: 0) + formatted(1000 * seconds) + " ms" + rest)
+            }
+            let percent = { (share: Double) in String(format: ", %.1f %% of the time computes", 100 * share) }
+            line("a pass of \(measurement.batch.counted("image"))", result.passSeconds)
+            let size = String(format: "%.1f MB", Double(result.gradientBytes) / 1e6)
+            line("the exact sum of \(size)", result.exactSeconds, percent(result.exactEfficiency))
+            line("the fast sum, not hidden", result.fastSeconds, percent(result.fastEfficiency))
+            if let seconds = result.readSeconds { line("a photo read by one thread", seconds) }
+        }
+    #endif
 
     private func formatted(_ value: Double) -> String { String(format: "%.2f", value) }
 

@@ -73,13 +73,7 @@ package struct SpeedMeasurement {
 
     /// - Parameter peakGflops: of the machine on the threads in use, in this precision; nil where it has none.
     package func run(_ pass: SpeedResult.Pass, peakGflops: Double?) -> SpeedResult {
-        StoragePool.shared.expectSteps(pass != .forward)
-        let (time, flops) =
-            switch pass {
-            case .forward, .trainingStep: segmentation(pass)
-            case .pretrainingStep: pretraining()
-            case .tokenizerStep: tokenizer()
-            }
+        let (time, flops) = measure(pass)
         let gflops = flops * Double(batch) / time / 1e9
         return SpeedResult(
             pass: pass, preset: preset.rawValue, size: size, batch: batch, threads: WorkerPool.current.threads,
@@ -88,7 +82,30 @@ package struct SpeedMeasurement {
             shareOfPeak: peakGflops.map { gflops / $0 }, peakMemoryBytes: Machine.peakMemoryBytes)
     }
 
+    /// Seconds of a pass.
+    func passSeconds(_ pass: SpeedResult.Pass) -> Double { measure(pass).seconds }
+
+    /// Of the model that a pass is of.
+    func parameterCount(_ pass: SpeedResult.Pass) -> Int {
+        let configuration: ModelConfiguration =
+            switch pass {
+            case .forward, .trainingStep: .segmentation(backbone, DecoderConfiguration(decoder, classes: classes))
+            case .pretrainingStep: .mim(backbone, MIMConfiguration())
+            case .tokenizerStep: .tokenizer(TokenizerPreset(rawValue: preset.rawValue)?.configuration ?? .init())
+            }
+        return Model(configuration, .unset).module.parameterCount
+    }
+
     /// Seconds of a pass, and the arithmetic for an image.
+    private func measure(_ pass: SpeedResult.Pass) -> (seconds: Double, flops: Double) {
+        StoragePool.shared.expectSteps(pass != .forward)
+        return switch pass {
+        case .forward, .trainingStep: segmentation(pass)
+        case .pretrainingStep: pretraining()
+        case .tokenizerStep: tokenizer()
+        }
+    }
+
     private func segmentation(_ pass: SpeedResult.Pass) -> (seconds: Double, flops: Double) {
         let configuration = ModelConfiguration.segmentation(backbone, DecoderConfiguration(decoder, classes: classes))
         guard case .segmentation(let model) = Model(configuration, Initializer(seed: 0, style: .finetuning)) else {

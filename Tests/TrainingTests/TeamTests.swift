@@ -194,6 +194,14 @@ import Testing
         #expect(divided(16, 1, 3) == ([16, 1], 1))
     }
 
+    @Test(arguments: [1, 2, 3, 8]) func whatIsDealtOutComesInOrder(_ size: Int) throws {
+        for count in [0, 1, 5, 8] {
+            for result in ThreadTeam(size).run({ team in try team.deal(count) { $0.map { 10 * $0 } } }) {
+                #expect(try result.get() == (0..<count).map { 10 * $0 })
+            }
+        }
+    }
+
     /// What fails on one process ends all, with its reason, and the updates so far are written.
     @Test func whatFailsOnOneEndsAll() throws {
         struct Broken: Error, CustomStringConvertible { var description: String { "the cable is cut" } }
