@@ -65,7 +65,7 @@ import Testing
             (last, best) = (try FileSystem.read(folder.last), try FileSystem.read(folder.best))
             log = try FileSystem.read(folder.log).split(separator: 10).map { line in
                 var fields = try JSONSerialization.jsonObject(with: Data(line)) as? [String: Any] ?? [:]
-                for name in ["images_per_s", "seconds_left"] { fields[name] = nil }
+                for name in ["images_per_s", "data_wait", "seconds_left"] { fields[name] = nil }
                 let data = try JSONSerialization.data(withJSONObject: fields, options: .sortedKeys)
                 return String(decoding: data, as: UTF8.self)
             }
