@@ -279,7 +279,7 @@ struct RecipeOptions<Defaults: RecipeDefaults>: ParsableArguments {
     var seed: UInt64?
     @Option(
         help: ArgumentHelp(
-            "Read shards from beginning to end, and draw among so many photos (default: draw from anywhere).",
+            "Go through one shard after the other, drawing among so many photos (default: draw from anywhere).",
             valueName: "n"))
     var shuffleBuffer: Int?
     @Option(help: ArgumentHelp("Epochs between validations (default: 1).", valueName: "n"))

@@ -1,7 +1,7 @@
 import BEiTTensorCore
 
-/// An order of photos that reads each shard from its beginning to its end: the shards in a random order, what is read into a
-/// buffer, and from it one by chance for each that comes in.
+/// An order of photos that goes through one shard after the other: the shards in a random order, the photos of each into a
+/// buffer, and out of it one by chance for each that enters. What is read at a time so lies in a few shards.
 ///
 /// It is a function of a generator alone, so that a run that goes on needs nothing but its place.
 package struct ShuffleBuffer: Sendable {

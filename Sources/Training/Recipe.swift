@@ -28,8 +28,8 @@ package struct Recipe: Codable, Equatable, Sendable {
     /// from before there was a choice.
     package var precision: Precision?
     package var seed: UInt64 = 0
-    /// Photos among which the next one is drawn, where shards are read from beginning to end (``ShuffleBuffer``); nil: it is
-    /// drawn from anywhere.
+    /// Photos among which the next one is drawn, where a run goes through one shard after the other (``ShuffleBuffer``); nil:
+    /// it is drawn from anywhere.
     package var shuffleBuffer: Int?
     /// Epochs from one validation to the next.
     package var evaluateEvery = 1
