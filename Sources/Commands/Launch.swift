@@ -25,16 +25,18 @@ enum Launch {
             }
             return team
         #else
+            if isOneOfMany { endWithoutLeftovers(WithoutMPI.status) }  // the first one says it
             throw WithoutMPI(count: place.count)
         #endif
     }
 
     private struct WithoutMPI: ExitStatus {
+        static let status: Int32 = 64
         let count: Int
-        let exitStatus: Int32 = 64
+        var exitStatus: Int32 { Self.status }
         var description: String {
             "a launcher has started \(count) processes, which this build cannot join to one run; build it with the trait MPI "
-                + "(see docs/scale.md), or start one process"
+                + "(see docs/scale.md), or start one process; runs of their own need a launcher each"
         }
     }
 
@@ -53,6 +55,8 @@ enum Launch {
     static func leave(_ status: Int32, _ message: String?) {
         #if MPI
             guard let team = joined.withLock({ $0 }) as? MPIProcesses else { return }
+            // The launcher tells the others to end as soon as one has ended badly; all that can be said has been said.
+            for number in [SIGTERM, SIGINT, SIGHUP] { signal(number, SIG_IGN) }
             if team.finish() { return }
             if let message { Console.error("process \(team.rank): \(message)") }
             team.abort(status == 0 ? 74 : status)

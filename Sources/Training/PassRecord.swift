@@ -16,15 +16,6 @@ struct PassRecord {
     }
 }
 
-extension [Tensor] {
-    /// Of all values, by their bits (a hash of Fowler, Noll and Vo's kind): it tells changes made without intent.
-    var fingerprint: UInt64 {
-        reduce(0xCBF2_9CE4_8422_2325) { hash, tensor in
-            tensor.buffer.reduce(hash) { ($0 ^ UInt64($1.bitPattern)) &* 0x100_0000_01B3 }
-        }
-    }
-}
-
 /// The running statistics of a model, by number, so that processes can tell each other of them.
 struct StatisticsTable {
     private let all: [RunningStatistics]

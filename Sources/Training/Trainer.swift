@@ -90,6 +90,7 @@ package final class Trainer<Task: Objective> {
 
     /// As ``run(notesSignals:_:)``, up to the step `end`.
     func run(until end: Int, _ report: (TrainingEvent) -> Void) throws {
+        try requireOneRun()
         try team.first(folder.claim)
         defer { folder.release() }
         do { try train(until: end, report) } catch { throw rescue(error, report) }
@@ -319,15 +320,6 @@ extension Trainer {
         try requireOneState()
         try team.first(write)
         isSaved = true
-    }
-
-    /// Throws ``TrainingError`` unless all processes have come to the same weights.
-    private func requireOneState() throws {
-        guard team.size > 1 else { return }
-        let all = try team.gather(Array("\(objective.model.tensors.map(\.tensor).fingerprint)".utf8))
-        if let other = all.firstIndex(where: { $0 != all[0] }) {
-            throw TrainingError.apart(rank: other, step: progress.step, folder: folder.path)
-        }
     }
 
     private func write() throws {

@@ -61,7 +61,8 @@ package enum TrainingError: Error, Equatable, ExitStatus {
             "step \(step): the weights of process \(rank) are not those of process 0; \(folder)/last.h5 is from before: let all "
                 + "processes run the same program on processors of one kind, and go on with `resume` \(folder)"
         case .different(let rank, let what):
-            "process \(rank) has \(what) than process 0: give all processes the same program, data and folder of the run"
+            "process \(rank) has \(what) than process 0, and the launcher has started both for one run: give all the same program, "
+                + "data and options; runs of their own need a launcher each"
         case .otherRun(let folder, let task):
             "\(folder)/last.h5: this is the run of another command; go on with `beit-seg \(task.resuming) --resume \(folder)`"
         }

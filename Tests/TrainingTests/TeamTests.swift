@@ -1,4 +1,5 @@
 import BEiTCheckpoints
+import BEiTDatasets
 import BEiTFiles
 import BEiTModels
 import BEiTOps
@@ -212,6 +213,28 @@ import Testing
             try team.agree { if team.rank == 2 { throw Interruption.Stop(signal: 15) } }
         }
         for result in stopped { #expect(throws: Interruption.Stop(signal: 15)) { try result.get() } }
+    }
+
+    /// A launcher that starts several runs at once.
+    @Test func processesOfOtherRunsAreFound() throws {
+        let set = try StripeSet(train: 16, val: 0), fewer = try StripeSet(train: 15, val: 0)
+        for what in ["folder", "recipe", "settings", "images"] {
+            let results = ThreadTeam(2).run { team in
+                var plan = set.plan, name = "run"
+                plan.recipe = divided(plan) { if team.rank == 1, what == "recipe" { $0.seed = 8 } }
+                if team.rank == 1, what == "folder" { name = "other" }
+                if team.rank == 1, what == "settings" { plan.cutmix = 1 }
+                if team.rank == 1, what == "images" { plan.data = DatasetOptions([fewer.path]) }
+                let folder = RunFolder(set.path + "/\(what)/\(name)")
+                let trainer = try team.agree { try Trainer(plan, folder: folder, team: team) { _ in } }
+                try trainer.run(until: 1) { _ in }
+            }
+            for result in results {
+                let error = #expect(throws: TrainingError.self) { try result.get() }
+                #expect(error?.description.hasPrefix("process 1 has ") == true)
+                #expect(error?.description.contains(what) == true, "\(error?.description ?? "")")
+            }
+        }
     }
 
     /// Processes that come to other weights are found out at the next checkpoint.
