@@ -94,7 +94,7 @@ private struct PackResult: Encodable {
     var failed: [FailedPhoto]
 
     var summary: String {
-        parts.map { "\($0.name) \($0.samples.counted("sample")) in \($0.shards.counted("shard"))" }.joined(
+        parts.map { "\($0.samples.counted("sample")) in \($0.shards.counted("shard")) \($0.name)-*.tar" }.joined(
             separator: ", ")
     }
 }
