@@ -119,16 +119,20 @@ let package = Package(
         room(
             "Checkpoints", ["Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "WeightFiles", "ImageIO"]),
         room("Annotations", ["Files", "ImageIO", "CZlib"]),
-        room("Datasets", ["Files", "TensorCore", "ImageIO", "Annotations"]),
+        room("Datasets", ["Files", "TensorCore", "Processes", "ImageIO", "Annotations"]),
         room("Metrics", ["Files", "TensorCore", "ImageIO", "Datasets"]),
         room(
             "Prediction",
             [
-                "Files", "TensorCore", "Ops", "Models", "HDF5", "WeightFiles", "Checkpoints", "ImageIO", "Datasets",
+                "Files", "TensorCore", "Processes", "Ops", "Models", "HDF5", "WeightFiles", "Checkpoints", "ImageIO",
+                "Datasets",
             ]),
         room(
             "Scoring",
-            ["Files", "TensorCore", "Ops", "Models", "Checkpoints", "ImageIO", "Datasets", "Metrics", "Prediction"]),
+            [
+                "Files", "TensorCore", "Processes", "Ops", "Models", "Checkpoints", "ImageIO", "Datasets", "Metrics",
+                "Prediction",
+            ]),
         room("Reports", ["Files", "Checkpoints", "ImageIO", "Datasets", "Metrics", "Scoring"]),
         room(
             "Training",
@@ -153,6 +157,8 @@ let package = Package(
             dependencies: [.byName(name: module("Commands")), .byName(name: module("CAllocation"))]),
 
         .target(name: module("Mutants"), path: "Tests/Mutants"),
+        .target(
+            name: module("Teams"), dependencies: [.byName(name: module("Processes"))], path: "Tests/Teams"),
         tests("Files", []),
         tests("TensorCore", ["CKernels"]),
         tests("Ops", ["TensorCore", "CKernels", "HDF5"], fixtures: true),
@@ -163,23 +169,24 @@ let package = Package(
         tests("ImageIO", ["Files", "Mutants"], fixtures: true),
         tests("Checkpoints", ["Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "ImageIO"], fixtures: true),
         tests("Annotations", ["Files", "ImageIO"], fixtures: true),
-        tests("Datasets", ["Files", "TensorCore", "ImageIO", "Annotations", "Mutants"], fixtures: true),
+        tests("Datasets", ["Files", "TensorCore", "Processes", "ImageIO", "Annotations", "Mutants", "Teams"], fixtures: true),
         tests("Metrics", ["TensorCore", "ImageIO", "Datasets"]),
         tests(
-            "Prediction", ["Files", "TensorCore", "Ops", "Layers", "Models", "Checkpoints", "ImageIO", "Datasets"],
+            "Prediction",
+            ["Files", "TensorCore", "Processes", "Ops", "Layers", "Models", "Checkpoints", "ImageIO", "Datasets", "Teams"],
             fixtures: true),
         tests(
             "Scoring",
             [
-                "Files", "TensorCore", "Ops", "Layers", "Models", "Checkpoints", "ImageIO", "Datasets", "Metrics",
-                "Prediction",
+                "Files", "TensorCore", "Processes", "Ops", "Layers", "Models", "Checkpoints", "ImageIO", "Datasets",
+                "Metrics", "Prediction", "Teams",
             ]),
         tests("Reports", ["Checkpoints", "ImageIO", "Datasets", "Metrics", "Scoring"]),
         tests(
             "Training",
             [
                 "Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "Checkpoints", "ImageIO", "Datasets",
-                "Metrics", "Prediction", "Scoring", "Reports", "Processes",
+                "Metrics", "Prediction", "Scoring", "Reports", "Processes", "Teams",
             ], fixtures: true),
         tests(
             "Commands",

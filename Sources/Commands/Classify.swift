@@ -36,7 +36,7 @@ struct Classify: ImageCommand {
 
     /// The result for programs.
     private struct Report: Encodable {
-        struct Class: Encodable {
+        struct Class: Codable {
             var index: Int
             var name: String
             var probability: Float
@@ -57,6 +57,7 @@ struct Classify: ImageCommand {
     }
 
     func execute() throws {
+        let team = try Launch.joinIfPossible(threads: common.threads)
         let images = try photos.find(log)
         let classifier = try PhotoClassifier(
             model, cropShare: view.cropShare, precision: precision.precision, reading: reading.choice)
@@ -65,18 +66,19 @@ struct Classify: ImageCommand {
         let isQuiet = !json.json && isatty(STDOUT_FILENO) != 0
         try working(on: images.count, quiet: isQuiet) { progress in
             try classifier.classify(
-                images.photos(as: classifier.reading), batch: batch, progress: progress.note(done:)
-            ) { index, error in
+                images.photos(as: classifier.reading), by: team, batch: batch, progress: progress.note(done:)
+            ) { _, error in
                 progress.fail("\(error)")
-                report.failed.append(.init(path: images[index].path, reason: "\(error)"))
-            } _: { index, result in
-                let classes = result.top(top).map {
+            } summary: { _, result in
+                result.top(top).map {
                     Report.Class(index: $0.index, name: classifier.classes[$0.index].name, probability: $0.probability)
                 }
-                if json.json {
-                    report.images.append(.init(path: images[index].path, classes: classes))
-                } else {
-                    Console.print(line(images[index].path, classes))
+            } take: { index, outcome in
+                let path = images[index].path
+                switch outcome {
+                case .failed(let reason): report.failed.append(.init(path: path, reason: reason))
+                case .done(let classes) where json.json: report.images.append(.init(path: path, classes: classes))
+                case .done(let classes): Console.print(line(path, classes))
                 }
             }
         }

@@ -37,7 +37,10 @@ enum Console {
     }
 
     /// Results as they are, and a line feed behind them.
+    ///
+    /// Of several processes that share a run the first one prints.
     static func print(_ text: String) {
+        if Launch.isSpokenFor { return }
         failure.withLock { failure in
             guard failure == nil else { return }
             let bytes = Array((text + "\n").utf8)
@@ -73,6 +76,7 @@ struct ConsoleLogHandler: LogHandler {
     }
 
     func log(event: LogEvent) {
+        if Launch.isSpokenFor { return }
         let kind = event.level >= .warning ? "\(event.level): " : ""
         Console.write("beit-seg: \(kind)\(OptionNames.spelled(event.message.description))")
     }

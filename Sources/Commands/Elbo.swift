@@ -56,6 +56,7 @@ struct Elbo: ImageCommand {
     func execute() throws {
         // The report comes last, after all the work.
         if let report { try AtomicFile.requireWritable(report) }
+        let team = try Launch.joinIfPossible(threads: common.threads)
         let images = try photos.find(log)
         if let report {
             try OutputCheck.check(write: report, reads: images.map(\.path).files + photos.paths + [model, tokenizer])
@@ -66,11 +67,13 @@ struct Elbo: ImageCommand {
         let bound = try EvidenceBound(
             tokenizer: tokenizer, model: model, settings, precision: precision.precision, reading: reading.choice)
         let result = try working(on: images.count) { progress in
-            try bound.estimate(images, progress: progress.note(done:), failed: progress.fail)
+            try bound.estimate(images, by: team, progress: progress.note(done:), failed: progress.fail)
         }
         if json.json { try Console.print(json: result) } else { Console.print(result.text) }
         if let report {
-            try AtomicFile.write(result.page([("model", model), ("tokenizer", tokenizer)]), to: report)
+            try team.first {
+                try AtomicFile.write(result.page([("model", model), ("tokenizer", tokenizer)]), to: report)
+            }
             log.info("the report is \(report)")
         }
         if !result.failed.isEmpty { throw ExitCode(1) }

@@ -5,6 +5,7 @@ import BEiTFiles
 import BEiTImageIO
 import BEiTMetrics
 import BEiTPrediction
+import BEiTProcesses
 import BEiTReports
 import BEiTScoring
 import BEiTSeg
@@ -185,13 +186,16 @@ struct Eval: ImageCommand {
     func execute() throws {
         try requireReportApart(from: named)
         if top1 { return try scoreClassifier() }
+        let team = try Launch.joinIfPossible(threads: common.threads)
         let folder = try report.map(ReportFolder.init)
         let gallery = folder.map { _ in ScoreGallery() }
-        let result = try set.predictionSet().map { try score($0, gallery) } ?? scoreModels(gallery)
+        let result = try set.predictionSet().map { try score($0, team, gallery) } ?? scoreModels(team, gallery)
         let metrics = try JSONText.pretty(result.report)
         Console.print(json.json ? metrics : result.report.table)
         if let folder, let gallery {
-            try folder.write(result.report, result.scores, gallery, result.source, metrics: metrics)
+            try team.first {
+                try folder.write(result.report, result.scores, gallery, result.source, metrics: metrics)
+            }
             log.info("the report is \(folder.page)")
         }
         if !result.scores[0].failed.isEmpty { throw ExitCode(1) }
@@ -217,14 +221,19 @@ struct Eval: ImageCommand {
         if note.isWarning { log.warning("\(note.line)") } else { log.info("\(note.line)") }
     }
 
-    private func scoring(_ set: LabelledSet, _ gallery: ScoreGallery?, _ progress: ImageProgress) -> Scoring {
-        Scoring(set, gallery: gallery, report: { progress.fail($0.reason) }, progress: progress.note(done:))
+    private func scoring(
+        _ set: LabelledSet, _ team: any Communicator, _ gallery: ScoreGallery?, _ progress: ImageProgress
+    ) -> Scoring {
+        Scoring(
+            set, by: team, gallery: gallery, report: { progress.fail($0.reason) }, progress: progress.note(done:))
     }
 
-    private func score(_ predictions: LabelledSet, _ gallery: ScoreGallery?) throws -> Result {
+    private func score(
+        _ predictions: LabelledSet, _ team: any Communicator, _ gallery: ScoreGallery?
+    ) throws -> Result {
         try requireReportApart(from: predictions.pairs.flatMap { [$0.image, $0.mask] })
         let score = try working(on: predictions.pairs.count) {
-            try scoring(predictions, gallery, $0).scorePredictions()
+            try scoring(predictions, team, gallery, $0).scorePredictions()
         }
         predictions.notes.forEach(say)
         if predictions.classes == nil {
@@ -235,7 +244,7 @@ struct Eval: ImageCommand {
             source: ScoreSource(subject: lastName(set.predictions ?? ""), facts: set.facts))
     }
 
-    private func scoreModels(_ gallery: ScoreGallery?) throws -> Result {
+    private func scoreModels(_ team: any Communicator, _ gallery: ScoreGallery?) throws -> Result {
         var models = [try load(model)]
         if let compare {
             var other = model
@@ -253,7 +262,7 @@ struct Eval: ImageCommand {
         var options = try inference.options
         options.reading = reading.choice
         let scores = try working(on: photos.pairs.count) { [options] in
-            try scoring(photos, gallery, $0).score(models, options)
+            try scoring(photos, team, gallery, $0).score(models, options)
         }
         photos.notes.forEach(say)
         var report = ScoreReport(scores[0], seed: seed)

@@ -35,6 +35,7 @@ extension Eval {
 
     func scoreClassifier() throws {
         let (data, file) = (set.data ?? "", model.model ?? "")
+        let team = try Launch.joinIfPossible(threads: common.threads)
         let folder = try report.map(ReportFolder.init)
         let gallery = folder.map { _ in ClassificationGallery() }
         let classifier = try PhotoClassifier(
@@ -44,7 +45,7 @@ extension Eval {
         if let note = ClassificationScore.positionNote(dataset, classifier) { say(note) }
         let score = try working(on: dataset.images(set.split).count) { progress in
             try ClassificationScore(
-                classifier, dataset, set.split, batch: inference.batch, gallery: gallery,
+                classifier, dataset, set.split, by: team, batch: inference.batch, gallery: gallery,
                 report: { progress.fail($0.reason) }, progress: progress.note(done:))
         }
         let result = ClassificationReport(score, seed: seed)
@@ -53,9 +54,8 @@ extension Eval {
         if let folder, let gallery {
             let given = reading.given().isEmpty ? [] : [("options", reading.given())]
             let facts = [("model", file)] + set.facts + (view.cropShare.map { [("crop share", "\($0)")] } ?? []) + given
-            try folder.write(
-                result, score, gallery, ScoreSource(subject: (file as NSString).lastPathComponent, facts: facts),
-                metrics: metrics)
+            let source = ScoreSource(subject: (file as NSString).lastPathComponent, facts: facts)
+            try team.first { try folder.write(result, score, gallery, source, metrics: metrics) }
             log.info("the report is \(folder.page)")
         }
         if !score.failed.isEmpty { throw ExitCode(1) }

@@ -30,6 +30,15 @@ enum Launch {
         #endif
     }
 
+    /// As ``join(threads:)``, for work on images that one process can do as well: without MPI each does it alone.
+    static func joinIfPossible(threads: Int?) throws -> any Communicator {
+        #if MPI
+            return try join(threads: threads)
+        #else
+            return SingleProcess()
+        #endif
+    }
+
     private struct WithoutMPI: ExitStatus {
         static let status: Int32 = 64
         let count: Int

@@ -132,7 +132,7 @@ extension ImageCommand {
     func working<Result>(
         on count: Int? = nil, quiet: Bool = false, _ work: (ImageProgress) throws -> Result
     ) throws -> Result {
-        let progress = ImageProgress(quiet: common.quiet || quiet, of: count)
+        let progress = ImageProgress(quiet: common.quiet || quiet || Launch.isSpokenFor, of: count)
         defer { progress.end() }
         return try Interruption.noting(patience: Interruption.short) { try work(progress) }
     }

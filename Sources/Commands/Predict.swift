@@ -6,6 +6,7 @@ import BEiTMetrics
 import BEiTModels
 import BEiTOps
 import BEiTPrediction
+import BEiTProcesses
 import BEiTReports
 import BEiTScoring
 import Foundation
@@ -178,7 +179,7 @@ struct Predict: ImageCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Take every N-th image, from number I on (1 to N). Under mpirun and srun the ranks divide the images by themselves.",
+            "Take every N-th image, from number I on (1 to N). Under mpirun and srun several processes share the images by themselves.",
             valueName: "I/N"), transform: Self.shard)
     var shard: Shard?
 
@@ -238,6 +239,8 @@ struct Predict: ImageCommand {
     }
 
     func execute() throws {
+        // A part that is named is nobody else's affair.
+        let team = try shard == nil ? Launch.joinIfPossible(threads: common.threads) : SingleProcess()
         var images = try photos.find(excluding: output, flat: flat, log)
         if let pages = reading.page { images = images.flatMap { $0.pages(pages) } }
         var heading = PredictionHeading(model: try model.path())
@@ -253,11 +256,12 @@ struct Predict: ImageCommand {
         (settings.pixelSize, settings.tolerance) = (pixelSize, tolerance)
         settings.polygonsInPixels = pixelCoordinates
         settings.alsoRead = photos.paths
-        settings.shard = try shard ?? Shard.ofLauncher(ProcessInfo.processInfo.environment)
+        settings.shard =
+            try shard ?? (team.size > 1 ? nil : Shard.ofLauncher(ProcessInfo.processInfo.environment))
         heading.options = given(description.precision)
         let run = try PredictionRun(network, classes: description.classes, heading: heading, settings)
         let result = try working { progress in
-            try run.run(images) { [log, common] event in
+            try run.run(images, by: team) { [log, common] event in
                 switch event {
                 case .progress(_, let share): progress.note(share: share)
                 case .finished(let record, let left):

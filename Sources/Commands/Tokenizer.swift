@@ -72,25 +72,34 @@ struct TokenizerEncode: ImageCommand {
     }
 
     func execute() throws {
+        let team = try Launch.joinIfPossible(threads: common.threads)
         let images = try input.photos.find(excluding: output, log)
         try OutputCheck.check(write: output, reads: input.files(images))
         let tokenizer = try input.tokenizer(precision, reading)
-        let cache = try TokenCache.Writer(
-            output, tokenizer.description, grid: tokenizer.grid, count: images.count)
+        var cache: TokenCache.Writer?
+        try team.first {
+            cache = try TokenCache.Writer(
+                output, tokenizer.description, grid: tokenizer.grid, count: images.count)
+        }
         var report = Report(grid: tokenizer.grid, vocabulary: tokenizer.description.vocabulary)
         var seen: Set<Int32> = []
         try working(on: images.count) { progress in
-            try tokenizer.encode(images, progress: progress.note(done:)) { _, error in
+            try tokenizer.encode(images, by: team, progress: progress.note(done:)) { _, error in
                 progress.fail("\(error)")
-                report.failed.append("\(error)")
-            } _: { batch in
-                try cache.append(batch.tokens, batch.images.map(\.path))
-                seen.formUnion(batch.tokens)
-                report.images += batch.images.count
+            } summary: { _, encoding in
+                encoding.tokens
+            } take: { index, outcome in
+                switch outcome {
+                case .failed(let reason): report.failed.append(reason)
+                case .done(let tokens):
+                    try cache?.append(tokens, [images[index].path])
+                    seen.formUnion(tokens)
+                    report.images += 1
+                }
             }
         }
         report.codes = seen.count
-        if report.images > 0 { try cache.finish() }
+        try team.first { if report.images > 0 { try cache?.finish() } }
         if json.json { try Console.print(json: report) }
         let (rows, columns) = (report.grid[0], report.grid[1])
         let summary =

@@ -150,7 +150,6 @@ extension TrainingCommand {
 
     /// Shows a line on a run before it starts; a warning also to those who want to hear nothing else.
     private func say(_ line: String) {
-        if Launch.isSpokenFor { return }
         let warning = "warning: "
         if line.hasPrefix(warning) { log.warning("\(line.dropFirst(warning.count))") } else { log.info("\(line)") }
     }

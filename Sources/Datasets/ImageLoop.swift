@@ -8,25 +8,53 @@ import BEiTImageIO
 /// others as well (a failing disk, too many open files, a label outside the classes) ends the loop, and so does a signal
 /// where signals are noted (``Interruption``).
 package struct ImageLoop<Item: Sendable> {
-    private let count, batch: Int
-    private let items: Prefetcher<Item>
+    private let share: ImageShare, batch: Int
+    private let items: Prefetcher<Ready?>
+
+    /// An image that has been read, or why it has not.
+    private struct Ready: Sendable {
+        var image: Int
+        var item: Result<Item, any Error>
+    }
 
     /// Starts to read.
     ///
     /// - Parameters:
-    ///   - count: images.
+    ///   - share: the images.
     ///   - batch: images that are taken together.
     ///   - cost: the bytes that an image takes while it is prepared, known beforehand (see `decodedBytes`).
     ///   - size: the bytes of one that is prepared; nil where these are its cost.
     ///   - prepare: reads an image by its number, on any thread.
     package init(
-        _ count: Int, batch: Int = 1, threads: Int = 1, cost: @escaping @Sendable (Int) -> Int,
+        _ share: ImageShare, batch: Int = 1, threads: Int = 1, cost: @escaping @Sendable (Int) -> Int,
         size: (@Sendable (Item) -> Int)? = nil, prepare: @escaping @Sendable (Int) throws -> Item
     ) {
-        (self.count, self.batch) = (count, batch)
+        (self.share, self.batch) = (share, batch)
+        let draws = share.draws()
+        let costOf = { @Sendable (number: Int) -> Int in
+            guard let image = try? draws.image(number) else { return 0 }
+            return cost(image)
+        }
+        let sizeOf = size.map { size in
+            { @Sendable (ready: Ready?) -> Int in
+                guard let item = try? ready?.item.get() else { return 0 }
+                return size(item)
+            }
+        }
         items = Prefetcher(
-            0..<count, ahead: max(3, 2 * batch), cost: cost, size: size, threads: threads, make: prepare)
+            0..<share.count, ahead: max(3, 2 * batch), cost: costOf, size: sizeOf, threads: threads
+        ) { number in
+            defer { draws.forget(number) }
+            guard let image = try draws.image(number) else { return nil }
+            return Ready(image: image, item: Result { try prepare(image) })
+        }
     }
+
+    /// As ``init(_:batch:threads:cost:size:prepare:)``, of all of `count` images.
+    package init(
+        _ count: Int, batch: Int = 1, threads: Int = 1, cost: @escaping @Sendable (Int) -> Int,
+        size: (@Sendable (Item) -> Int)? = nil, prepare: @escaping @Sendable (Int) throws -> Item
+    ) { self.init(ImageShare(count), batch: batch, threads: threads, cost: cost, size: size, prepare: prepare) }
 
     /// Hands on the images, some together. To be called once.
     ///
@@ -34,22 +62,42 @@ package struct ImageLoop<Item: Sendable> {
     ///   - progress: hears how many are done or have failed, from 0 to all.
     ///   - failed: hears of each image that cannot be read.
     ///   - body: takes a batch of the others, by their numbers.
-    /// - Throws: `Interruption.Stop`, what `failed` and `body` throw, and what would meet all images.
+    /// - Throws: `Interruption.Stop`, what `failed` and `body` throw, and what would meet all images. The other processes of a
+    ///   run get no more images then.
     package func run(
         progress: (_ done: Int) -> Void = { _ in }, failed: (_ index: Int, any Error) throws -> Void,
         batches body: ([(index: Int, item: Item)]) throws -> Void
     ) throws {
-        for start in stride(from: 0, to: count, by: batch) {
-            progress(start)
+        var (own, isOver) = (0, share.count == 0)
+        while !isOver {
+            let start = own
+            progress(share.done(start))
             do {
                 try Interruption.check()
-                let ready = try take(start..<min(count, start + batch), failed)
+                var ready: [(index: Int, item: Item)] = []
+                while own < start + batch, !isOver {
+                    guard let next = try next() else {
+                        isOver = true
+                        break
+                    }
+                    own += 1
+                    isOver = own == share.count
+                    do { ready.append((next.image, try next.item.get())) } catch  where isOfOneImage(error) {
+                        try failed(next.image, error)
+                    }
+                }
                 if !ready.isEmpty { try body(ready) }
             } catch let stop as Interruption.Stop {
-                throw Interruption.Stop(signal: stop.signal, progress: "after \(start) of \(count) images")
+                throw Interruption.Stop(
+                    signal: stop.signal, progress: "after \(share.done(start)) of \(share.total) images")
             }
         }
-        progress(count)
+        progress(share.done(own))
+    }
+
+    private func next() throws -> Ready? {
+        guard let next = try items.next() else { preconditionFailure("the loop has run before") }
+        return next
     }
 
     /// As ``run(progress:failed:batches:)``, one by one.
@@ -59,24 +107,6 @@ package struct ImageLoop<Item: Sendable> {
     ) throws {
         precondition(batch == 1, "batches of \(batch)")
         try run(progress: progress, failed: failed, batches: { try body($0[0].index, $0[0].item) })
-    }
-
-    private func take(
-        _ range: Range<Int>, _ failed: (Int, any Error) throws -> Void
-    ) throws -> [(index: Int, item: Item)] {
-        var ready: [(index: Int, item: Item)] = []
-        for index in range {
-            let item: Item
-            do {
-                guard let next = try items.next() else { preconditionFailure("the loop has run before") }
-                item = next
-            } catch  where isOfOneImage(error) {
-                try failed(index, error)
-                continue
-            }
-            ready.append((index, item))
-        }
-        return ready
     }
 }
 

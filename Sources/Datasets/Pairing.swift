@@ -3,7 +3,7 @@ import BEiTImageIO
 import Foundation
 
 /// A photo and its mask.
-package struct LabelledImage: Equatable, Sendable {
+package struct LabelledImage: Codable, Equatable, Sendable {
     package var image, mask: String
     /// The data set it belongs to, and so the map of its labels.
     package var source: Int

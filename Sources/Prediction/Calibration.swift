@@ -3,6 +3,7 @@ import BEiTDatasets
 import BEiTFiles
 import BEiTImageIO
 import BEiTModels
+import BEiTProcesses
 import BEiTTensorCore
 
 /// Shows a few photos to a model that will be quantised, and moves the outliers that they bring about into its weights
@@ -44,22 +45,16 @@ package struct Calibration {
         let count = min(images.count, Self.most)
         let photos = (0..<count).map { images[$0 * images.count / count] }.photos(as: reading)
         let size = configuration.imageSize
-        let loop = ImageLoop(count, threads: 2, cost: { photos.decodedBytes($0) }) { [filter] in
-            try photos.decode($0).central(height: size[0], width: size[1], filter: filter)
-        }
         var seen = 0
-        try loop.run(of: file, photos, progress: { _ in }, failed: { failed($1) }) { batch in
-            batch.filter { !isFinite(answer(to: $0.item), &seen) }.map(\.index)
-        }
+        try photos.show(
+            to: file, by: SingleProcess(), threads: 2,
+            view: { [filter] in try photos.decode($0).central(height: size[0], width: size[1], filter: filter) },
+            bytes: \.pixels.count, failed: { failed($1) },
+            answer: { views in views.map { answer(to: $0.item).isFinite ? true : nil } },
+            take: { if case .done = $1 { seen += 1 } })
         guard seen > 0 else { throw CalibrationError() }
         smoothing.apply()
         return seen
-    }
-
-    private func isFinite(_ logits: Tensor, _ seen: inout Int) -> Bool {
-        guard logits.isFinite else { return false }
-        seen += 1
-        return true
     }
 
     private func answer(to view: RGBImage) -> Tensor {

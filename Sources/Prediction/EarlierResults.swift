@@ -14,8 +14,10 @@ struct EarlierResults {
     /// Of complete images, by the photo's file and by its path as it was spelled.
     private var byFile: [Key: PredictionRecord] = [:]
     private var byPath: [Key: PredictionRecord] = [:]
-    /// All that stands in this process's own manifest.
+    /// All that stands in the manifests that this run's replaces.
     private var own: [PredictionRecord] = []
+    /// These but for the run's own.
+    private(set) var absorbed: [String] = []
     /// Whether the last run left records. Results without one are then older, and of other options perhaps: they do not
     /// count.
     private var isKnown = false
@@ -23,16 +25,19 @@ struct EarlierResults {
     /// Nothing.
     init() {}
 
-    /// All that lies in `folder`, of whatever number of processes. Throws ``PredictionError`` where it is of another model
-    /// or other options than `heading`, or cannot be read.
-    init(_ folder: String, _ heading: PredictionManifest, own manifestPath: String) throws {
+    /// All that lies in `folder`, of whatever number of processes.
+    ///
+    /// - Parameter isWhole: whether one manifest will speak for all; else those of the other parts of a divided run stay.
+    /// - Throws: ``PredictionError`` where it is of another model or other options than `heading`, or cannot be read.
+    init(_ folder: String, _ heading: PredictionManifest, own manifestPath: String, isWhole: Bool) throws {
         for path in PredictionManifest.paths(in: folder) {
             guard let manifest = try PredictionManifest.earlier(path) else { continue }
             guard manifest.goesWith(heading) else {
                 throw PredictionError.otherResults(
                     folder: folder, manifest.model, options: manifest.options ?? "")
             }
-            if path == manifestPath { own = manifest.images }
+            if path == manifestPath || isWhole { own += manifest.images }
+            if path != manifestPath, isWhole { absorbed.append(path) }
             for record in manifest.images where record.status == .done {
                 byPath[Key(record.path, record.page)] = record
                 if let file = record.photo?.file { byFile[Key(file, record.page)] = record }
@@ -64,8 +69,9 @@ struct EarlierResults {
             if let file = KnownFile.place(of: image.path) { files.insert(Key(file, image.page)) }
             names.formUnion(form.names(image.stem))
         }
+        var seen = Set<String>()
         return own.filter { record in
-            !paths.contains(Key(record.path, record.page))
+            seen.insert(record.name).inserted && !paths.contains(Key(record.path, record.page))
                 && record.photo.map { !files.contains(Key($0.file, record.page)) } ?? true
                 && names.isDisjoint(with: record.files ?? [])
         }

@@ -1,5 +1,6 @@
 import BEiTDatasets
 import BEiTFiles
+import BEiTProcesses
 
 /// A model's output that is NaN or infinite, from which nothing can be said.
 package struct NotFinite: ExitStatus {
@@ -14,24 +15,52 @@ package struct NotFinite: ExitStatus {
     }
 }
 
-extension ImageLoop {
-    /// As ``run(progress:failed:batches:)``, for a model whose output may turn out not to be finite.
+extension PhotoSource {
+    /// Shows the photos to a model, some together; the processes of a run share them (``SharedImages``).
     ///
     /// - Parameters:
     ///   - model: its file.
-    ///   - photos: what the loop runs over.
-    ///   - body: gives back the numbers of the photos for which the output is not finite; these count as failed.
-    /// - Throws: also ``PredictionError/neverFinite(model:)``, where it is finite for no photo.
-    package func run(
-        of model: String, _ photos: some PhotoSource, progress: (_ done: Int) -> Void,
-        failed: (_ index: Int, any Error) throws -> Void, _ body: ([(index: Int, item: Item)]) throws -> [Int]
+    ///   - view: makes what the model sees of a photo, on any thread.
+    ///   - bytes: of a view.
+    ///   - progress, failed: as of `ImageLoop`, on the process that has the photo; failed is also one for which the model's
+    ///     output is not finite.
+    ///   - answer: what is to be known of each photo; nil where the output is not finite.
+    ///   - take: hears of all photos, on all processes; see ``SharedImages/run(_:_:)``.
+    /// - Throws: what the others throw; ``PredictionError/neverFinite(model:)``, where the output is finite for no photo.
+    package func show<View: Sendable, Found: Codable & Sendable>(
+        to model: String, by team: any Communicator, batch: Int = 1, threads: Int = 1,
+        view: @escaping @Sendable (Int) throws -> View, bytes: @escaping @Sendable (View) -> Int,
+        progress: (_ done: Int) -> Void = { _ in }, failed: (_ index: Int, any Error) -> Void,
+        answer: ([(index: Int, item: View)]) throws -> [Found?],
+        take: (_ index: Int, Outcome<Found>) throws -> Void
     ) throws {
         var (finite, notFinite) = (0, 0)
-        try run(progress: progress, failed: failed) { batch in
-            let without = try body(batch)
-            (finite, notFinite) = (finite + batch.count - without.count, notFinite + without.count)
-            for index in without { try failed(index, NotFinite(path: photos.name(index))) }
+        try SharedImages(count, by: team, path: path).run { share, found in
+            func fail(_ index: Int, _ error: any Error) throws {
+                failed(index, error)
+                try found(index, Shown(outcome: .failed(reason: "\(error)"), isNotFinite: error is NotFinite))
+            }
+            let loop = ImageLoop(
+                share, batch: batch, threads: threads, cost: { decodedBytes($0) }, size: bytes, prepare: view)
+            try loop.run(progress: progress, failed: fail) { views in
+                for (one, answer) in zip(views, try answer(views)) {
+                    if let answer {
+                        try found(one.index, Shown(outcome: .done(answer), isNotFinite: false))
+                    } else {
+                        try fail(one.index, NotFinite(path: name(one.index)))
+                    }
+                }
+            }
+        } _: { (index, shown: Shown<Found>) in
+            if case .done = shown.outcome { finite += 1 }
+            if shown.isNotFinite { notFinite += 1 }
+            try take(index, shown.outcome)
         }
         if finite == 0, notFinite > 0 { throw PredictionError.neverFinite(model: model) }
     }
+}
+
+private struct Shown<Found: Codable & Sendable>: Codable {
+    var outcome: Outcome<Found>
+    var isNotFinite: Bool
 }

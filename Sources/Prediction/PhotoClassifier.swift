@@ -4,6 +4,7 @@ import BEiTFiles
 import BEiTImageIO
 import BEiTModels
 import BEiTOps
+import BEiTProcesses
 import BEiTTensorCore
 import Foundation
 
@@ -66,38 +67,32 @@ package struct PhotoClassifier {
         package var small: RGBImage?
     }
 
-    /// Classifies photos in order, some at a time.
+    /// Classifies photos, some at a time; see ``PhotoSource/show(to:by:batch:threads:view:bytes:progress:failed:answer:take:)``.
     ///
     /// - Parameters:
     ///   - side: pixels of the small pictures; nil for none.
-    ///   - progress, failed: as of ``ImageLoop``; failed is also a photo for which the model's output is not finite.
-    ///   - body: hears of each other photo.
-    /// - Throws: ``PredictionError/neverFinite(model:)``, what the loop and `body` throw.
-    package func classify(
-        _ photos: some PhotoSource, batch: Int, shrinkingTo side: Int? = nil,
-        progress: (_ done: Int) -> Void = { _ in },
-        failed: (_ index: Int, any Error) -> Void, _ body: (_ index: Int, Classification) throws -> Void
+    ///   - summary: what is to be known of a photo, on the process that has it.
+    package func classify<Found: Codable & Sendable>(
+        _ photos: some PhotoSource, by team: any Communicator, batch: Int, shrinkingTo side: Int? = nil,
+        progress: (_ done: Int) -> Void = { _ in }, failed: (_ index: Int, any Error) -> Void,
+        summary: (_ index: Int, Classification) throws -> Found,
+        take: (_ index: Int, Outcome<Found>) throws -> Void
     ) throws {
-        let loop = ImageLoop(
-            photos.count, batch: batch, threads: 2, cost: { photos.decodedBytes($0) },
-            size: { (sample: Sample) in sample.view.pixels.count + (sample.small?.pixels.count ?? 0) }
-        ) { [view] in
-            let photo = try photos.decode($0)
-            return Sample(view: view(photo), small: side.map(photo.shrunk(to:)))
-        }
-        try loop.run(of: path, photos, progress: progress, failed: failed) { batch in
-            let probabilities = probabilities(batch.map(\.item.view))
-            var notFinite: [Int] = []
-            for (row, (index, sample)) in batch.enumerated() {
-                let values = probabilities.rows(row..<row + 1).values
-                if values.allSatisfy(\.isFinite) {
-                    try body(index, Classification(probabilities: values, small: sample.small))
-                } else {
-                    notFinite.append(index)
+        try photos.show(
+            to: path, by: team, batch: batch, threads: 2,
+            view: { [view] in
+                let photo = try photos.decode($0)
+                return Sample(view: view(photo), small: side.map(photo.shrunk(to:)))
+            },
+            bytes: { $0.view.pixels.count + ($0.small?.pixels.count ?? 0) }, progress: progress, failed: failed,
+            answer: { samples in
+                let probabilities = probabilities(samples.map(\.item.view))
+                return try samples.enumerated().map { row, sample in
+                    let values = probabilities.rows(row..<row + 1).values
+                    guard values.allSatisfy(\.isFinite) else { return nil }
+                    return try summary(sample.index, Classification(probabilities: values, small: sample.item.small))
                 }
-            }
-            return notFinite
-        }
+            }, take: take)
     }
 }
 

@@ -4,6 +4,7 @@ import BEiTFiles
 import BEiTImageIO
 import BEiTModels
 import BEiTOps
+import BEiTProcesses
 import BEiTTensorCore
 import Foundation
 
@@ -43,12 +44,11 @@ package struct PhotoTokenizer {
             size: size, resize: form.resize, reading: choice.applied(to: form.reading))
     }
 
-    /// Photos as the tokenizer saw them, and their tokens.
-    package struct Batch {
-        package var images: [InputImage]
-        package var views: [RGBImage]
-        /// Photo by photo, row by row.
-        package var tokens: [Int32]
+    /// A photo as the tokenizer saw it.
+    package struct Encoding {
+        package let view: RGBImage
+        /// Row by row.
+        package let tokens: [Int32]
     }
 
     /// Makes of a photo what the tokenizer sees, on any thread.
@@ -65,44 +65,28 @@ package struct PhotoTokenizer {
         return pixels
     }
 
-    /// The pictures that tokens stand for.
-    package func pictures(_ tokens: [Int32]) -> [RGBImage] {
-        let count = tokens.count / (grid[0] * grid[1])
-        let pictures = model.pictures(of: tokens, [count] + grid)
-        return (0..<count).map { RGBImage(pictures, $0) }
-    }
+    /// The picture that tokens stand for.
+    package func picture(_ tokens: [Int32]) -> RGBImage { RGBImage(model.pictures(of: tokens, [1] + grid), 0) }
 
-    /// Encodes photos in order, some at a time.
+    /// Encodes photos, some at a time; see ``PhotoSource/show(to:by:batch:threads:view:bytes:progress:failed:answer:take:)``.
     ///
-    /// - Parameters:
-    ///   - progress, failed: as of ``ImageLoop``; failed is also a photo for which the encoder's output is not finite.
-    ///   - body: takes the others.
-    /// - Throws: ``PredictionError/neverFinite(model:)``, what the loop and `body` throw.
-    package func encode(
-        _ images: [InputImage], progress: (_ done: Int) -> Void, failed: (InputImage, any Error) -> Void,
-        _ body: (Batch) throws -> Void
+    /// - Parameter summary: what is to be known of a photo, on the process that has it.
+    package func encode<Found: Codable & Sendable>(
+        _ images: [InputImage], by team: any Communicator, progress: (_ done: Int) -> Void,
+        failed: (_ index: Int, any Error) -> Void, summary: (_ index: Int, Encoding) throws -> Found,
+        take: (_ index: Int, Outcome<Found>) throws -> Void
     ) throws {
         let photos = images.photos(as: description.reading)
-        let loop = ImageLoop(
-            images.count, batch: 8, threads: 2, cost: { photos.decodedBytes($0) },
-            size: { (view: RGBImage) in view.pixels.count }
-        ) { [view] in view(try photos.decode($0)) }
-        try loop.run(of: path, photos, progress: progress, failed: { failed(images[$0], $1) }) { loaded in
-            let logits = model.encoder(Variable(pixels(loaded.map(\.item))), Tape(.inference)).value
-            var (batch, notFinite) = (Batch(images: [], views: [], tokens: []), [Int]())
-            for (row, (index, view)) in loaded.enumerated() {
-                let own = logits.rows(row..<row + 1)
-                guard own.isFinite else {
-                    notFinite.append(index)
-                    continue
+        try photos.show(
+            to: path, by: team, batch: 8, threads: 2, view: { [view] in view(try photos.decode($0)) },
+            bytes: \.pixels.count, progress: progress, failed: failed,
+            answer: { views in
+                let logits = model.encoder(Variable(pixels(views.map(\.item))), Tape(.inference)).value
+                return try views.enumerated().map { row, one in
+                    let own = logits.rows(row..<row + 1)
+                    return own.isFinite ? try summary(one.index, Encoding(view: one.item, tokens: own.argmax())) : nil
                 }
-                batch.images.append(images[index])
-                batch.views.append(view)
-                batch.tokens += own.argmax()
-            }
-            if !batch.images.isEmpty { try body(batch) }
-            return notFinite
-        }
+            }, take: take)
     }
 }
 

@@ -9,18 +9,20 @@ struct PredictionJob: Sendable {
     var place: Int
     var image: InputImage
     var photo: KnownFile
+}
 
+extension InputImage {
     /// The record of an image that failed for a reason which lies in it.
     func failure(_ error: any Error) -> PredictionRecord {
         // Of what there is not the error itself names the page.
-        var isOfPage = image.page != nil
+        var isOfPage = page != nil
         if case .noPage = (error as? ImageError)?.reason { isOfPage = false }
-        let ofResult = error is HDF5Error || (error as? FileError).map { $0.path != image.path } ?? false
+        let ofResult = error is HDF5Error || (error as? FileError).map { $0.path != path } ?? false
         let reason =
             error is NotFinite
-            ? NotFinite(path: image.path).description
-            : ofResult ? "\(image.path.shown): its result cannot be written: \(error)" : "\(error)"
-        return PredictionRecord(image, failed: reason + (isOfPage ? " (page \(image.page ?? 1))" : ""))
+            ? NotFinite(path: path).description
+            : ofResult ? "\(path.shown): its result cannot be written: \(error)" : "\(error)"
+        return PredictionRecord(self, failed: reason + (isOfPage ? " (page \(page ?? 1))" : ""))
     }
 }
 
@@ -89,7 +91,7 @@ final class ImageWriting: @unchecked Sendable {
     /// Gives the results their names. Throws what ends the run.
     func finish(seconds: Double) throws -> PredictionRecord {
         try keepingFailure { try files?.finish() }
-        guard let files, failure == nil else { return job.failure(failure ?? NotFinite()) }
+        guard let files, failure == nil else { return job.image.failure(failure ?? NotFinite()) }
         var record = PredictionRecord(
             job.image.path, width, height, files.counts, form.classes, photo: job.photo, files: files.names,
             seconds: seconds)

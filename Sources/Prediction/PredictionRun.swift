@@ -1,6 +1,7 @@
 import BEiTDatasets
 import BEiTFiles
 import BEiTImageIO
+import BEiTProcesses
 import Foundation
 import Synchronization
 
@@ -62,46 +63,62 @@ package struct PredictionRun {
 
     /// Segments `images`, this process's part of them.
     ///
-    /// - Parameter report: hears of the run's progress, on any thread.
+    /// - Parameters:
+    ///   - team: the processes that share the work and write one manifest. Each keeps a journal, so that of a run that is cut
+    ///     off nothing is lost.
+    ///   - report: hears of the run's progress, on any thread.
     /// - Throws: `FileError` of status 64 where a result would be a file that is read, and of 74 where nothing more can be
     ///   written; ``PredictionError``.
     package func run(
-        _ images: [InputImage], report: @escaping @Sendable (PredictionEvent) -> Void = { _ in }
+        _ images: [InputImage], by team: any Communicator = SingleProcess(),
+        report: @escaping @Sendable (PredictionEvent) -> Void = { _ in }
     ) throws -> PredictionResult {
+        try team.requireSameImages(images.lazy.map { "\($0.path)#\($0.page ?? 1) \($0.stem)" })
         let manifestPath = PredictionManifest.path(settings.output, settings.shard)
         let runFiles = RunFiles(settings.output, form.formats, form.resultClasses.listed, settings.shard)
-        let plan = try ResultPlan(
-            images, form, reads: settings.alsoRead + [heading.model], shared: [manifestPath] + runFiles.paths)
-        guard let lock = try LockedFile(PredictionManifest.lock(manifestPath)) else {
-            throw PredictionError.busy(folder: settings.output)
-        }
-        defer { withExtendedLifetime(lock) {} }
-        let earlier =
-            try settings.resumes
-            ? EarlierResults(settings.output, heading.manifest(), own: manifestPath) : EarlierResults()
-        if !settings.resumes { forgetOthers(manifestPath) }
         let part = settings.shard?.part(of: Array(images.enumerated())) ?? Array(images.enumerated())
         let records = RecordList(count: part.count, report: report)
-        let open = sort(part, plan, earlier, records)
-        let kept = earlier.others(than: part.map(\.element), form)
-        for folder in Set(open.flatMap { form.folders($0.image.stem) } + [settings.output]) {
-            AtomicFile.removeAbandoned(in: folder)
+        var (lock, kept, absorbed): (LockedFile?, [PredictionRecord], [String]) = (nil, [], [])
+        let open = try team.fromFirst {
+            let plan = try ResultPlan(
+                images, form, reads: settings.alsoRead + [heading.model], shared: [manifestPath] + runFiles.paths)
+            lock = try LockedFile(PredictionManifest.lock(manifestPath))
+            if lock == nil { throw PredictionError.busy(folder: settings.output) }
+            let earlier =
+                try settings.resumes
+                ? EarlierResults(settings.output, heading.manifest(), own: manifestPath, isWhole: settings.shard == nil)
+                : EarlierResults()
+            if !settings.resumes { forgetOthers(manifestPath) }
+            let open = sort(part, plan, earlier, records)
+            (kept, absorbed) = (earlier.others(than: part.map(\.element), form), earlier.absorbed)
+            for folder in Set(open.flatMap { form.folders(part[$0].element.stem) } + [settings.output]) {
+                AtomicFile.removeAbandoned(in: folder)
+            }
+            return open
         }
+        defer { withExtendedLifetime(lock) {} }
         let complete = records.all.filter { $0.status == .done }
+        let journalPath =
+            team.isFirst
+            ? manifestPath
+            : PredictionManifest.path(settings.output, Shard(number: team.rank + 1, count: team.size))
         let journal = PredictionJournal(
-            PredictionJournal.path(manifestPath), heading, records: complete + kept.filter { $0.status == .done })
-        let stop = try segment(open, records, journal)
+            PredictionJournal.path(journalPath), heading, records: complete + kept.filter { $0.status == .done })
+        let stop = try segment(open.map { ($0, part[$0].element) }, team, records, journal)
         var manifest = try heading.manifest()
-        (manifest.formats, manifest.classes) = (form.formats, form.resultClasses.listed)
-        manifest.images = records.all + kept
-        manifest.review = RunFiles.leastSureFirst(manifest.images).map(\.name)
-        try manifest.write(to: manifestPath)
-        // Behind this run's images those of earlier ones, with numbers that no other process gives.
-        let earlierNumbers = kept.indices.map {
-            images.count + (settings.shard?.number ?? 1) + $0 * (settings.shard?.count ?? 1)
+        try team.first {
+            (manifest.formats, manifest.classes) = (form.formats, form.resultClasses.listed)
+            manifest.images = records.all + kept
+            manifest.review = RunFiles.leastSureFirst(manifest.images).map(\.name)
+            try manifest.write(to: manifestPath)
+            // Behind this run's images those of earlier ones, with numbers that no other process gives.
+            let earlierNumbers = kept.indices.map {
+                images.count + (settings.shard?.number ?? 1) + $0 * (settings.shard?.count ?? 1)
+            }
+            let numbered = records.numbered.map { (part[$0].offset + 1, $1) } + zip(earlierNumbers, kept)
+            try runFiles.write(numbered)
+            for path in absorbed { RunFiles.remove(with: path) }
         }
-        let numbered = records.numbered.map { (part[$0].offset + 1, $1) } + zip(earlierNumbers, kept)
-        try runFiles.write(numbered)
         journal.remove()
         if let stop { throw PredictionError.interrupted(signal: stop.signal, done: records.all.count, of: part.count) }
         return try result(records, manifest, skipped: complete.count)
@@ -125,12 +142,12 @@ package struct PredictionRun {
         }
     }
 
-    /// The images that are to be segmented; the others get their records.
+    /// The places of the images that are to be segmented; the others get their records.
     private func sort(
         _ images: [(offset: Int, element: InputImage)], _ plan: ResultPlan, _ earlier: EarlierResults,
         _ records: RecordList
-    ) -> [PredictionJob] {
-        var jobs: [PredictionJob] = []
+    ) -> [Int] {
+        var open: [Int] = []
         for (place, (index, image)) in images.enumerated() {
             if let obstacle = plan.obstacles[index] {
                 records.set(place, PredictionRecord(image, failed: obstacle))
@@ -140,45 +157,93 @@ package struct PredictionRun {
                 if let problem = image.problem { throw problem }
                 let photo = try KnownFile(photo: image.path)
                 if settings.resumes, let record = earlier.record(of: image, photo, form) {
-                    records.take(place, record)
+                    records.take(place, .init(record: record))
                 } else {
-                    jobs.append(PredictionJob(place: place, image: image, photo: photo))
+                    open.append(place)
                 }
             } catch { records.set(place, PredictionRecord(image, failed: "\(error)")) }
         }
-        return jobs
+        return open
     }
 
-    /// Segments images until a signal comes, and gives it back.
+    /// What processes tell each other of an image.
+    private struct Found: Codable {
+        var record: PredictionRecord
+        var isNotFinite: Bool
+    }
+
+    /// An image to segment, and its place among the records.
+    private typealias Open = (place: Int, image: InputImage)
+
+    /// Segments images, until a signal comes; gives that back where one process does all the work. Several it ends, as their
+    /// launcher leaves them no time: their journals have what is done.
     private func segment(
-        _ jobs: [PredictionJob], _ records: RecordList, _ journal: PredictionJournal
+        _ open: [Open], _ team: any Communicator, _ records: RecordList, _ journal: PredictionJournal
     ) throws -> Interruption.Stop? {
-        let queue = BackgroundQueue(places: 16)
         var stop: Interruption.Stop?
-        func failed(_ index: Int, _ error: any Error) {
-            records.set(jobs[index].place, jobs[index].failure(error), isNotFinite: error is NotFinite)
-        }
-        do {
-            try loop(jobs).run(failed: failed) { index, photo in
-                do { try segment(jobs[index], photo, queue, records, journal) } catch  where !Obstacle.endsRun(error) {
-                    failed(index, error)
-                }
+        try SharedImages(open.count, by: team, path: { open[$0].image.path }).run { share, found in
+            records.begin(share)
+            var taken: [Int] = []
+            do { try segment(open, share, records, journal) { taken.append($0) } } catch let error as Interruption.Stop
+                where team.size == 1
+            { stop = error }
+            for number in taken {
+                if let result = records.found(open[number].place) { try found(number, result) }
             }
-        } catch let error as Interruption.Stop { stop = error } catch let error as CannotWrite { throw error.reason }
-        do { try queue.finish() } catch let error as CannotWrite { throw error.reason }
+        } _: { number, found in
+            let place = open[number].place
+            if team.isFirst { records.take(place, found) } else { records.drop(place) }
+        }
         return stop
     }
 
-    /// The photos in memory; nil for what is read row by row while it is segmented.
-    private func loop(_ jobs: [PredictionJob]) -> ImageLoop<ReadPhoto?> {
-        if settings.tiles { return ImageLoop(jobs.count, cost: { _ in 0 }, prepare: { _ in nil }) }
+    /// - Parameter begin: hears of each image that is begun, by its number.
+    private func segment(
+        _ open: [Open], _ share: ImageShare, _ records: RecordList, _ journal: PredictionJournal,
+        begin: (Int) -> Void
+    ) throws {
+        let queue = BackgroundQueue(places: 16)
+        func failed(_ number: Int, _ error: any Error) {
+            records.set(open[number].place, open[number].image.failure(error), isNotFinite: error is NotFinite)
+        }
+        do {
+            try loop(open, share).run { number, error in
+                begin(number)
+                failed(number, error)
+            } _: { number, photo in
+                begin(number)
+                do { try segment(photo, queue, records, journal) } catch  where !Obstacle.endsRun(error) {
+                    failed(number, error)
+                }
+            }
+        } catch let error as Interruption.Stop {
+            try CannotWrite.leaving { try queue.finish() }
+            throw error
+        } catch let error as CannotWrite { throw error.reason }
+        try CannotWrite.leaving { try queue.finish() }
+    }
+
+    /// An image that is ready to be segmented.
+    private struct Prepared: Sendable {
+        var job: PredictionJob
+        /// Nil for what is read row by row while it is segmented.
+        var photo: ReadPhoto?
+    }
+
+    private func loop(_ open: [Open], _ share: ImageShare) -> ImageLoop<Prepared> {
+        let factor = settings.tiles ? 0 : keepsPhoto ? 2 : 1
         return ImageLoop(
-            jobs.count,
-            cost: { [plan, keepsPhoto] in
-                decodedBytes(jobs[$0].image.path, page: plan.of(jobs[$0].image).reading.page) * (keepsPhoto ? 2 : 1)
+            share,
+            cost: { [plan] in
+                let image = open[$0].image
+                return factor == 0 ? 0 : factor * decodedBytes(image.path, page: plan.of(image).reading.page)
             },
-            size: { $0?.bytes ?? 0 }
-        ) { [plan, keepsPhoto] in try ReadPhoto(jobs[$0].image.path, plan.of(jobs[$0].image), keepingPhoto: keepsPhoto)
+            size: { $0.photo?.bytes ?? 0 }
+        ) { [plan, keepsPhoto, isRead = !settings.tiles] in
+            let (place, image) = open[$0]
+            let job = PredictionJob(place: place, image: image, photo: try KnownFile(photo: image.path))
+            return Prepared(
+                job: job, photo: isRead ? try ReadPhoto(image.path, plan.of(image), keepingPhoto: keepsPhoto) : nil)
         }
     }
 
@@ -192,15 +257,18 @@ package struct PredictionRun {
         static func translating(_ body: () throws -> Void) throws {
             do { try body() } catch { throw CannotWrite(reason: error) }
         }
+
+        static func leaving(_ body: () throws -> Void) throws {
+            do { try body() } catch let error as CannotWrite { throw error.reason }
+        }
     }
 
     private func segment(
-        _ job: PredictionJob, _ photo: ReadPhoto?, _ queue: BackgroundQueue, _ records: RecordList,
-        _ journal: PredictionJournal
+        _ prepared: Prepared, _ queue: BackgroundQueue, _ records: RecordList, _ journal: PredictionJournal
     ) throws {
-        let start = ContinuousClock.now
+        let (start, job) = (ContinuousClock.now, prepared.job)
         let photo =
-            try photo.map(LoadedPhoto.init)
+            try prepared.photo.map(LoadedPhoto.init)
             ?? LoadedPhoto(streaming: job.image.path, plan.of(job.image), keepingPhoto: keepsPhoto)
         let writing = ImageWriting(
             job, form, photo, views: photo.input.pictures.count * (settings.inference.flips ? 2 : 1))
@@ -246,44 +314,62 @@ package struct PredictionResult: Sendable {
 
 /// The records of a run, filled from several threads.
 private final class RecordList: Sendable {
+    /// What processes tell each other of an image.
+    struct Found: Codable {
+        var record: PredictionRecord
+        /// Whether it failed because the network's output is not finite.
+        var isNotFinite = false
+    }
+
     private struct State {
-        var records: [PredictionRecord?]
+        var found: [Found?]
         var left: Int
-        var neverFinite = 0
+        /// Images that others may have in hand.
+        var share: ImageShare?
+
+        mutating func set(_ place: Int, _ new: Found) {
+            if found[place] == nil { left -= 1 }
+            found[place] = new
+        }
     }
     private let state: Mutex<State>
     private let report: @Sendable (PredictionEvent) -> Void
     let count: Int
 
     init(count: Int, report: @escaping @Sendable (PredictionEvent) -> Void) {
-        state = Mutex(State(records: Array(repeating: nil, count: count), left: count))
+        state = Mutex(State(found: Array(repeating: nil, count: count), left: count))
         (self.count, self.report) = (count, report)
     }
 
+    /// What is set from now on is of this share.
+    func begin(_ share: ImageShare) { state.withLock { $0.share = share } }
+
     func set(_ place: Int, _ record: PredictionRecord, isNotFinite: Bool = false) {
-        if isNotFinite { state.withLock { $0.neverFinite += 1 } }
-        report(.finished(record, left: take(place, record)))
+        let left = state.withLock { state in
+            state.set(place, Found(record: record, isNotFinite: isNotFinite))
+            return state.left - (state.share?.takenElsewhere ?? 0)
+        }
+        report(.finished(record, left: max(0, left)))
     }
 
-    /// As ``set``, for what an earlier run did: nobody needs to hear of it. Returns how many are left.
-    @discardableResult func take(_ place: Int, _ record: PredictionRecord) -> Int {
-        state.withLock {
-            $0.records[place] = record
-            $0.left -= 1
-            return $0.left
-        }
-    }
+    /// As ``set``, for what an earlier run or another process did: nobody needs to hear of it.
+    func take(_ place: Int, _ found: Found) { state.withLock { $0.set(place, found) } }
+
+    func found(_ place: Int) -> Found? { state.withLock { $0.found[place] } }
+
+    /// Forgets what another process keeps.
+    func drop(_ place: Int) { state.withLock { $0.found[place] = nil } }
 
     func progress(_ path: String, _ share: Double) { report(.progress(path: path, share)) }
 
     /// In the order of the images.
-    var all: [PredictionRecord] { state.withLock { $0.records.compactMap { $0 } } }
+    var all: [PredictionRecord] { numbered.map(\.1) }
 
     /// The same, with their places among the images.
     var numbered: [(Int, PredictionRecord)] {
-        state.withLock { $0.records.enumerated().compactMap { place, record in record.map { (place, $0) } } }
+        state.withLock { $0.found.enumerated().compactMap { place, found in found.map { (place, $0.record) } } }
     }
 
     /// Images for which the network's output was not finite.
-    var neverFinite: Int { state.withLock { $0.neverFinite } }
+    var neverFinite: Int { state.withLock { $0.found.count { $0?.isNotFinite == true } } }
 }

@@ -1,5 +1,6 @@
 import BEiTFiles
 import BEiTImageIO
+import BEiTProcesses
 import Foundation
 
 /// What became of a photo that went through a tokenizer.
@@ -56,19 +57,21 @@ package struct Reconstruction {
             return false
         }
         let before = records.count
-        try tokenizer.encode(own, progress: { progress(before + $0) }) { image, error in
-            var record = TokenizerRecord(path: image.path)
-            record.error = "\(error)"
-            add(record)
-        } _: { batch in
-            let cells = tokenizer.grid[0] * tokenizer.grid[1]
-            for (index, picture) in tokenizer.pictures(batch.tokens).enumerated() {
-                let (image, view) = (batch.images[index], batch.views[index])
-                try writePNG(.sheet([view, picture], columns: 2), to: Self.path(of: image, in: output))
-                if sheet != nil, drawn.count < 2 * Reconstruction.mostDrawn { drawn += [view, picture] }
-                var record = TokenizerRecord(path: image.path)
-                record.codes = Set(batch.tokens[index * cells..<(index + 1) * cells]).count
-                (record.mse, record.l1) = errors(view, picture)
+        try tokenizer.encode(own, by: SingleProcess(), progress: { progress(before + $0) }) { _, _ in
+        } summary: { index, encoding in
+            let picture = tokenizer.picture(encoding.tokens)
+            try writePNG(.sheet([encoding.view, picture], columns: 2), to: Self.path(of: own[index], in: output))
+            if sheet != nil, drawn.count < 2 * Reconstruction.mostDrawn { drawn += [encoding.view, picture] }
+            var record = TokenizerRecord(path: own[index].path)
+            record.codes = Set(encoding.tokens).count
+            (record.mse, record.l1) = errors(encoding.view, picture)
+            return record
+        } take: { index, outcome in
+            switch outcome {
+            case .done(let record): add(record)
+            case .failed(let reason):
+                var record = TokenizerRecord(path: own[index].path)
+                record.error = reason
                 add(record)
             }
         }

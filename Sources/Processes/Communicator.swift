@@ -1,5 +1,6 @@
 import BEiTFiles
 import BEiTTensorCore
+import Synchronization
 
 /// The processes that share a run, called ranks: each has the whole model and takes its part of the work. What they must
 /// agree on goes through here, and every rank makes the same calls in the same order.
@@ -24,6 +25,18 @@ package protocol Communicator: AnyObject, Sendable {
     /// Starts to add up what all ranks have in `range` of `total`, in place and in an order of the library's own. It goes on
     /// while other work is done, if ``SumUnderWay/progress()`` is called now and then.
     func startSum(_ total: Tensor, _ range: Range<Int>) throws -> any SumUnderWay
+    /// A queue of the numbers that the first rank gives, from which all take.
+    func queue(_ numbers: [Int]) throws -> any NumberQueue
+}
+
+/// Numbers that several ranks take one after another, each once, as they get round to it; from any thread.
+package protocol NumberQueue: Sendable {
+    /// The next number; nil where none is left.
+    func next() throws -> Int?
+    /// Leaves nothing to anybody: what has gone wrong here ends the run.
+    func close() throws
+    /// How many the other ranks have taken; the first one alone knows.
+    var takenElsewhere: Int { get }
 }
 
 /// A sum over the ranks that is not there yet.
@@ -47,11 +60,23 @@ package final class SingleProcess: Communicator {
     ) { if let part { take(0..<count, [UnsafePointer(part.pointer)]) } }
     package func spread(_ total: Tensor) {}
     package func startSum(_ total: Tensor, _ range: Range<Int>) -> any SumUnderWay { Done() }
+    package func queue(_ numbers: [Int]) -> any NumberQueue { DealtNumbers(numbers) }
 
     private struct Done: SumUnderWay {
         func progress() {}
         func finish() {}
     }
+}
+
+/// Numbers that nobody else takes.
+package final class DealtNumbers: NumberQueue {
+    private let left: Mutex<ArraySlice<Int>>
+
+    package init(_ numbers: [Int]) { left = Mutex(numbers[...]) }
+
+    package func next() -> Int? { left.withLock { $0.popFirst() } }
+    package func close() { left.withLock { $0 = [] } }
+    package var takenElsewhere: Int { 0 }
 }
 
 extension Communicator {
@@ -92,12 +117,29 @@ extension Communicator {
     /// Calls `body` on the first rank alone, and has all know whether it went well.
     package func first(_ body: () throws -> Void) throws { try agree { if isFirst { try body() } } }
 
+    /// What `body` gives on the first rank, on all of them; see ``exchange(_:)``.
+    package func fromFirst<Value: Codable>(_ body: () throws -> Value) throws -> Value {
+        guard size > 1 else { return try body() }
+        let answers = try exchange { isFirst ? Array(try JSONText.line([try body()]).utf8) : [] }
+        let sent: [Value] = try JSONText.decode(from: answers[0], of: Self.whatIsSent)
+        return sent[0]
+    }
+
+    /// A rank that has something else than the first one; nil where all have the same.
+    package func firstDifference(_ value: String) throws -> Int? {
+        let all = try gather(Array(value.utf8))
+        return all.firstIndex { $0 != all[0] }
+    }
+
+    /// Of messages, in errors.
+    private static var whatIsSent: String { "what another process has sent" }
+
     /// What `body` makes of each of `count` numbers, in their order, on all ranks; they take turns.
     package func deal<Value: Codable>(_ count: Int, _ body: ([Int]) throws -> [Value]) throws -> [Value] {
         let own = Array(stride(from: rank, to: count, by: size))
         guard size > 1 else { return try body(own) }
         let parts = try exchange { Array(try JSONText.line(try body(own)).utf8) }.map {
-            try JSONText.decode([Value].self, from: $0, of: "what another process has sent")
+            try JSONText.decode([Value].self, from: $0, of: Self.whatIsSent)
         }
         return (0..<count).map { parts[$0 % size][$0 / size] }
     }

@@ -9,6 +9,9 @@
         package let rank: Int, size: Int, neighbours: Int
         /// Whether all ranks live.
         private let pulse: Pulse?
+        /// On the first rank, what all take from; and which queue of the run it is.
+        private let server = NumberServer()
+        private var queues = 0
 
         /// Finds the others. To be called once, by the thread that works.
         ///
@@ -23,7 +26,7 @@
                     "the launcher has started \(expected) processes, of which this one finds \(size): start them with the mpirun "
                         + "of the MPI library that beit-seg is built with (srun: --mpi=pmix)", exitStatus: 64)
             }
-            pulse = concurrent != 0 ? Pulse(rank: self.rank, size: self.size) : nil
+            pulse = concurrent != 0 ? Pulse(rank: self.rank, size: self.size, server) : nil
             pulse?.start()
         }
 
@@ -67,6 +70,18 @@
                 received.deallocate()
             }
             return Array(received.prefix(count))
+        }
+
+        package func queue(_ numbers: [Int]) throws -> any NumberQueue {
+            guard pulse != nil else {
+                // Nobody can ask while others compute, so each has its part from the beginning.
+                let all = try fromFirst { numbers }
+                return DealtNumbers(stride(from: rank, to: all.count, by: size).map { all[$0] })
+            }
+            queues += 1
+            guard isFirst else { return RemoteNumbers(serial: queues) }
+            server.open(queues, numbers)
+            return ServedNumbers(server: server)
         }
 
         /// Floats of a slice that are under way together.

@@ -2,12 +2,13 @@ import BEiTDatasets
 import BEiTImageIO
 import BEiTMetrics
 import BEiTPrediction
+import BEiTProcesses
 import BEiTTensorCore
 import Foundation
 
 /// How well a classifier does on photos whose classes are known.
 package struct ClassificationScore: Sendable {
-    package struct Image: Sendable {
+    package struct Image: Codable, Sendable {
         package var path: String
         /// Class indices of the model.
         package var truth, prediction: Int
@@ -15,6 +16,9 @@ package struct ClassificationScore: Sendable {
         package var rank: Int
         /// What the model gives to the predicted and to the true class.
         package var confidence, truthProbability: Float
+
+        /// Whether the true class is the most probable one.
+        var isHit: Bool { rank == 0 }
 
         package init(path: String, truth: Int, _ result: Classification) {
             (self.path, self.truth) = (path, truth)
@@ -65,12 +69,22 @@ package struct ClassificationScore: Sendable {
         return SegmentationScore.interval(draws)
     }
 
+    /// What is known of a photo that was scored.
+    private struct Scored: Codable {
+        var image: Image
+        /// Where it may be one to show.
+        var entry: ClassificationGallery.Entry?
+    }
+
     /// Scores a classifier on a split.
     ///
-    /// - Parameter report: hears of each photo that cannot be read; it is left out.
+    /// - Parameters:
+    ///   - team: who shares the work.
+    ///   - report: hears of each photo that cannot be read here; it is left out.
     /// - Throws: ``DatasetError`` where the classes are not the model's, or there is no photo.
     package init(
-        _ classifier: PhotoClassifier, _ dataset: ClassFolders, _ split: DatasetSplit, batch: Int,
+        _ classifier: PhotoClassifier, _ dataset: ClassFolders, _ split: DatasetSplit,
+        by team: any Communicator = SingleProcess(), batch: Int,
         gallery: ClassificationGallery? = nil, report: (SegmentationScore.Failure) -> Void = { _ in },
         progress: (_ done: Int) -> Void = { _ in }
     ) throws {
@@ -80,18 +94,24 @@ package struct ClassificationScore: Sendable {
         var failed = dataset.unreadable.map {
             SegmentationScore.Failure(path: $0.components(separatedBy: ": ")[0], reason: $0)
         }
-        failed.forEach(report)
+        if team.isFirst { failed.forEach(report) }
         var images: [Image] = []
         let side = gallery == nil ? nil : ClassificationGallery.side
         try classifier.classify(
-            PhotoPaths(photos.map(\.path), as: dataset.reading), batch: batch, shrinkingTo: side, progress: progress
+            PhotoPaths(photos.map(\.path), as: dataset.reading), by: team, batch: batch, shrinkingTo: side,
+            progress: progress
         ) { index, error in
-            failed.append(.init(path: photos[index].path, reason: "\(error)"))
-            report(failed[failed.count - 1])
-        } _: { index, result in
+            report(.init(path: photos[index].path, reason: "\(error)"))
+        } summary: { index, result in
             let image = Image(path: photos[index].path, truth: indices[photos[index].label], result)
-            images.append(image)
-            if let small = result.small { try gallery?.offer(image, small) }
+            return Scored(image: image, entry: try result.small.flatMap { try gallery?.offer(index, image, $0) })
+        } take: { index, outcome in
+            switch outcome {
+            case .failed(let reason): failed.append(.init(path: photos[index].path, reason: reason))
+            case .done(let scored):
+                images.append(scored.image)
+                if let entry = scored.entry { gallery?.take(entry) }
+            }
         }
         self.init(classes: classifier.classes, images: images, failed: failed)
     }

@@ -6,6 +6,7 @@ import BEiTMetrics
 import BEiTModels
 import BEiTOps
 import BEiTPrediction
+import BEiTProcesses
 import BEiTTensorCore
 import Foundation
 
@@ -22,7 +23,7 @@ package struct EvidenceSettings: Sendable {
 }
 
 /// The terms of the bound for one photo, in nats.
-struct PhotoEvidence: Sendable {
+struct PhotoEvidence: Codable, Sendable {
     /// E ln p(x|z) over tokens drawn from q(z|x), and ln p(x|ẑ) of the most likely ones ẑ: densities of pixels in 0…1.
     var sampled = 0.0, best = 0.0
     /// KL of q from the uniform prior, and the entropy of q: sums over all tokens.
@@ -30,7 +31,7 @@ struct PhotoEvidence: Sendable {
     /// For each ratio of hidden patches.
     var masked: [Masked] = []
 
-    struct Masked: Sendable {
+    struct Masked: Codable, Sendable {
         package var hidden = 0
         /// Over the hidden patches: KL of q from the uniform prior and from the model's prediction, −ln p(ẑ), and how many
         /// predictions were right.
@@ -92,31 +93,38 @@ package struct EvidenceBound {
         var patches, tokens: RGBImage
     }
 
-    /// - Parameter progress, failed: as of `ImageLoop`; failed is also a photo for which an output is not finite.
+    /// - Parameters:
+    ///   - team: who shares the work.
+    ///   - progress, failed: as of `ImageLoop`; failed is also a photo for which an output is not finite.
     /// - Throws: ``EvidenceError/noPhotos``, `PredictionError.neverFinite`, what the loop throws.
     package func estimate(
-        _ images: [InputImage], progress: (_ done: Int) -> Void = { _ in }, failed: (_ error: String) -> Void
+        _ images: [InputImage], by team: any Communicator = SingleProcess(),
+        progress: (_ done: Int) -> Void = { _ in }, failed: (_ error: String) -> Void
     ) throws -> EvidenceReport {
         var photos: [PhotoEvidence] = []
         var errors: [String] = []
         let (source, size) = (images.photos(as: reading), model.backbone.configuration.imageSize)
-        let loop = ImageLoop(
-            images.count, cost: { source.decodedBytes($0) },
-            size: { (views: Views) in views.patches.pixels.count + views.tokens.pixels.count }
-        ) { [view = tokenizer.view] in
-            let photo = try source.decode($0)
-            return Views(
-                patches: photo.central(height: size[0], width: size[1], filter: .bicubic), tokens: view(photo))
-        }
-        try loop.run(of: path, source, progress: progress) { _, error in
-            errors.append("\(error)")
-            failed("\(error)")
-        } _: { batch in
-            let (index, views) = batch[0]
-            let found = evidence(views, index)
-            if found.isFinite { photos.append(found) }
-            return found.isFinite ? [] : [index]
-        }
+        try source.show(
+            to: path, by: team,
+            view: { [view = tokenizer.view] in
+                let photo = try source.decode($0)
+                return Views(
+                    patches: photo.central(height: size[0], width: size[1], filter: .bicubic), tokens: view(photo))
+            },
+            bytes: { $0.patches.pixels.count + $0.tokens.pixels.count }, progress: progress,
+            failed: { failed("\($1)") },
+            answer: { views in
+                views.map {
+                    let found = evidence($0.item, $0.index)
+                    return found.isFinite ? found : nil
+                }
+            },
+            take: {
+                switch $1 {
+                case .done(let found): photos.append(found)
+                case .failed(let reason): errors.append(reason)
+                }
+            })
         guard !photos.isEmpty else { throw EvidenceError.noPhotos }
         return EvidenceReport(
             photos, settings, failed: errors, values: 3 * tokenizer.description.size.reduce(1, *),

@@ -8,7 +8,9 @@ import Foundation
 /// the best, the worst, or those on which two models differ most, are kept, and these small and encoded.
 package final class ScoreGallery {
     /// An image with its scores: photo (where there is one), truth, and a prediction for each model.
-    package struct Entry {
+    package struct Entry: Codable, Sendable {
+        /// Its place among the images.
+        fileprivate let number: Int
         package let pair: LabelledImage
         package let confusions: [ImageConfusion]
         package let pictures: [Picture]
@@ -31,19 +33,41 @@ package final class ScoreGallery {
     /// - Parameter palettes: for each model the colours of its classes; ``ColorMap``'s beyond.
     func begin(_ palettes: [[RGBColor]]) { self.palettes = palettes }
 
-    /// Keeps the image if it is one to show. Images of which no pixel counts are not.
-    func offer(_ pair: LabelledImage, _ image: ScoredImage) throws {
-        guard let score = image.confusions[0].meanIoU else { return }
-        count += 1
-        let other = image.confusions.count > 1 ? image.confusions[1].meanIoU : nil
-        let difference = other.map { abs($0 - score) } ?? 0
-        let isFar = difference > 0 && furthest.admits(difference)
-        guard lowest.admits(-score) || highest.admits(score) || isFar else { return }
+    /// Keeps the image if it is one to show among those that were seen here. Images of which no pixel counts are not.
+    ///
+    /// - Parameter number: its place among the images: of equal ones the first is shown, in whatever order they come.
+    /// - Returns: what is to be told to ``take(_:_:)`` of the processes that share the work; nil for one that is not to show.
+    func offer(_ number: Int, _ pair: LabelledImage, _ image: ScoredImage) throws -> Entry? {
+        guard let score = image.confusions[0].meanIoU else { return nil }
+        let isNeeded = lowest.admits(-score, number) || highest.admits(score, number)
+        guard isNeeded || Self.difference(image.confusions).map({ furthest.admits($0, number) }) == true else {
+            return nil
+        }
         let entry = Entry(
-            pair: pair, confusions: image.confusions, pictures: try pictures(image), hasPhoto: image.photo != nil)
-        lowest.insert(entry, -score)
-        highest.insert(entry, score)
-        if isFar { furthest.insert(entry, difference) }
+            number: number, pair: pair, confusions: image.confusions, pictures: try pictures(image),
+            hasPhoto: image.photo != nil)
+        insert(entry, score)
+        return entry
+    }
+
+    /// Hears of an image that was scored here or elsewhere.
+    func take(_ confusions: [ImageConfusion], _ entry: Entry?) {
+        guard let score = confusions[0].meanIoU else { return }
+        count += 1
+        if let entry { insert(entry, score) }
+    }
+
+    private func insert(_ entry: Entry, _ score: Double) {
+        lowest.insert(entry, -score, entry.number)
+        highest.insert(entry, score, entry.number)
+        if let difference = Self.difference(entry.confusions) { furthest.insert(entry, difference, entry.number) }
+    }
+
+    /// Between the scores of two models; nil where there is none.
+    private static func difference(_ confusions: [ImageConfusion]) -> Double? {
+        guard confusions.count > 1, let one = confusions[0].meanIoU, let other = confusions[1].meanIoU, one != other
+        else { return nil }
+        return abs(other - one)
     }
 
     /// The worst first. Where there are few images none is shown both here and in ``best``.
@@ -67,21 +91,26 @@ package final class ScoreGallery {
     }
 }
 
-/// A few entries, those of the highest rank first; of equal ones the earlier.
+/// A few entries, those of the highest rank first; of equal ones that of the lowest number. Each number counts once.
 struct Ranking<Entry> {
     private let places: Int
-    private var ranked: [(rank: Double, entry: Entry)] = []
+    private var ranked: [(rank: Double, number: Int, entry: Entry)] = []
     var entries: [Entry] { ranked.map(\.entry) }
 
     package init(places: Int) { self.places = places }
 
-    func admits(_ rank: Double) -> Bool {
-        ranked.count < places || ranked.last.map { rank > $0.rank } == true
+    func admits(_ rank: Double, _ number: Int) -> Bool {
+        ranked.count < places || ranked.last.map { Self.precedes((rank, number), ($0.rank, $0.number)) } == true
     }
 
-    mutating func insert(_ entry: Entry, _ rank: Double) {
-        guard admits(rank) else { return }
-        ranked.insert((rank, entry), at: ranked.firstIndex { rank > $0.rank } ?? ranked.count)
+    private static func precedes(_ one: (rank: Double, number: Int), _ other: (rank: Double, number: Int)) -> Bool {
+        (-one.rank, one.number) < (-other.rank, other.number)
+    }
+
+    mutating func insert(_ entry: Entry, _ rank: Double, _ number: Int) {
+        guard admits(rank, number), !ranked.contains(where: { $0.number == number }) else { return }
+        let place = ranked.firstIndex { Self.precedes((rank, number), ($0.rank, $0.number)) }
+        ranked.insert((rank, number, entry), at: place ?? ranked.count)
         if ranked.count > places { ranked.removeLast() }
     }
 }
@@ -101,7 +130,7 @@ extension IndexMask {
 }
 
 /// An encoded picture for a page.
-package struct Picture: Sendable {
+package struct Picture: Codable, Sendable {
     package let width, height: Int
     /// For an `img`'s `src`.
     package let uri: String

@@ -3,6 +3,7 @@ import BEiTFiles
 import BEiTImageIO
 import BEiTMetrics
 import BEiTPrediction
+import BEiTProcesses
 import BEiTTensorCore
 
 /// A model that is scored.
@@ -26,19 +27,22 @@ package struct ScoredModel {
 /// label outside the classes or a model whose output is not finite, ends the run.
 package struct Scoring {
     private let set: LabelledSet
+    /// Who shares the work.
+    private let team: any Communicator
     /// Sees each image that was scored.
     private let gallery: ScoreGallery?
-    /// Hears of each image that failed.
+    /// Hears of each image that failed here.
     private let report: (SegmentationScore.Failure) -> Void
     /// Called with the number of images that are done, from 0.
     private let progress: (Int) -> Void
 
     package init(
-        _ set: LabelledSet, gallery: ScoreGallery? = nil,
+        _ set: LabelledSet, by team: any Communicator = SingleProcess(), gallery: ScoreGallery? = nil,
         report: @escaping (SegmentationScore.Failure) -> Void = { _ in },
         progress: @escaping (Int) -> Void = { _ in }
     ) {
-        (self.set, self.gallery, self.progress, self.report) = (set, gallery, progress, report)
+        (self.set, self.team, self.gallery) = (set, team, gallery)
+        (self.progress, self.report) = (progress, report)
     }
 
     private struct Sample: Sendable {
@@ -65,9 +69,8 @@ package struct Scoring {
         let cost = { @Sendable [set, count = 1 + models.count] in
             decodedBytes(set.pairs[$0].image, page: set.page) * count
         }
-        let loop = ImageLoop(set.pairs.count, cost: cost) {
-            [set, plans = models.map { PhotoPlan($0.network, options) }] in
-            let pair = set.pairs[$0]
+        let prepare = { @Sendable [set, plans = models.map { PhotoPlan($0.network, options) }] (number: Int) in
+            let pair = set.pairs[number]
             let label = try set.label(pair)
             let photos = try plans.map { plan in
                 try set.storedPhoto(pair, as: plan.reading).map { PreparedPhoto($0, plan) }
@@ -84,7 +87,9 @@ package struct Scoring {
         }
         let segmenters = models.map { PhotoSegmenter($0.network, options) }
         let backgrounds = models.map { $0.sharesBackground ? set.background(in: $0.classes) : nil }
-        return try collect(models.map(\.classes), scored: indices, loop) { sample in
+        return try collect(
+            models.map(\.classes), scored: indices, { ImageLoop($0, cost: cost, prepare: prepare) }
+        ) { sample in
             let masks = try zip(segmenters, sample.photos).map { segmenter, photo in
                 IndexMask(width: photo.width, height: photo.height, values: try segmenter.segment(photo).classes)
             }
@@ -127,7 +132,7 @@ package struct Scoring {
         let classes = set.classes
         gallery?.begin([classes?.map(\.color) ?? []])
         let cost = { @Sendable [set] in 2 * decodedBytes(set.pairs[$0].mask) }
-        let loop = ImageLoop(set.pairs.count, threads: 2, cost: cost) { [set] number in
+        let prepare = { @Sendable [set] (number: Int) in
             let pair = set.pairs[number]
             let label = try set.label(pair)
             let prediction = try set.prediction(pair)
@@ -137,31 +142,49 @@ package struct Scoring {
             }
             return ScoredImage(photo: nil, labels: [label], predictions: [prediction], backgrounds: [nil])
         }
-        return try collect(classes.map { [$0] }, loop) { $0 }[0]
+        return try collect(classes.map { [$0] }, { ImageLoop($0, threads: 2, cost: cost, prepare: prepare) }) { $0 }[0]
+    }
+
+    /// What is known of an image that was scored.
+    private struct Scored: Codable {
+        var confusions: [ImageConfusion]
+        /// Where it may be one to show.
+        var entry: ScoreGallery.Entry?
     }
 
     /// Scores the images one by one; a score for each of their predictions.
-    /// - Parameter scored: for each prediction the indices that labels can have, where these are not all.
+    /// - Parameters:
+    ///   - scored: for each prediction the indices that labels can have, where these are not all.
+    ///   - loop: over a share of the images.
     private func collect<Item>(
-        _ classes: [[LabelClass]]?, scored: [[UInt16]]? = nil, _ loop: ImageLoop<Item>,
+        _ classes: [[LabelClass]]?, scored: [[UInt16]]? = nil, _ loop: (ImageShare) -> ImageLoop<Item>,
         _ score: (Item) throws -> ScoredImage
     ) throws -> [SegmentationScore] {
         var images: [(pair: LabelledImage, confusions: [ImageConfusion])] = []
         var failed: [SegmentationScore.Failure] = []
-        try loop.run(progress: progress) { index, error in
-            failed.append(.init(path: set.pairs[index].image, reason: "\(error)"))
-            report(failed[failed.count - 1])
-        } _: { index, item in
-            let image = try score(item)
-            images.append((set.pairs[index], image.confusions))
-            try gallery?.offer(set.pairs[index], image)
+        try SharedImages(set.pairs.count, by: team, path: { set.pairs[$0].image }).run { share, found in
+            try loop(share).run(progress: progress) { index, error in
+                report(.init(path: set.pairs[index].image, reason: "\(error)"))
+                try found(index, Outcome<Scored>.failed(reason: "\(error)"))
+            } _: { index, item in
+                let image = try score(item)
+                let entry = try gallery?.offer(index, set.pairs[index], image)
+                try found(index, .done(Scored(confusions: image.confusions, entry: entry)))
+            }
+        } _: { index, outcome in
+            switch outcome {
+            case .failed(let reason): failed.append(.init(path: set.pairs[index].image, reason: reason))
+            case .done(let image):
+                images.append((set.pairs[index], image.confusions))
+                gallery?.take(image.confusions, image.entry)
+            }
         }
         for path in set.incomplete {
             failed.append(
                 .init(
                     path: path,
                     reason: "\(path): nothing of the same name to compare it with; add that, or leave it out"))
-            report(failed[failed.count - 1])
+            if team.isFirst { report(failed[failed.count - 1]) }
         }
         func total(_ place: Int, _ classes: [LabelClass]?) throws -> SegmentationScore {
             let images = images.map { SegmentationScore.Image(pair: $0.pair, confusion: $0.confusions[place]) }

@@ -16,19 +16,14 @@ extension Trainer {
             ("other weights to begin with", "\(weights)"),
         ]
         for (what, value) in own {
-            if let rank = try firstDifference(value) { throw TrainingError.different(rank: rank, what: what) }
+            if let rank = try team.firstDifference(value) { throw TrainingError.different(rank: rank, what: what) }
         }
     }
 
     /// Throws ``TrainingError`` unless all processes have come to the same weights.
     func requireOneState() throws {
-        guard team.size > 1, let rank = try firstDifference("\(weights)") else { return }
+        guard team.size > 1, let rank = try team.firstDifference("\(weights)") else { return }
         throw TrainingError.apart(rank: rank, step: progress.step, folder: folder.path)
-    }
-
-    private func firstDifference(_ value: String) throws -> Int? {
-        let all = try team.gather(Array(value.utf8))
-        return all.firstIndex { $0 != all[0] }
     }
 
     /// A hash of all weights by their bits (of Fowler, Noll and Vo's kind): it tells changes made without intent.

@@ -24,7 +24,8 @@ import BEiTMetrics
         let gallery = ScoreGallery()
         gallery.begin([[], []])
         for (i, image) in images.enumerated() {
-            try gallery.offer(LabelledImage(image: "\(i).jpg", mask: "\(i).png"), image)
+            let entry = try gallery.offer(i, LabelledImage(image: "\(i).jpg", mask: "\(i).png"), image)
+            gallery.take(image.confusions, entry)
         }
         return gallery
     }

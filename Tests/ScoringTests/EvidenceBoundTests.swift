@@ -4,6 +4,8 @@ import BEiTImageIO
 import BEiTLayers
 import BEiTModels
 import BEiTOps
+import BEiTProcesses
+import BEiTTeams
 import BEiTTensorCore
 import Foundation
 import Testing
@@ -56,9 +58,11 @@ import BEiTMetrics
                 to: path)
         }
 
-        func estimate(_ settings: EvidenceSettings) throws -> EvidenceReport {
+        func estimate(
+            _ settings: EvidenceSettings, by team: any Communicator = SingleProcess()
+        ) throws -> EvidenceReport {
             try EvidenceBound(tokenizer: tokenizer, model: model, settings)
-                .estimate(try InputImages([photos]).images, failed: { _ in })
+                .estimate(try InputImages([photos]).images, by: team, failed: { _ in })
         }
     }
 
@@ -66,6 +70,13 @@ import BEiTMetrics
         let powers = logits.map { exp(Double($0)) }
         let total = powers.reduce(0, +)
         return powers.map { $0 / total }
+    }
+
+    @Test(arguments: [2, 3]) func severalFindWhatOneFinds(_ size: Int) throws {
+        let folder = try Folder()
+        let alone = try JSONText.line(folder.estimate(EvidenceSettings()))
+        let found = ThreadTeam(size).run { try JSONText.line(folder.estimate(EvidenceSettings(), by: $0)) }
+        for one in found { #expect(try one.get() == alone) }
     }
 
     /// With everything hidden the mask is known, and so is each term.

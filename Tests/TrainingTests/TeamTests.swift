@@ -4,6 +4,7 @@ import BEiTFiles
 import BEiTModels
 import BEiTOps
 import BEiTProcesses
+import BEiTTeams
 import BEiTTensorCore
 import Foundation
 import Testing

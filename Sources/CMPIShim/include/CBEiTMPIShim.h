@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 /// What the calls of a run go through: their messages do not meet.
-enum { beitseg_mpi_work, beitseg_mpi_pulse, beitseg_mpi_end, beitseg_mpi_channels };
+enum { beitseg_mpi_work, beitseg_mpi_pulse, beitseg_mpi_numbers, beitseg_mpi_end, beitseg_mpi_channels };
 
 /// A transfer under way; beitseg_mpi_test frees it at its end.
 typedef struct beitseg_mpi_transfer beitseg_mpi_transfer;

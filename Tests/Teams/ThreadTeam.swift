@@ -1,25 +1,27 @@
 import BEiTProcesses
 import BEiTTensorCore
 import Foundation
+import Synchronization
 
 /// Processes that are threads of this one, for tests of what they share.
-final class ThreadTeam: @unchecked Sendable {
+package final class ThreadTeam: @unchecked Sendable {
     /// A member that does not come, where others wait.
-    struct Absent: Error {}
+    package struct Absent: Error {}
 
-    let size: Int
+    package let size: Int
     private let condition = NSCondition()  // guards the rest
     private var waiting = 0, round = 0
     private var bytes: [[UInt8]]
     private var tensors: [Tensor?]
+    private var numbers = DealtNumbers([])
 
-    init(_ size: Int) {
+    package init(_ size: Int) {
         self.size = size
         (bytes, tensors) = (Array(repeating: [], count: size), Array(repeating: nil, count: size))
     }
 
     /// What `body` gives for each member, each on a thread of its own, with a pool of its own.
-    func run<Value>(_ body: @escaping (any Communicator) throws -> Value) -> [Result<Value, any Error>] {
+    package func run<Value>(_ body: @escaping (any Communicator) throws -> Value) -> [Result<Value, any Error>] {
         nonisolated(unsafe) var results = [Result<Value, any Error>?](repeating: nil, count: size)
         nonisolated(unsafe) let body = body
         let done = DispatchGroup()
@@ -102,6 +104,13 @@ final class ThreadTeam: @unchecked Sendable {
             }
         }
 
+        func queue(_ numbers: [Int]) throws -> any NumberQueue {
+            if isFirst { team.condition.withLock { team.numbers = DealtNumbers(numbers) } }
+            try team.meet()
+            defer { try? team.meet() }  // nobody takes before all have it
+            return Turns(team)
+        }
+
         func startSum(_ total: Tensor, _ range: Range<Int>) throws -> any SumUnderWay {
             let sum = try team.share(rank, total) { totals in
                 range.map { place in totals.reversed().reduce(Float(0)) { $0 + ($1?.pointer[place] ?? 0) } }
@@ -113,6 +122,30 @@ final class ThreadTeam: @unchecked Sendable {
         private struct Done: SumUnderWay {
             func progress() {}
             func finish() {}
+        }
+    }
+
+    /// What all members have taken.
+    fileprivate let taken = Atomic(0)
+
+    /// A queue as one of them has it.
+    private final class Turns: NumberQueue {
+        private let left: DealtNumbers
+        private let own = Atomic(0), before: Int
+        private let team: ThreadTeam
+
+        init(_ team: ThreadTeam) {
+            (self.team, left, before) = (team, team.numbers, team.taken.load(ordering: .relaxed))
+        }
+
+        var takenElsewhere: Int { team.taken.load(ordering: .relaxed) - before - own.load(ordering: .relaxed) }
+        func close() { left.close() }
+
+        func next() -> Int? {
+            guard let number = left.next() else { return nil }
+            team.taken.add(1, ordering: .relaxed)
+            own.add(1, ordering: .relaxed)
+            return number
         }
     }
 }
