@@ -67,7 +67,7 @@ let package = Package(
     targets: [
         system("COpenBLAS", pkgConfig: "openblas", apt: "libopenblas-dev", brew: "openblas"),
         system("COneDNN", apt: "libdnnl-dev", brew: "onednn"),
-        system("CMPI", pkgConfig: "mpi-c", apt: "libopenmpi-dev", brew: "open-mpi"),
+        system("CMPI", pkgConfig: "mpi", apt: "libopenmpi-dev", brew: "open-mpi"),
         system("CHDF5", pkgConfig: hdf5PackageName, apt: "libhdf5-dev", brew: "hdf5"),
         // Files of PyTorch are zip archives; their directories are read by a library that has met hostile ones.
         system("CZip", pkgConfig: "libzip", apt: "libzip-dev", brew: "libzip"),
@@ -169,11 +169,16 @@ let package = Package(
         tests("ImageIO", ["Files", "Mutants"], fixtures: true),
         tests("Checkpoints", ["Files", "TensorCore", "Ops", "Layers", "Models", "HDF5", "ImageIO"], fixtures: true),
         tests("Annotations", ["Files", "ImageIO"], fixtures: true),
-        tests("Datasets", ["Files", "TensorCore", "Processes", "ImageIO", "Annotations", "Mutants", "Teams"], fixtures: true),
+        tests(
+            "Datasets", ["Files", "TensorCore", "Processes", "ImageIO", "Annotations", "Mutants", "Teams"],
+            fixtures: true),
         tests("Metrics", ["TensorCore", "ImageIO", "Datasets"]),
         tests(
             "Prediction",
-            ["Files", "TensorCore", "Processes", "Ops", "Layers", "Models", "Checkpoints", "ImageIO", "Datasets", "Teams"],
+            [
+                "Files", "TensorCore", "Processes", "Ops", "Layers", "Models", "Checkpoints", "ImageIO", "Datasets",
+                "Teams",
+            ],
             fixtures: true),
         tests(
             "Scoring",

@@ -7,9 +7,10 @@ struct Merge: Command {
         commandName: "merge", abstract: "Join the parts of a divided run.",
         discussion: HelpText.discussion(
             """
-            Of `predict --shard I/N`, and of processes under mpirun or srun where beit-seg was built without MPI, each part
-            has its own predictions-I-of-N.json, review, areas and COCO file. When all parts are done this makes one of each, as one process would have written
-            them, and removes those of the parts. The status is 1 where an image failed, as that of predict.
+            Of `predict --shard I/N`, and of processes under mpirun or srun where beit-seg was built without MPI, each
+            part has its own predictions-I-of-N.json, review, areas and COCO file. When all parts are done this makes one
+            of each, as one process would have written them, and removes those of the parts. The status is 1 where an
+            image failed, as that of predict.
             """,
             examples: "beit-seg merge masks/"))
 

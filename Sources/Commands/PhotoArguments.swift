@@ -100,7 +100,8 @@ struct ReadingOptions: ParsableArguments {
         guard allowDamaged else { return }
         DamagedImages.standard = DamagedImages { error in
             guard case .damaged(let why) = error.reason else { return }
-            log.warning("\(error.path.shown): is damaged: \(why); decoded as far as it goes")
+            // Of several processes only the one that reads it knows.
+            Console.write("beit-seg: warning: \(error.path.shown): is damaged: \(why); decoded as far as it goes")
         }
     }
 }

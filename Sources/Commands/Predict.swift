@@ -264,8 +264,8 @@ struct Predict: ImageCommand {
             try run.run(images, by: team) { [log, common] event in
                 switch event {
                 case .progress(_, let share): progress.note(share: share)
-                case .finished(let record, let left):
-                    progress.note(left: left, error: record.error)
+                case .finished(let record, let done, let all):
+                    progress.note(done: done, of: all, error: record.error)
                     guard common.verbose, record.error == nil else { return }
                     log.debug(
                         "\(record.name): \(record.width ?? 0)×\(record.height ?? 0), \(String(format: "%.2f", record.seconds ?? 0)) s"

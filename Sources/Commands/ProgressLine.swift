@@ -61,12 +61,11 @@ final class ImageProgress: @unchecked Sendable {
 
     /// Notes an image.
     /// - Parameters:
-    ///   - left: how many are to come.
+    ///   - done: how many of all have come.
     ///   - error: why it failed; shown in a line of its own.
-    func note(left: Int, error: String? = nil) {
+    func note(done: Int, of all: Int, error: String? = nil) {
         lock.withLock {
-            (done, share) = (done + 1, 0)
-            all = done + left
+            (self.done, self.all, share) = (done, all, 0)
             if let error { tell(error) }
             show()
         }

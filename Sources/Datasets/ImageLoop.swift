@@ -62,8 +62,7 @@ package struct ImageLoop<Item: Sendable> {
     ///   - progress: hears how many are done or have failed, from 0 to all.
     ///   - failed: hears of each image that cannot be read.
     ///   - body: takes a batch of the others, by their numbers.
-    /// - Throws: `Interruption.Stop`, what `failed` and `body` throw, and what would meet all images. The other processes of a
-    ///   run get no more images then.
+    /// - Throws: `Interruption.Stop`, what `failed` and `body` throw, and what would meet all images.
     package func run(
         progress: (_ done: Int) -> Void = { _ in }, failed: (_ index: Int, any Error) throws -> Void,
         batches body: ([(index: Int, item: Item)]) throws -> Void

@@ -1,6 +1,7 @@
 import BEiTAnnotations
 import BEiTFiles
 import BEiTImageIO
+import BEiTProcesses
 import Synchronization
 
 /// The one way from the file of a mask to the class of each of its pixels.
@@ -55,6 +56,16 @@ package final class LabelReader: Sendable {
 
     /// What was decided and found odd so far.
     package var notes: [LabelNote] { findings.withLock { $0.notes } }
+
+    /// Has ``notes`` tell of what all processes have read.
+    package func gatherNotes(_ team: any Communicator) throws {
+        guard team.size > 1 else { return }
+        let own = findings.withLock { $0 }
+        let all: [LabelFindings] = try team.exchange { Array(try JSONText.line(own).utf8) }.map {
+            try JSONText.decode(from: $0, of: "what another process has read")
+        }
+        findings.withLock { $0 = all.dropFirst().reduce(into: all[0]) { $0.add($1) } }
+    }
 
     /// The class of each pixel of a photo's mask: an index, or ``LabelMap/void``.
     ///
@@ -182,8 +193,8 @@ package final class LabelReader: Sendable {
 }
 
 /// What a reader of labels decides, counted.
-struct LabelFindings: Sendable {
-    struct Tally: Sendable {
+struct LabelFindings: Codable, Sendable {
+    struct Tally: Codable, Sendable {
         private(set) var count = 0
         private(set) var first = ""
 
@@ -191,6 +202,12 @@ struct LabelFindings: Sendable {
         mutating func add(_ path: String) {
             first = count == 0 ? path : min(first, path)
             count += 1
+        }
+
+        mutating func add(_ other: Tally) {
+            guard other.count > 0 else { return }
+            first = count == 0 ? other.first : min(first, other.first)
+            count += other.count
         }
 
         func note(_ noun: String, _ text: String, _ topic: LabelTopic?, isWarning: Bool = false) -> LabelNote? {
@@ -201,6 +218,13 @@ struct LabelFindings: Sendable {
     }
     /// Palettes in another order, RGB masks, masks that were turned, photos whose mask may have to be.
     var palettes = Tally(), pictures = Tally(), turned = Tally(), undecided = Tally()
+
+    mutating func add(_ other: LabelFindings) {
+        palettes.add(other.palettes)
+        pictures.add(other.pictures)
+        turned.add(other.turned)
+        undecided.add(other.undecided)
+    }
 
     var notes: [LabelNote] {
         [

@@ -1,6 +1,7 @@
 import BEiTAnnotations
 import BEiTFiles
 import BEiTImageIO
+import BEiTProcesses
 import Foundation
 
 /// Labelled photos of one or several data sets that share one list of classes.
@@ -126,7 +127,11 @@ package struct SegmentationDataset: Sendable {
     package func loadMask(_ pair: LabelledImage) throws -> IndexMask { try readers[pair.source].mask(of: pair) }
 
     /// What the reading of masks decided and found odd so far.
+    ///
+    /// Those of readers are of what this process has read, or after ``gatherNotes(_:)`` all have.
     package var notes: [LabelNote] { sources.flatMap { $0.annotations?.labelNotes ?? [] } + readers.flatMap(\.notes) }
+
+    package func gatherNotes(_ team: any Communicator) throws { for reader in readers { try reader.gatherNotes(team) } }
 
     /// Whether some masks are drawn from annotations, and their values are no file's.
     package var isAnnotated: Bool { sources.contains { $0.annotations != nil } }

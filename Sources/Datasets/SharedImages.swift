@@ -23,25 +23,39 @@ package struct ImageShare: Sendable {
     /// Images of this share that others have taken.
     package var takenElsewhere: Int { queue?.takenElsewhere ?? 0 }
 
-    /// The numbers that items get: each draws one when it is first asked for.
+    /// The images for items that are made one after another, on any threads.
     func draws() -> Draws { Draws(queue) }
 
     final class Draws: Sendable {
+        private struct State {
+            /// By item.
+            var drawn: [Int: Int] = [:]
+            var next = 0
+            var isOver = false
+        }
         private let queue: (any NumberQueue)?
-        private let drawn = Mutex<[Int: Int?]>([:])
+        private let state = Mutex(State())
 
         fileprivate init(_ queue: (any NumberQueue)?) { self.queue = queue }
 
-        /// The number of an image for an item; nil where none is left. To be asked by one thread for each item.
+        /// The number of an image for an item; nil where none is left. Items get theirs in their order: behind one without an
+        /// image there is none that has one.
         func image(_ item: Int) throws -> Int? {
             guard let queue else { return item }
-            if let known = drawn.withLock({ $0[item] }) { return known }
-            let image = try queue.next()
-            drawn.withLock { $0[item] = .some(image) }
-            return image
+            return try state.withLock { state in
+                while state.next <= item, !state.isOver {
+                    guard let image = try queue.next() else {
+                        state.isOver = true
+                        break
+                    }
+                    state.drawn[state.next] = image
+                    state.next += 1
+                }
+                return state.drawn[item]
+            }
         }
 
-        func forget(_ item: Int) { _ = drawn.withLock { $0.removeValue(forKey: item) } }
+        func forget(_ item: Int) { _ = state.withLock { $0.drawn.removeValue(forKey: item) } }
     }
 }
 
@@ -100,16 +114,16 @@ package struct SharedImages {
     ) throws -> [Numbered<Found>] {
         let queue = try team.queue(team.isFirst ? largestFirst(range) : [])
         let parts = try team.exchange {
-            var own: [Numbered<Found>] = []
             do {
+                var own: [Numbered<Found>] = []
                 try work(ImageShare(queue, range, of: count)) {
                     own.append(Numbered(image: $0, found: $1))
                 }
+                return Array(try JSONText.line(own).utf8)
             } catch {
-                try? queue.close()
+                try? queue.close()  // the others need not go on
                 throw error
             }
-            return Array(try JSONText.line(own).utf8)
         }
         let found: [Numbered<Found>] = try parts.flatMap {
             try JSONText.decode([Numbered<Found>].self, from: $0, of: "what another process has found")

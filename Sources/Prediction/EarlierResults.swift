@@ -16,8 +16,13 @@ struct EarlierResults {
     private var byPath: [Key: PredictionRecord] = [:]
     /// All that stands in the manifests that this run's replaces.
     private var own: [PredictionRecord] = []
+    /// Such a manifest, held so that nobody writes it meanwhile.
+    struct Absorbed {
+        let path: String
+        fileprivate let lock: LockedFile
+    }
     /// These but for the run's own.
-    private(set) var absorbed: [String] = []
+    private(set) var absorbed: [Absorbed] = []
     /// Whether the last run left records. Results without one are then older, and of other options perhaps: they do not
     /// count.
     private var isKnown = false
@@ -31,13 +36,18 @@ struct EarlierResults {
     /// - Throws: ``PredictionError`` where it is of another model or other options than `heading`, or cannot be read.
     init(_ folder: String, _ heading: PredictionManifest, own manifestPath: String, isWhole: Bool) throws {
         for path in PredictionManifest.paths(in: folder) {
+            if path != manifestPath, isWhole {
+                guard let lock = try LockedFile(PredictionManifest.lock(path)) else {
+                    throw PredictionError.busy(folder: folder)
+                }
+                absorbed.append(Absorbed(path: path, lock: lock))
+            }
             guard let manifest = try PredictionManifest.earlier(path) else { continue }
             guard manifest.goesWith(heading) else {
                 throw PredictionError.otherResults(
                     folder: folder, manifest.model, options: manifest.options ?? "")
             }
             if path == manifestPath || isWhole { own += manifest.images }
-            if path != manifestPath, isWhole { absorbed.append(path) }
             for record in manifest.images where record.status == .done {
                 byPath[Key(record.path, record.page)] = record
                 if let file = record.photo?.file { byFile[Key(file, record.page)] = record }

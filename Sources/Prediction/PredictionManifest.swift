@@ -46,6 +46,9 @@ package struct PredictionManifest: Codable, Equatable, Sendable {
         folder.joined("predictions\(shard?.suffix ?? "").json")
     }
 
+    /// Of several processes with one manifest all but the first have what keeps their journals apart.
+    static func path(_ folder: String, process: Int) -> String { folder.joined("predictions-process-\(process).json") }
+
     /// The file that a run holds (`LockedFile`), beside its manifest.
     static func lock(_ manifest: String) -> String { hidden(manifest, "lock") }
 
@@ -60,7 +63,9 @@ package struct PredictionManifest: Codable, Equatable, Sendable {
         let manifests = names.compactMap { name -> String? in
             var name = name
             if name.hasPrefix("."), name.hasSuffix(".journal") { name = String(name.dropFirst().dropLast(8)) }
-            guard name.wholeMatch(of: /predictions(-[0-9]+-of-[0-9]+)?\.json/) != nil else { return nil }
+            guard name.wholeMatch(of: /predictions(-[0-9]+-of-[0-9]+|-process-[0-9]+)?\.json/) != nil else {
+                return nil
+            }
             return folder.joined(name)
         }
         return Set(manifests).sorted()

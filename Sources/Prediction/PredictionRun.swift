@@ -32,8 +32,8 @@ package struct PredictionSettings: Sendable {
 
 /// What a run reports while it is under way.
 package enum PredictionEvent: Sendable {
-    /// An image is done or has failed; so many are left.
-    case finished(PredictionRecord, left: Int)
+    /// An image is done or has failed; so many of all have been, or are in the hands of other processes.
+    case finished(PredictionRecord, done: Int, of: Int)
     /// This share of an image is done, 0…1.
     case progress(path: String, Double)
 }
@@ -67,6 +67,7 @@ package struct PredictionRun {
     ///   - team: the processes that share the work and write one manifest. Each keeps a journal, so that of a run that is cut
     ///     off nothing is lost.
     ///   - report: hears of the run's progress, on any thread.
+    /// - Returns: what was done; of several processes the first one knows.
     /// - Throws: `FileError` of status 64 where a result would be a file that is read, and of 74 where nothing more can be
     ///   written; ``PredictionError``.
     package func run(
@@ -78,7 +79,7 @@ package struct PredictionRun {
         let runFiles = RunFiles(settings.output, form.formats, form.resultClasses.listed, settings.shard)
         let part = settings.shard?.part(of: Array(images.enumerated())) ?? Array(images.enumerated())
         let records = RecordList(count: part.count, report: report)
-        var (lock, kept, absorbed): (LockedFile?, [PredictionRecord], [String]) = (nil, [], [])
+        var (lock, kept, absorbed): (LockedFile?, [PredictionRecord], [EarlierResults.Absorbed]) = (nil, [], [])
         let open = try team.fromFirst {
             let plan = try ResultPlan(
                 images, form, reads: settings.alsoRead + [heading.model], shared: [manifestPath] + runFiles.paths)
@@ -98,15 +99,15 @@ package struct PredictionRun {
         }
         defer { withExtendedLifetime(lock) {} }
         let complete = records.all.filter { $0.status == .done }
-        let journalPath =
-            team.isFirst
-            ? manifestPath
-            : PredictionManifest.path(settings.output, Shard(number: team.rank + 1, count: team.size))
+        let journalPath = team.isFirst ? manifestPath : PredictionManifest.path(settings.output, process: team.rank)
         let journal = PredictionJournal(
             PredictionJournal.path(journalPath), heading, records: complete + kept.filter { $0.status == .done })
+        // Before another process begins one, and with it forgets what it had done before.
+        if team.size > 1 { try team.first { try journal.begin() } }
         let stop = try segment(open.map { ($0, part[$0].element) }, team, records, journal)
-        var manifest = try heading.manifest()
+        var manifest = heading.soFar
         try team.first {
+            manifest = try heading.manifest()
             (manifest.formats, manifest.classes) = (form.formats, form.resultClasses.listed)
             manifest.images = records.all + kept
             manifest.review = RunFiles.leastSureFirst(manifest.images).map(\.name)
@@ -117,7 +118,7 @@ package struct PredictionRun {
             }
             let numbered = records.numbered.map { (part[$0].offset + 1, $1) } + zip(earlierNumbers, kept)
             try runFiles.write(numbered)
-            for path in absorbed { RunFiles.remove(with: path) }
+            for one in absorbed { RunFiles.remove(with: one.path) }
         }
         journal.remove()
         if let stop { throw PredictionError.interrupted(signal: stop.signal, done: records.all.count, of: part.count) }
@@ -157,19 +158,13 @@ package struct PredictionRun {
                 if let problem = image.problem { throw problem }
                 let photo = try KnownFile(photo: image.path)
                 if settings.resumes, let record = earlier.record(of: image, photo, form) {
-                    records.take(place, .init(record: record))
+                    records.skip(place, record)
                 } else {
                     open.append(place)
                 }
             } catch { records.set(place, PredictionRecord(image, failed: "\(error)")) }
         }
         return open
-    }
-
-    /// What processes tell each other of an image.
-    private struct Found: Codable {
-        var record: PredictionRecord
-        var isNotFinite: Bool
     }
 
     /// An image to segment, and its place among the records.
@@ -322,8 +317,11 @@ private final class RecordList: Sendable {
     }
 
     private struct State {
-        var found: [Found?]
+        /// By their places.
+        var found: [Int: Found] = [:]
         var left: Int
+        /// Images to do.
+        var all: Int
         /// Images that others may have in hand.
         var share: ImageShare?
 
@@ -337,7 +335,7 @@ private final class RecordList: Sendable {
     let count: Int
 
     init(count: Int, report: @escaping @Sendable (PredictionEvent) -> Void) {
-        state = Mutex(State(found: Array(repeating: nil, count: count), left: count))
+        state = Mutex(State(left: count, all: count))
         (self.count, self.report) = (count, report)
     }
 
@@ -345,15 +343,23 @@ private final class RecordList: Sendable {
     func begin(_ share: ImageShare) { state.withLock { $0.share = share } }
 
     func set(_ place: Int, _ record: PredictionRecord, isNotFinite: Bool = false) {
-        let left = state.withLock { state in
+        let (done, all) = state.withLock { state in
             state.set(place, Found(record: record, isNotFinite: isNotFinite))
-            return state.left - (state.share?.takenElsewhere ?? 0)
+            return (min(state.all, state.all - state.left + (state.share?.takenElsewhere ?? 0)), state.all)
         }
-        report(.finished(record, left: max(0, left)))
+        report(.finished(record, done: done, of: all))
     }
 
-    /// As ``set``, for what an earlier run or another process did: nobody needs to hear of it.
+    /// As ``set``, for what another process did: nobody needs to hear of it.
     func take(_ place: Int, _ found: Found) { state.withLock { $0.set(place, found) } }
+
+    /// The same for what an earlier run did, which does not count.
+    func skip(_ place: Int, _ record: PredictionRecord) {
+        state.withLock {
+            $0.set(place, Found(record: record))
+            $0.all -= 1
+        }
+    }
 
     func found(_ place: Int) -> Found? { state.withLock { $0.found[place] } }
 
@@ -367,9 +373,9 @@ private final class RecordList: Sendable {
 
     /// The same, with their places among the images.
     var numbered: [(Int, PredictionRecord)] {
-        state.withLock { $0.found.enumerated().compactMap { place, found in found.map { (place, $0.record) } } }
+        state.withLock { $0.found.sorted { $0.key < $1.key }.map { ($0.key, $0.value.record) } }
     }
 
     /// Images for which the network's output was not finite.
-    var neverFinite: Int { state.withLock { $0.found.count { $0?.isNotFinite == true } } }
+    var neverFinite: Int { state.withLock { $0.found.values.count { $0.isNotFinite } } }
 }

@@ -81,7 +81,7 @@
             queues += 1
             guard isFirst else { return RemoteNumbers(serial: queues) }
             server.open(queues, numbers)
-            return ServedNumbers(server: server)
+            return ServedNumbers(server: server, serial: queues)
         }
 
         /// Floats of a slice that are under way together.

@@ -21,7 +21,8 @@
             state.withLock { $0 = State(serial: serial, left: numbers[...]) }
         }
 
-        func next() -> Int? { state.withLock { $0.left.popFirst() } }
+        /// What this rank gets of the queue of that serial.
+        func next(_ serial: Int) -> Int? { state.withLock { $0.serial == serial ? $0.left.popFirst() : nil } }
 
         func close() { state.withLock { $0.left = [] } }
 
@@ -57,8 +58,9 @@
     /// The queue as the first rank has it.
     struct ServedNumbers: NumberQueue {
         let server: NumberServer
+        let serial: Int
 
-        func next() -> Int? { server.next() }
+        func next() -> Int? { server.next(serial) }
         func close() { server.close() }
         var takenElsewhere: Int { server.takenElsewhere }
     }

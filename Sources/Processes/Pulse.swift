@@ -74,9 +74,10 @@
         private struct Other {
             let rank: Int
             /// What is sent and received, and the answer to a question.
-            private let (sent, received, answer): (
-                UnsafeMutablePointer<Int64>, UnsafeMutablePointer<Int64>, UnsafeMutablePointer<Int64>
-            )
+            private let (sent, received, answer):
+                (
+                    UnsafeMutablePointer<Int64>, UnsafeMutablePointer<Int64>, UnsafeMutablePointer<Int64>
+                )
             private var sending: Transfer?, receiving: Transfer?, answering: Transfer?
             private var question: NumberRequest?
             private var heard = ContinuousClock.now

@@ -2,6 +2,7 @@ import BEiTCheckpoints
 import BEiTDatasets
 import BEiTFiles
 import BEiTImageIO
+import BEiTProcesses
 import Foundation
 
 /// Masks to score against, each with a photo or with a prediction of another program.
@@ -100,6 +101,15 @@ package struct LabelledSet: Sendable {
             }
         let predicted = predictions?.notes ?? []
         return listing + read + predicted.filter { !read.contains($0) }
+    }
+
+    /// Has ``notes`` tell of what all processes have read.
+    func gatherNotes(_ team: any Communicator) throws {
+        switch labels {
+        case .dataset(let dataset): try dataset.gatherNotes(team)
+        case .reader(let reader, _): try reader.gatherNotes(team)
+        }
+        try predictions?.gatherNotes(team)
     }
 
     /// The class of each pixel of a mask: an index of ``classes``, or ``LabelMap/void``.

@@ -36,18 +36,19 @@ package final class ScoreGallery {
     /// Keeps the image if it is one to show among those that were seen here. Images of which no pixel counts are not.
     ///
     /// - Parameter number: its place among the images: of equal ones the first is shown, in whatever order they come.
-    /// - Returns: what is to be told to ``take(_:_:)`` of the processes that share the work; nil for one that is not to show.
-    func offer(_ number: Int, _ pair: LabelledImage, _ image: ScoredImage) throws -> Entry? {
-        guard let score = image.confusions[0].meanIoU else { return nil }
+    func offer(_ number: Int, _ pair: LabelledImage, _ image: ScoredImage) throws {
+        guard let score = image.confusions[0].meanIoU else { return }
         let isNeeded = lowest.admits(-score, number) || highest.admits(score, number)
-        guard isNeeded || Self.difference(image.confusions).map({ furthest.admits($0, number) }) == true else {
-            return nil
-        }
+        guard isNeeded || Self.difference(image.confusions).map({ furthest.admits($0, number) }) == true else { return }
         let entry = Entry(
             number: number, pair: pair, confusions: image.confusions, pictures: try pictures(image),
             hasPhoto: image.photo != nil)
         insert(entry, score)
-        return entry
+    }
+
+    /// What is to be told to ``take(_:_:)`` of the processes that share the work; nil for an image that is not to show.
+    func entry(_ number: Int) -> Entry? {
+        (lowest.entries + highest.entries + furthest.entries).first { $0.number == number }
     }
 
     /// Hears of an image that was scored here or elsewhere.

@@ -147,7 +147,7 @@ package struct Scoring {
 
     /// What is known of an image that was scored.
     private struct Scored: Codable {
-        var confusions: [ImageConfusion]
+        var outcome: Outcome<[ImageConfusion]>
         /// Where it may be one to show.
         var entry: ScoreGallery.Entry?
     }
@@ -163,22 +163,26 @@ package struct Scoring {
         var images: [(pair: LabelledImage, confusions: [ImageConfusion])] = []
         var failed: [SegmentationScore.Failure] = []
         try SharedImages(set.pairs.count, by: team, path: { set.pairs[$0].image }).run { share, found in
+            var own: [(Int, Outcome<[ImageConfusion]>)] = []
             try loop(share).run(progress: progress) { index, error in
                 report(.init(path: set.pairs[index].image, reason: "\(error)"))
-                try found(index, Outcome<Scored>.failed(reason: "\(error)"))
+                own.append((index, .failed(reason: "\(error)")))
             } _: { index, item in
                 let image = try score(item)
-                let entry = try gallery?.offer(index, set.pairs[index], image)
-                try found(index, .done(Scored(confusions: image.confusions, entry: entry)))
+                try gallery?.offer(index, set.pairs[index], image)
+                own.append((index, .done(image.confusions)))
             }
-        } _: { index, outcome in
-            switch outcome {
+            // Now it is known which are to show.
+            for (index, outcome) in own { try found(index, Scored(outcome: outcome, entry: gallery?.entry(index))) }
+        } _: { (index, scored: Scored) in
+            switch scored.outcome {
             case .failed(let reason): failed.append(.init(path: set.pairs[index].image, reason: reason))
-            case .done(let image):
-                images.append((set.pairs[index], image.confusions))
-                gallery?.take(image.confusions, image.entry)
+            case .done(let confusions):
+                images.append((set.pairs[index], confusions))
+                gallery?.take(confusions, scored.entry)
             }
         }
+        try set.gatherNotes(team)
         for path in set.incomplete {
             failed.append(
                 .init(

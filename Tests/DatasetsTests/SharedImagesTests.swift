@@ -68,7 +68,8 @@ import Testing
                     own += 1
                     try found(number, number)
                 }
-            } _: { _, _ in }
+            } _: { _, _ in
+            }
             return own
         }
         let (quick, slow) = (try counts[0].get(), try counts[1].get())
@@ -96,7 +97,8 @@ import Testing
                     usleep(20_000)
                     try found(number, number)
                 }
-            } _: { _, _ in }
+            } _: { _, _ in
+            }
         }
         for result in results { try result.get() }
         let begun = order.withLock { $0 }
@@ -122,7 +124,10 @@ import Testing
     @Test func allMustSeeTheSame() throws {
         let results = ThreadTeam(3).run { team in
             let images = SharedImages(2, by: team) { "\($0)" + (team.rank == 2 ? "x" : "") }
-            try images.run { _, found in try found(0, 0) } _: { _, _ in }
+            try images.run { _, found in
+                try found(0, 0)
+            } _: { _, _ in
+            }
         }
         for result in results { #expect(throws: OtherImages(rank: 2)) { try result.get() } }
     }

@@ -20,7 +20,8 @@ import Testing
     private func photos(_ count: Int) throws -> [InputImage] {
         for number in 0..<count {
             let side = 20 + 13 * (number * 7 % 11)
-            try writePNG(noise(width: side, height: 40, seed: UInt64(number)), to: "\(folder)/photos/\(number + 100).png")
+            try writePNG(
+                noise(width: side, height: 40, seed: UInt64(number)), to: "\(folder)/photos/\(number + 100).png")
         }
         for number in [1, 8] where number < count {
             try Data("no photo".utf8).write(to: URL(fileURLWithPath: "\(folder)/photos/\(number + 100).png"))
@@ -86,10 +87,11 @@ import Testing
         _ = try run(Array(images[..<9]), to: "shared", by: SingleProcess())
         // As two processes would have left it: the first one's journal and the second one's.
         let output = folder + "/shared"
-        let manifest = try #require(try PredictionManifest.earlier(output + "/predictions.json"))
-        try FileManager.default.removeItem(atPath: output + "/predictions.json")
+        let manifestPath = PredictionManifest.path(output, nil)
+        let manifest = try #require(try PredictionManifest.earlier(manifestPath))
+        try FileManager.default.removeItem(atPath: manifestPath)
         for (number, part) in [manifest.images[..<5], manifest.images[5...]].enumerated() {
-            let path = PredictionManifest.path(output, number == 0 ? nil : Shard(number: 2, count: 2))
+            let path = number == 0 ? manifestPath : PredictionManifest.path(output, process: 1)
             let journal = PredictionJournal(
                 PredictionJournal.path(path), PredictionHeading(model: folder + "/model"), records: [])
             try journal.begin()

@@ -24,8 +24,8 @@ import BEiTMetrics
         let gallery = ScoreGallery()
         gallery.begin([[], []])
         for (i, image) in images.enumerated() {
-            let entry = try gallery.offer(i, LabelledImage(image: "\(i).jpg", mask: "\(i).png"), image)
-            gallery.take(image.confusions, entry)
+            try gallery.offer(i, LabelledImage(image: "\(i).jpg", mask: "\(i).png"), image)
+            gallery.take(image.confusions, gallery.entry(i))
         }
         return gallery
     }

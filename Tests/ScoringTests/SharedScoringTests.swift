@@ -38,7 +38,9 @@ import Testing
             let set = try LabelledSet(predictions: folder + "/guess", masks: folder + "/truth", LabelRules())
             let gallery = ScoreGallery()
             let score = try Scoring(set, by: team, gallery: gallery).scorePredictions()
-            let shown = [gallery.best, gallery.worst, gallery.apart].map { $0.map { "\($0.pair.image) \($0.pictures)" } }
+            let shown = [gallery.best, gallery.worst, gallery.apart].map {
+                $0.map { "\($0.pair.image) \($0.pictures)" }
+            }
             return (score, shown)
         }
         let alone = try score(SingleProcess())
