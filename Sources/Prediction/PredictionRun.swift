@@ -75,54 +75,83 @@ package struct PredictionRun {
         report: @escaping @Sendable (PredictionEvent) -> Void = { _ in }
     ) throws -> PredictionResult {
         try team.requireSameImages(images.lazy.map { "\($0.path)#\($0.page ?? 1) \($0.stem)" })
-        let manifestPath = PredictionManifest.path(settings.output, settings.shard)
-        let runFiles = RunFiles(settings.output, form.formats, form.resultClasses.listed, settings.shard)
         let part = settings.shard?.part(of: Array(images.enumerated())) ?? Array(images.enumerated())
         let records = RecordList(count: part.count, report: report)
-        var (lock, kept, absorbed): (LockedFile?, [PredictionRecord], [EarlierResults.Absorbed]) = (nil, [], [])
-        let open = try team.fromFirst {
-            let plan = try ResultPlan(
-                images, form, reads: settings.alsoRead + [heading.model], shared: [manifestPath] + runFiles.paths)
-            lock = try LockedFile(PredictionManifest.lock(manifestPath))
-            if lock == nil { throw PredictionError.busy(folder: settings.output) }
-            let earlier =
-                try settings.resumes
-                ? EarlierResults(settings.output, heading.manifest(), own: manifestPath, isWhole: settings.shard == nil)
-                : EarlierResults()
-            if !settings.resumes { forgetOthers(manifestPath) }
-            let open = sort(part, plan, earlier, records)
-            (kept, absorbed) = (earlier.others(than: part.map(\.element), form), earlier.absorbed)
-            for folder in Set(open.flatMap { form.folders(part[$0].element.stem) } + [settings.output]) {
-                AtomicFile.removeAbandoned(in: folder)
-            }
-            return open
-        }
-        defer { withExtendedLifetime(lock) {} }
+        var claim = Claim()
+        let open = try team.fromFirst { try begin(images, part, records, &claim) }
+        defer { withExtendedLifetime(claim) {} }
         let complete = records.all.filter { $0.status == .done }
         let journalPath = team.isFirst ? manifestPath : PredictionManifest.path(settings.output, process: team.rank)
         let journal = PredictionJournal(
-            PredictionJournal.path(journalPath), heading, records: complete + kept.filter { $0.status == .done })
+            PredictionJournal.path(journalPath), heading, records: complete + claim.kept.filter { $0.status == .done })
         // Before another process begins one, and with it forgets what it had done before.
         if team.size > 1 { try team.first { try journal.begin() } }
         let stop = try segment(open.map { ($0, part[$0].element) }, team, records, journal)
         var manifest = heading.soFar
-        try team.first {
-            manifest = try heading.manifest()
-            (manifest.formats, manifest.classes) = (form.formats, form.resultClasses.listed)
-            manifest.images = records.all + kept
-            manifest.review = RunFiles.leastSureFirst(manifest.images).map(\.name)
-            try manifest.write(to: manifestPath)
-            // Behind this run's images those of earlier ones, with numbers that no other process gives.
-            let earlierNumbers = kept.indices.map {
-                images.count + (settings.shard?.number ?? 1) + $0 * (settings.shard?.count ?? 1)
-            }
-            let numbered = records.numbered.map { (part[$0].offset + 1, $1) } + zip(earlierNumbers, kept)
-            try runFiles.write(numbered)
-            for one in absorbed { RunFiles.remove(with: one.path) }
-        }
+        try team.first { manifest = try conclude(records, part.map { $0.offset + 1 }, of: images.count, claim) }
         journal.remove()
         if let stop { throw PredictionError.interrupted(signal: stop.signal, done: records.all.count, of: part.count) }
         return try result(records, manifest, skipped: complete.count)
+    }
+
+    private var manifestPath: String { PredictionManifest.path(settings.output, settings.shard) }
+    private var runFiles: RunFiles {
+        RunFiles(settings.output, form.formats, form.resultClasses.listed, settings.shard)
+    }
+
+    /// What the process that writes the manifest has of the folder while the run is under way.
+    private struct Claim {
+        var lock: LockedFile?
+        /// Records of earlier runs, of images that this one was not asked for.
+        var kept: [PredictionRecord] = []
+        /// The manifests that this run's will stand for.
+        var absorbed: [EarlierResults.Absorbed] = []
+    }
+
+    /// Takes the folder, and finds out what is to be done.
+    ///
+    /// - Returns: the places of the images that are to be segmented; the others get their records.
+    private func begin(
+        _ images: [InputImage], _ part: [(offset: Int, element: InputImage)], _ records: RecordList,
+        _ claim: inout Claim
+    ) throws -> [Int] {
+        let plan = try ResultPlan(
+            images, form, reads: settings.alsoRead + [heading.model], shared: [manifestPath] + runFiles.paths)
+        claim.lock = try LockedFile(PredictionManifest.lock(manifestPath))
+        if claim.lock == nil { throw PredictionError.busy(folder: settings.output) }
+        let earlier =
+            try settings.resumes
+            ? EarlierResults(settings.output, heading.manifest(), own: manifestPath, isWhole: settings.shard == nil)
+            : EarlierResults()
+        if !settings.resumes { forgetOthers(manifestPath) }
+        let open = sort(part, plan, earlier, records)
+        (claim.kept, claim.absorbed) = (earlier.others(than: part.map(\.element), form), earlier.absorbed)
+        for folder in Set(open.flatMap { form.folders(part[$0].element.stem) } + [settings.output]) {
+            AtomicFile.removeAbandoned(in: folder)
+        }
+        return open
+    }
+
+    /// Writes the manifest and what is made of it.
+    ///
+    /// - Parameters:
+    ///   - numbers: of the images of this process's part among all.
+    ///   - count: of all.
+    private func conclude(
+        _ records: RecordList, _ numbers: [Int], of count: Int, _ claim: Claim
+    ) throws -> PredictionManifest {
+        var manifest = try heading.manifest()
+        (manifest.formats, manifest.classes) = (form.formats, form.resultClasses.listed)
+        manifest.images = records.all + claim.kept
+        manifest.review = RunFiles.leastSureFirst(manifest.images).map(\.name)
+        try manifest.write(to: manifestPath)
+        // Behind this run's images those of earlier ones, with numbers that no other process gives.
+        let earlierNumbers = claim.kept.indices.map {
+            count + (settings.shard?.number ?? 1) + $0 * (settings.shard?.count ?? 1)
+        }
+        try runFiles.write(records.numbered.map { (numbers[$0], $1) } + zip(earlierNumbers, claim.kept))
+        for one in claim.absorbed { RunFiles.remove(with: one.path) }
+        return manifest
     }
 
     private func result(

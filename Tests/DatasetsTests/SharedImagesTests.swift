@@ -86,11 +86,11 @@ import Testing
             try Data(count: size).write(to: URL(fileURLWithPath: path))
             return path
         }
-        let order = Mutex<[Int]>([])
         let results = ThreadTeam(2).run { team in
+            let begun = Mutex<[Int]>([])
             try SharedImages(sizes.count, by: team, path: { paths[$0] }).run { share, found in
                 let loop = ImageLoop(share, cost: { _ in 1 }) { number in
-                    order.withLock { $0.append(number) }
+                    begun.withLock { $0.append(number) }
                     return number
                 }
                 try loop.run(failed: { _, _ in }) { number, _ in
@@ -99,11 +99,13 @@ import Testing
                 }
             } _: { _, _ in
             }
+            return begun.withLock { $0 }
         }
-        for result in results { try result.get() }
-        let begun = order.withLock { $0 }
-        // Two take at once, so neighbours may change places.
-        #expect(Set(begun.prefix(2)) == [1, 3] && begun.suffix(1) != [5] && begun.count == 6)
+        let begun = try results.map { try $0.get() }
+        let order = [1, 3, 5, 2, 0, 4]
+        // Each takes what comes next in the order of all.
+        for own in begun { #expect(own == order.filter(own.contains)) }
+        #expect(begun.joined().sorted() == Array(0..<6))
     }
 
     /// What ends the work on one ends it on all, soon.
