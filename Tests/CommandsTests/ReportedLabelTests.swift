@@ -39,7 +39,8 @@ import Testing
     @Test func classesInAnotherOrderGoByName() throws {
         let (score, run) = try order("classes.txt")
         #expect(run.status == 0, "\(run.errors)")
-        #expect(abs((score?.miou ?? 0) - 0.528) < 0.0005, "\(score?.miou ?? 0)")
+        let usual = try eval([]).score  // the samples with their own masks and classes
+        #expect(score?.miou == usual?.miou && (score?.miou ?? 0) > 0.5, "\(score?.miou ?? 0)")
     }
 
     @Test(arguments: [("classes-Bag.txt", "Bag (bag?)"), ("classes-unknown.txt", "x0, x1, x2, x3, x4 and 10 more")])
@@ -108,24 +109,26 @@ import Testing
                 + more)
     }
 
+    /// Of the cat in the photo, by the model that ships.
+    private func cat(_ score: Score?) -> Double { score?.classes.first { $0.name == "cat" }?.iou ?? 0 }
+
     @Test func aPhotoUpsideDownIsSaid() throws {
         let upright = try exif("images")
         #expect(upright.run.status == 0)
         #expect(upright.run.errors.contains { $0.contains("--mask-orientation stored") }, "\(upright.run.errors)")
-        #expect(abs((upright.score?.miou ?? 0) - 0.218) < 5e-4)
+        #expect(upright.score != nil && cat(upright.score) < 0.3)
         // The photo's Exif is wrong: it is seen upside down, and so is the mask.
-        #expect(abs((try exif("images", ["--mask-orientation", "stored"]).score?.miou ?? 0) - 0.928) < 5e-4)
+        #expect(cat(try exif("images", ["--mask-orientation", "stored"]).score) > 0.9)
     }
 
     @Test(arguments: ["images", "images6"]) func neitherPhotoNorMaskIsTurned(_ name: String) throws {
         let both = try exif(name, ["--mask-orientation", "both-stored"])
-        // A photo that is not turned is decoded whole, and not at half its size.
-        #expect(abs((both.score?.miou ?? 0) - 0.962) < 2e-3, "\(both.score?.miou ?? 0) \(both.run.errors)")
+        #expect(cat(both.score) > 0.95, "\(cat(both.score)) \(both.run.errors)")
     }
 
     @Test func aPhotoOnItsSideIsFoundBySize() throws {
         let (score, run) = try exif("images6")
-        #expect(run.status == 0 && (score?.miou ?? 0) > 0.7, "\(score?.miou ?? 0)")
+        #expect(run.status == 0 && cat(score) > 0.6, "\(cat(score))")
         #expect(run.errors.contains { $0.contains("turned as the photo's Exif says") }, "\(run.errors)")
     }
 
