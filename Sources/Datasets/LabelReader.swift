@@ -60,10 +60,7 @@ package final class LabelReader: Sendable {
     /// Has ``notes`` tell of what all processes have read.
     package func gatherNotes(_ team: any Communicator) throws {
         guard team.size > 1 else { return }
-        let own = findings.withLock { $0 }
-        let all: [LabelFindings] = try team.exchange { Array(try JSONText.line(own).utf8) }.map {
-            try JSONText.decode(from: $0, of: "what another process has read")
-        }
+        let all = try team.exchangeValues { findings.withLock { $0 } }
         findings.withLock { $0 = all.dropFirst().reduce(into: all[0]) { $0.add($1) } }
     }
 

@@ -113,21 +113,17 @@ package struct SharedImages {
         _ range: Range<Int>, _ work: (ImageShare, (Int, Found) throws -> Void) throws -> Void
     ) throws -> [Numbered<Found>] {
         let queue = try team.queue(team.isFirst ? largestFirst(range) : [])
-        let parts = try team.exchange {
+        let parts = try team.exchangeValues {
+            var own: [Numbered<Found>] = []
             do {
-                var own: [Numbered<Found>] = []
-                try work(ImageShare(queue, range, of: count)) {
-                    own.append(Numbered(image: $0, found: $1))
-                }
-                return Array(try JSONText.line(own).utf8)
+                try work(ImageShare(queue, range, of: count)) { own.append(Numbered(image: $0, found: $1)) }
             } catch {
                 try? queue.close()  // the others need not go on
                 throw error
             }
+            return own
         }
-        let found: [Numbered<Found>] = try parts.flatMap {
-            try JSONText.decode([Numbered<Found>].self, from: $0, of: "what another process has found")
-        }.sorted { $0.image < $1.image }
+        let found = parts.joined().sorted { $0.image < $1.image }
         precondition(found.map(\.image) == Array(range), "images that nobody or two processes have taken")
         return found
     }

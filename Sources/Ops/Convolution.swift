@@ -20,7 +20,8 @@ extension Tape {
             gamma: gain == 1 ? nil : Tensor(repeating: gain, [weight.fullShape[0]]), residual: residual?.value)
         let (operandType, input) = (operandType, x.value.convertedMap(to: inputType(of: weight)))
         let y =
-            weight.packed.map { kernel.coarse(from: input, weights: $0, epilogue, as: type) }
+            weight.winograd?.convolve(input, epilogue).converted(to: type)
+            ?? weight.packed.map { kernel.coarse(from: input, weights: $0, epilogue, as: type) }
             ?? kernel.coarse(from: input, kernel: weight.value, inference: !isTraining, epilogue, as: type)
         precondition(residual.map { $0.shape == y.shape } ?? true, "residual of another shape than \(y.shape)")
         let (height, width) = (x.shape[1], x.shape[2])

@@ -37,13 +37,16 @@ extension Tape {
 
 extension Parameter {
     /// For inference: packs the weight of a joined convolution of maps with so many channels once and takes no more
-    /// gradients. Where ``WinogradConvolution`` suits the first map's part, that stays as it is.
+    /// gradients. Where ``WinogradConvolution`` suits the first map's part, that stays as it is, or takes its form.
     package func freezeJoinedConvolution(channels: [Int], _ precision: Precision) {
-        let isPlain =
-            precision == .fp32
-            && WinogradConvolution.suits([fullShape[0], channels[0], fullShape[2], fullShape[3]])
-        guard channels.count > 1 else { return isPlain ? freeze() : freezeConvolution(precision) }
         let joint = JoinedKernel(fullShape, channels.map { [1, 1, 1, $0] })
+        if WinogradConvolution.serves(joint.firstShape, precision) {
+            return freezePacked(winograd: { WinogradConvolution(joint.firstKernel($0), .bfloat16) }) { weight, scales in
+                joint.smallMatrices(weight).map { precision.pack($0, scales: scales) }
+            }
+        }
+        let isPlain = precision == .fp32 && WinogradConvolution.suits(joint.firstShape)
+        guard channels.count > 1 else { return isPlain ? freeze() : freezeConvolution(precision) }
         freezePacked(keeping: isPlain ? { joint.firstKernel($0) } : nil) { weight, scales in
             let matrices = (isPlain ? [] : [joint.firstMatrix(weight)]) + joint.smallMatrices(weight)
             return matrices.map { precision.pack($0, scales: scales) }
@@ -91,6 +94,7 @@ private struct JoinedKernel {
     // MARK: Weights
 
     /// Of the first map's convolution, `[out, C, k, k]`, and as a matrix.
+    var firstShape: [Int] { [outputs, parts[0].channels.count, side, side] }
     func firstKernel(_ weight: Tensor) -> Tensor { slice(weight, parts[0].channels) }
     func firstMatrix(_ weight: Tensor) -> Tensor { first.coarseWeights(firstKernel(weight)) }
 
@@ -168,6 +172,7 @@ private struct JoinedKernel {
     }
 
     private func convolveFirst(_ map: Tensor, _ weight: Parameter, inference: Bool) -> Tensor {
+        if let winograd = weight.winograd { return winograd.convolve(map.converted(to: .float32), Epilogue()) }
         let packed = weight.packedMatrices
         if packed.count == parts.count { return first.coarse(from: map, weights: packed[0]) }
         let kernel = packed.isEmpty ? firstKernel(weight.value) : weight.value
@@ -240,24 +245,23 @@ private struct TapSpread {
         let (image, y) = index.quotientAndRemainder(dividingBy: rows.outputs)
         let source = product.pointer + image * rows.inputs * columns.inputs * pixel
         let line = Tensor(uninitialized: [columns.inputs, side, outputs])
+        var sum = WeightedSum()
         for x in 0..<columns.inputs {
-            let sum = line.pointer + x * kernelRow
-            var isFirst = true
             for ky in 0..<side where 0..<rows.outputs ~= y + ky - side / 2 {
                 for tap in rows.taps[y + ky - side / 2] {
-                    let values = source + (tap.input * columns.inputs + x) * pixel + ky * kernelRow
-                    beitseg_axpby(tap.weight, values, isFirst ? 0 : 1, sum, kernelRow)
-                    isFirst = false
+                    let at = (tap.input * columns.inputs + x) * pixel + ky * kernelRow
+                    sum.append(source + at, times: tap.weight)
                 }
             }
+            sum.store(in: line.pointer + x * kernelRow, count: kernelRow)
         }
         for x in 0..<columns.outputs {
             for kx in 0..<side where 0..<columns.outputs ~= x + kx - side / 2 {
                 for tap in columns.taps[x + kx - side / 2] {
-                    let values = line.pointer + tap.input * kernelRow + kx * outputs
-                    beitseg_axpby(tap.weight, values, 1, target + x * outputs, outputs)
+                    sum.append(line.pointer + tap.input * kernelRow + kx * outputs, times: tap.weight)
                 }
             }
+            sum.store(in: target + x * outputs, count: outputs, adding: true)
         }
     }
 
@@ -279,27 +283,27 @@ private struct TapSpread {
 
     /// Of one row of the map's gradient `[W, out]` its part in a line `[w, k, out]`.
     private func gatherLine(_ dy: UnsafePointer<Float>, _ line: UnsafeMutablePointer<Float>) {
+        var sum = WeightedSum()
         for x in 0..<columns.inputs {
             for kx in 0..<side {
-                let sum = line + x * kernelRow + kx * outputs
-                sum.update(repeating: 0, count: outputs)
                 for tap in columnsBack.taps[x] where 0..<columns.outputs ~= tap.input - kx + side / 2 {
-                    beitseg_axpby(tap.weight, dy + (tap.input - kx + side / 2) * outputs, 1, sum, outputs)
+                    sum.append(dy + (tap.input - kx + side / 2) * outputs, times: tap.weight)
                 }
+                sum.store(in: line + x * kernelRow + kx * outputs, count: outputs)
             }
         }
     }
 
     /// Of an image's `lines` what becomes row `row` of the product, `[w, k, k, out]`.
     private func gatherRow(_ row: Int, _ lines: UnsafePointer<Float>, _ result: UnsafeMutablePointer<Float>) {
+        var sum = WeightedSum()
         for x in 0..<columns.inputs {
             for ky in 0..<side {
-                let sum = result + x * pixel + ky * kernelRow
-                sum.update(repeating: 0, count: kernelRow)
                 for tap in rowsBack.taps[row] where 0..<rows.outputs ~= tap.input - ky + side / 2 {
-                    let line = lines + ((tap.input - ky + side / 2) * columns.inputs + x) * kernelRow
-                    beitseg_axpby(tap.weight, line, 1, sum, kernelRow)
+                    let at = ((tap.input - ky + side / 2) * columns.inputs + x) * kernelRow
+                    sum.append(lines + at, times: tap.weight)
                 }
+                sum.store(in: result + x * pixel + ky * kernelRow, count: kernelRow)
             }
         }
     }

@@ -47,16 +47,24 @@ package final class PackedMatrix: EngineMatrix, @unchecked Sendable {
 
     func tiles(of tiling: Tiling) -> any TileProduct { Tiles(matrix: self, tiling: tiling) }
 
+    /// All outputs of some rows on the calling thread, `[rows, outputs]`.
+    func multiply(_ a: Operand, rows: Int, into c: UnsafeMutablePointer<Float>) {
+        multiply(a, rows: rows, outputs: 0..<outputs, into: c)
+    }
+
+    private func multiply(_ a: Operand, rows: Int, outputs: Range<Int>, into c: UnsafeMutablePointer<Float>) {
+        precondition(a.elementType == inputType, "\(a.elementType) for a matrix of \(inputType)")
+        panels.multiply(a, rows: rows, values.address, outputs: outputs, c, ldc: outputs.count)
+    }
+
     private struct Tiles: TileProduct {
         let matrix: PackedMatrix
         let tiling: Tiling
 
         func run(chunk: Int, rows: Int, _ a: Operand, _ body: (UnsafeMutablePointer<Float>) -> Void) {
-            precondition(a.elementType == matrix.inputType, "\(a.elementType) for a matrix of \(matrix.inputType)")
             let outputs = tiling.columnRange(chunk)
             withScratch(rows * outputs.count) { c in
-                matrix.panels.multiply(
-                    a, rows: rows, matrix.values.address, outputs: outputs, c, ldc: outputs.count)
+                matrix.multiply(a, rows: rows, outputs: outputs, into: c)
                 body(c)
             }
         }

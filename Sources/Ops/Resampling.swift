@@ -154,14 +154,31 @@ struct ResamplingTable: Equatable {
     private func apply(_ x: Tensor, images: Int, vector: Int, into y: Tensor) {
         let (from, to, outputs) = (x.pointer, y.pointer, outputs)
         WorkerPool.current.run(images * outputs, grain: max(1, Elementwise.grain / vector)) { range in
+            var sum = WeightedSum()
             for index in range {
                 let (image, output) = index.quotientAndRemainder(dividingBy: outputs)
-                let (source, result) = (from + image * inputs * vector, to + index * vector)
-                if taps[output].isEmpty { result.update(repeating: 0, count: vector) }
-                for (number, tap) in taps[output].enumerated() {
-                    beitseg_axpby(tap.weight, source + tap.input * vector, number == 0 ? 0 : 1, result, vector)
-                }
+                let source = from + image * inputs * vector
+                for tap in taps[output] { sum.append(source + tap.input * vector, times: tap.weight) }
+                sum.store(in: to + index * vector, count: vector)
             }
         }
+    }
+}
+
+/// Σ weight·vector, in one pass over the result.
+struct WeightedSum {
+    private var vectors: [UnsafePointer<Float>?] = []
+    private var weights: [Float] = []
+
+    mutating func append(_ vector: UnsafePointer<Float>, times weight: Float) {
+        vectors.append(vector)
+        weights.append(weight)
+    }
+
+    /// Writes the sum of `count` elements, or adds it to what is there, and begins anew.
+    mutating func store(in result: UnsafeMutablePointer<Float>, count: Int, adding: Bool = false) {
+        beitseg_weighted_sum(vectors, weights, weights.count, adding ? 1 : 0, result, count)
+        vectors.removeAll(keepingCapacity: true)
+        weights.removeAll(keepingCapacity: true)
     }
 }

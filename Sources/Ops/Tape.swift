@@ -77,8 +77,10 @@ package final class Parameter: Variable {
     /// The weights in the layout of the matrix engine, once they are frozen so: one matrix for a linear layer or a
     /// convolution, one for each phase of a transposed convolution.
     private(set) var packedMatrices: [any EngineMatrix] = []
+    /// In the place of the matrix of a convolution, or of the first one of a joined convolution.
+    private(set) var winograd: WinogradConvolution?
     var packed: (any EngineMatrix)? { packedMatrices.first }
-    package var isPacked: Bool { packed != nil }
+    package var isPacked: Bool { packed != nil || winograd != nil }
     /// The elements of the left-hand sides that the weights take; floats where they take different ones.
     package var inputType: ElementType {
         let types = Set(packedMatrices.map(\.inputType))
@@ -156,13 +158,17 @@ package final class Parameter: Variable {
     }
 
     /// As `freezePacked(_:)`, where `pack` says how.
-    /// - Parameter rest: what of the values is not packed, and stays.
+    /// - Parameters:
+    ///   - rest: what of the values is not packed, and stays.
+    ///   - winograd: of the values, where such a convolution serves for what is not packed.
     func freezePacked(
-        keeping rest: ((Tensor) -> Tensor)? = nil, _ pack: (_ weight: Tensor, _ scales: Tensor?) -> [any EngineMatrix]
+        keeping rest: ((Tensor) -> Tensor)? = nil, winograd: ((Tensor) -> WinogradConvolution)? = nil,
+        _ pack: (_ weight: Tensor, _ scales: Tensor?) -> [any EngineMatrix]
     ) {
         expand()
         guard !isPacked else { return freeze() }
         packedMatrices = pack(value, scales)
+        self.winograd = winograd?(value)
         value = rest?(value) ?? Tensor(uninitialized: [0])
         freeze()
     }

@@ -117,12 +117,21 @@ extension Communicator {
     /// Calls `body` on the first rank alone, and has all know whether it went well.
     package func first(_ body: () throws -> Void) throws { try agree { if isFirst { try body() } } }
 
+    /// As ``exchange(_:)``, for values.
+    package func exchangeValues<Value: Codable>(_ body: () throws -> Value) throws -> [Value] {
+        guard size > 1 else { return [try body()] }
+        // In a list: a text of JSON may not be a value alone.
+        return try exchange { Array(try JSONText.line([try body()]).utf8) }.flatMap {
+            try JSONText.decode([Value].self, from: $0, of: "what another process has sent")
+        }
+    }
+
     /// What `body` gives on the first rank, on all of them; see ``exchange(_:)``.
     package func fromFirst<Value: Codable>(_ body: () throws -> Value) throws -> Value {
-        guard size > 1 else { return try body() }
-        let answers = try exchange { isFirst ? Array(try JSONText.line([try body()]).utf8) : [] }
-        let sent: [Value] = try JSONText.decode(from: answers[0], of: Self.whatIsSent)
-        return sent[0]
+        guard let value = try exchangeValues({ isFirst ? try body() : nil })[0] else {
+            preconditionFailure("the first process has sent nothing")
+        }
+        return value
     }
 
     /// A rank that has something else than the first one; nil where all have the same.
@@ -131,16 +140,10 @@ extension Communicator {
         return all.firstIndex { $0 != all[0] }
     }
 
-    /// Of messages, in errors.
-    private static var whatIsSent: String { "what another process has sent" }
-
     /// What `body` makes of each of `count` numbers, in their order, on all ranks; they take turns.
     package func deal<Value: Codable>(_ count: Int, _ body: ([Int]) throws -> [Value]) throws -> [Value] {
         let own = Array(stride(from: rank, to: count, by: size))
-        guard size > 1 else { return try body(own) }
-        let parts = try exchange { Array(try JSONText.line(try body(own)).utf8) }.map {
-            try JSONText.decode([Value].self, from: $0, of: Self.whatIsSent)
-        }
+        let parts = try exchangeValues { try body(own) }
         return (0..<count).map { parts[$0 % size][$0 / size] }
     }
 }

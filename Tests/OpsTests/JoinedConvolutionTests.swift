@@ -51,26 +51,63 @@ import Testing
         }
     }
 
-    @Test(arguments: cases, MatrixEngine.available) func packedWeightsAndActivation(
-        _ map: Case, _ engine: MatrixEngine
-    ) {
-        MatrixEngine.$current.withValue(engine) {
-            let values = map.inputs
-            let want = map.plain(Tape(.inference), values.map { Parameter($0) }).value
-            for bounds in [WinogradTests.nowhere, WinogradTests.everywhere] {
-                WinogradConvolution.$bounds.withValue(bounds) {
-                    let inputs = values.map { Parameter($0) }
-                    let weight = inputs[map.maps.count]
-                    weight.freezeJoinedConvolution(channels: map.maps.map { $0[2] }, .fp32)
-                    let isPlain = bounds.tiles == 1 && map.kernel == 3
-                    #expect(weight.packedMatrices.count == map.maps.count - (isPlain ? 1 : 0))
-                    let y = Tape(.inference).conv2d(
-                        joining: Array(inputs.prefix(map.maps.count)), weight: weight,
-                        bias: inputs[map.maps.count + 1], activation: .relu)
-                    #expect(difference(y.value, Tensor(want.values.map { max(0, $0) }, want.shape)) < 1e-4)
-                }
+    struct Packed: Sendable, CustomTestStringConvertible {
+        var precision: Precision
+        /// Whether Winograd's way serves these few channels and pixels too.
+        var winograd: Bool
+        var testDescription: String { "\(precision)\(winograd ? " by Winograd" : "")" }
+
+        static let all = Precision.allCases.filter { $0.problem == nil }.flatMap { precision in
+            [false, true].map { Packed(precision: precision, winograd: $0) }
+        }
+
+        func weight(_ map: Case, _ weight: Tensor) -> Parameter {
+            let parameter = Parameter(weight, outputAxis: 0)
+            WinogradConvolution.$bounds.withValue(winograd ? WinogradTests.everywhere : WinogradTests.nowhere) {
+                // Twice, as a module within others is.
+                for _ in 0..<2 { parameter.freezeJoinedConvolution(channels: map.maps.map { $0[2] }, precision) }
+            }
+            return parameter
+        }
+
+        func convolve(_ map: Case, _ weight: Parameter) -> Tensor {
+            WinogradConvolution.$bounds.withValue(winograd ? WinogradTests.everywhere : WinogradTests.nowhere) {
+                let inputs = map.inputs.map { Parameter($0) }
+                return Tape(.inference).conv2d(
+                    joining: Array(inputs.prefix(map.maps.count)), weight: weight, bias: inputs[map.maps.count + 1],
+                    activation: .relu
+                ).value
             }
         }
+    }
+
+    @Test(arguments: cases, Packed.all) func packedWeightsAndActivation(_ map: Case, _ packed: Packed) {
+        for engine in MatrixEngine.available {
+            MatrixEngine.$current.withValue(engine) {
+                let values = map.inputs
+                let want = map.plain(Tape(.inference), values.map { Parameter($0) }).value
+                let weight = packed.weight(map, values[map.maps.count])
+                let isWinograd = packed.winograd && map.kernel == 3
+                #expect(
+                    (weight.winograd != nil)
+                        == (isWinograd && packed.precision != .fp32 && Precision.bf16.problem == nil))
+                let isPlain = isWinograd && (packed.precision == .fp32 || weight.winograd != nil)
+                #expect(weight.packedMatrices.count == map.maps.count - (isPlain ? 1 : 0))
+                let rectified = Tensor(want.values.map { max(0, $0) }, want.shape)
+                let bound: Float =
+                    packed.precision == .fp32 ? 1e-4 : packed.precision == .bf16 && !isWinograd ? 0.01 : 0.05
+                #expect(difference(packed.convolve(map, weight), rectified) < bound)
+            }
+        }
+    }
+
+    @Test(arguments: cases, Packed.all) func threadsDoNotMatterOncePacked(_ map: Case, _ packed: Packed) {
+        let bits = [1, 2, 5].map { threads in
+            WorkerPool.$scoped.withValue(WorkerPool(threads: threads)) {
+                packed.convolve(map, packed.weight(map, map.inputs[map.maps.count])).values.map(\.bitPattern)
+            }
+        }
+        #expect(bits[0] == bits[1] && bits[0] == bits[2])
     }
 
     @Test(arguments: cases) func threadsDoNotMatter(_ map: Case) throws {

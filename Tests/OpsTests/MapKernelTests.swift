@@ -41,6 +41,26 @@ import Testing
         }
     }
 
+    @Test(arguments: levels, [1, 7, 16, 67, 130]) func weightedSum(_ level: Int32, _ n: Int) throws {
+        let k = try kernels(level)
+        for count in [0, 1, 6] {
+            let terms = randomTensor([count, n], seed: 5), weights = randomTensor([count], seed: 6).values
+            let before = randomTensor([n], seed: 7).values
+            for add in [false, true] {
+                let want = (0..<n).map { i in
+                    (0..<count).reduce(add ? Double(before[i]) : 0) {
+                        $0 + Double(weights[$1]) * Double(terms.values[$1 * n + i])
+                    }
+                }
+                // What is written anew is not read.
+                var y = (add ? before : [Float](repeating: .nan, count: n)) + [7]
+                let pointers = (0..<count).map { UnsafePointer<Float>?(terms.pointer + $0 * n) }
+                withExtendedLifetime(terms) { k.weighted_sum(pointers, weights, count, add ? 1 : 0, &y, n) }
+                #expect(y.removeLast() == 7 && close(y, want))
+            }
+        }
+    }
+
     @Test(arguments: levels, [(1, 1), (3, 17), (16, 16), (35, 33)])
     func transpose(_ level: Int32, _ size: (rows: Int, columns: Int)) throws {
         let x = randomTensor([size.rows, size.columns], seed: 4).values

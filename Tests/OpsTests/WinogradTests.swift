@@ -1,4 +1,5 @@
 import CBEiTKernels
+import Foundation
 import Testing
 
 @testable import BEiTOps
@@ -18,6 +19,18 @@ import Testing
             var result = [Float](repeating: .nan, count: 16 * channels + 1)
             kernels.winograd_input(map, height, width, channels, top, left, &tile, stride)
             kernels.winograd_weight(kernel, channels, &weight, stride)
+            var halves = [UInt16](repeating: .max, count: 36 * stride), rounded = halves
+            kernels.winograd_input_bf16(map, height, width, channels, top, left, &halves, stride)
+            for element in 0..<36 {
+                let at = element * stride
+                tile.withUnsafeBufferPointer { tile in
+                    rounded.withUnsafeMutableBufferPointer { rounded in
+                        guard let from = tile.baseAddress, let to = rounded.baseAddress else { return }
+                        kernels.float_to_bf16(from + at, to + at, channels)
+                    }
+                }
+            }
+            #expect(halves == rounded)
             // Nothing is written between the elements.
             for index in 0..<36 * stride {
                 #expect(tile[index].isNaN == (index % stride >= channels))
@@ -77,6 +90,15 @@ import Testing
         #expect(difference(found, expected) < 1e-5)
         #expect(difference(found, direct) < 1e-5)
         #expect(found.count < 100 || found.values != direct.values, "it is not in use")
+    }
+
+    /// Of transformed tiles and kernels rounded to bfloat16, as good as sums of bytes.
+    @Test(arguments: cases) func inBFloat16(_ size: ConvolutionCase) {
+        let convolution = WinogradConvolution(size.weight, .bfloat16)
+        let found = convolution.convolve(size.input, Epilogue(bias: size.bias))
+        let expected = size.plain(transposed: false)
+        let error = zip(found.values, expected.values).reduce(0) { $0 + pow(Double($1.0 - $1.1), 2) }
+        #expect((error / Double(found.count)).squareRoot() < 0.015)
     }
 
     @Test(arguments: MatrixEngine.available, cases)
