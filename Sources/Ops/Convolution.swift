@@ -14,6 +14,7 @@ extension Tape {
     ) -> Variable {
         precondition(activation != .gelu || !isTraining, "an activation that has no way back")
         precondition(activation == .none || residual == nil && gain == 1, "an activation under a residual")
+        precondition(weight.winograd == nil || stride == 1 && padding == 1, "stride \(stride), padding \(padding)")
         let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: padding)
         let epilogue = Epilogue(
             bias: bias?.value, activation: activation,
