@@ -13,8 +13,8 @@ import CBEiTKernels
 /// then off by 0.7 to 1 % of its standard deviation, as the sum over nine taps is in bytes (0.2 % in bfloat16), and takes
 /// half of the time of these.
 ///
-/// The kernel in the form in which it multiplies is four times as large. Of floats it is made for each call, which takes a
-/// twentieth of the time for a map of 128×128 pixels; of bfloat16 it is kept.
+/// The kernel in the form in which it multiplies has four times as many numbers. Of floats it is made for each call, which
+/// takes a twentieth of the time for a map of 128×128 pixels; of bfloat16 it is kept.
 final class WinogradConvolution: Sendable {
     /// From how many channels on either side, and tiles, it takes less time than the sum over nine taps.
     struct Bounds {
@@ -27,9 +27,9 @@ final class WinogradConvolution: Sendable {
     /// Pixels a side of a tile of results, and elements of the transformed tile.
     private static let side = 4, elements = 36
     /// Tiles whose transformed pixels are in memory at the same time.
-    private static let blockHeight = 768
-    /// Tiles and outputs of a task; its products stay in the third-level cache until they are transformed back.
-    private static let taskHeight = 96, taskWidth = 384
+    private static let blockHeight = 512
+    /// Tiles and outputs of a task; its products stay in the cache until they are transformed back.
+    private static let taskHeight = 64, taskWidth = 384
 
     private let inputs, outputs: Int
     /// What is multiplied: float32 or bfloat16.

@@ -128,10 +128,7 @@ extension Communicator {
 
     /// What `body` gives on the first rank, on all of them; see ``exchange(_:)``.
     package func fromFirst<Value: Codable>(_ body: () throws -> Value) throws -> Value {
-        guard let value = try exchangeValues({ isFirst ? try body() : nil })[0] else {
-            preconditionFailure("the first process has sent nothing")
-        }
-        return value
+        try exchangeValues { isFirst ? [try body()] : [] }[0][0]
     }
 
     /// A rank that has something else than the first one; nil where all have the same.

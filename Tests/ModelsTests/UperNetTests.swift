@@ -92,6 +92,27 @@ struct UperNetOracle: CustomTestStringConvertible, Sendable {
         }
     }
 
+    /// Frozen to bfloat16 and to bytes, by Winograd's way and by the sums over all taps.
+    @Test(arguments: UperNetOracle.all, [Precision.bf16, .int8].filter { $0.problem == nil })
+    func reducedPrecisions(_ oracle: UperNetOracle, _ precision: Precision) throws {
+        let (want, pixels) = (try oracle.array("logits"), Variable(try oracle.array("pixel_values")))
+        let found = try [WinogradConvolution.bounds, .init(channels: 1, tiles: 1)].map { bounds in
+            try WinogradConvolution.$bounds.withValue(bounds) {
+                let model = try oracle.load()
+                model.freeze(precision)
+                return model(pixels, Tape(.inference)).value.transposed([0, 3, 1, 2]).values
+            }
+        }
+        #expect((found[0] != found[1]) == (Precision.bf16.problem == nil))
+        for logits in found { #expect(relativeError(logits, want.values) < (precision == .bf16 ? 0.02 : 0.05)) }
+    }
+
+    /// Of all numbers together.
+    private func relativeError(_ values: [Float], _ want: [Float]) -> Float {
+        let errors = zip(values, want).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+        return (errors / want.reduce(0) { $0 + $1 * $1 }).squareRoot()
+    }
+
     @Test(arguments: UperNetOracle.all) func featuresAreWhatTheBlocksPutOut(_ oracle: UperNetOracle) throws {
         let model = try oracle.load()
         let features = model.backbone.features(

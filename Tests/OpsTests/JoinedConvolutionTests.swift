@@ -39,6 +39,8 @@ import Testing
         Case(maps: [[2, 3, 2], [6, 6, 3]]), Case(maps: [[1, 1, 2], [3, 2, 2]]),
         Case(maps: [[11, 13, 3], [5, 7, 2]], outputs: 4, kernel: 5),
         Case(maps: [[33, 29, 37], [16, 15, 41], [6, 6, 40]], outputs: 401),
+        // So many inputs that bytes are multiplied.
+        Case(maps: [[9, 10, 8], [5, 5, 4]], outputs: 6),
     ]
 
     @Test(arguments: cases, MatrixEngine.available) func equalsTheConvolutionOfTheJoinedMap(
@@ -61,8 +63,9 @@ import Testing
             [false, true].map { Packed(precision: precision, winograd: $0) }
         }
 
-        func weight(_ map: Case, _ weight: Tensor) -> Parameter {
+        func weight(_ map: Case, _ weight: Tensor, _ prepare: (Parameter) -> Void = { _ in }) -> Parameter {
             let parameter = Parameter(weight, outputAxis: 0)
+            prepare(parameter)
             WinogradConvolution.$bounds.withValue(winograd ? WinogradTests.everywhere : WinogradTests.nowhere) {
                 // Twice, as a module within others is.
                 for _ in 0..<2 { parameter.freezeJoinedConvolution(channels: map.maps.map { $0[2] }, precision) }
@@ -99,6 +102,17 @@ import Testing
                 #expect(difference(packed.convolve(map, weight), rectified) < bound)
             }
         }
+    }
+
+    /// A kernel of bytes and scales, as a file of int8 holds it, is that of its floats.
+    @Test(arguments: cases, Packed.all) func heldAsBytes(_ map: Case, _ packed: Packed) {
+        let values = map.inputs[map.maps.count]
+        let bytes = QuantizedWeight(values, axis: 0), floats = Tensor(uninitialized: values.shape)
+        bytes.expand(into: floats)
+        let expanded = packed.convolve(map, packed.weight(map, floats))
+        let held = packed.convolve(map, packed.weight(map, values) { $0.hold(bytes) })
+        // The bytes of rounded floats may be others by one.
+        #expect(difference(held, expanded) < (packed.precision == .int8 ? 0.02 : 1e-6))
     }
 
     @Test(arguments: cases, Packed.all) func threadsDoNotMatterOncePacked(_ map: Case, _ packed: Packed) {

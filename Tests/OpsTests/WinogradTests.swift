@@ -98,7 +98,9 @@ import Testing
         let found = convolution.convolve(size.input, Epilogue(bias: size.bias))
         let expected = size.plain(transposed: false)
         let error = zip(found.values, expected.values).reduce(0) { $0 + pow(Double($1.0 - $1.1), 2) }
-        #expect((error / Double(found.count)).squareRoot() < 0.015)
+        let deviation = (error / Double(found.count)).squareRoot()
+        #expect(deviation < 0.015)
+        #expect(found.count < 100 || deviation > 1e-4, "it multiplies floats")
     }
 
     @Test(arguments: MatrixEngine.available, cases)
