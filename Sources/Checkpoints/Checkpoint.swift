@@ -67,9 +67,12 @@ package enum Checkpoint {
         _ path: String, task: ModelTask? = nil, for use: ModelUse = .inference(), size: [Int]? = nil
     ) throws -> (model: Model, description: ModelDescription) {
         let result = try read(path, task, for: use, size)
+        if use != .learning {
+            // The plain weights, though never all in memory, were all asked for: the pool shall not go by that.
+            StoragePool.shared.trim()
+            StoragePool.shared.resetPeak()
+        }
         HDF5Reader.releaseMemory()
-        // The plain weights, though never all in memory, were all asked for: the arena shall not go by that.
-        if use != .learning { StoragePool.shared.resetPeak() }
         return result
     }
 

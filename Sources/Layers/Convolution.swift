@@ -74,7 +74,7 @@ package final class ConvTranspose2d: Module {
     }
 
     package func freeze(_ precision: Precision) {
-        weight.freezeTransposedConvolution(stride: stride, precision)
+        weight.freezeTransposedConvolution(stride: stride, padding: padding, precision)
         bias?.freeze()
     }
 

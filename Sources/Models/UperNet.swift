@@ -60,7 +60,7 @@ private final class FeaturePyramid: Module {
 
         func freeze(_ precision: Precision) {
             norm.fold(into: first.weight, own: first.bias) {
-                $0.freezeTransposedConvolution(stride: 2, precision)
+                $0.freezeTransposedConvolution(stride: 2, padding: 0, precision)
             }
             second.freeze(precision)
         }

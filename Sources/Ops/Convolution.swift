@@ -49,13 +49,15 @@ extension Tape {
         precondition(activation == .none || !isTraining, "an activation that has no way back")
         let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: padding)
         let (type, input) = (operandType, x.value.convertedMap(to: inputType(of: weight)))
-        let matrices =
-            weight.isPacked
-            ? weight.packedMatrices : kernel.fineWeights(weight.value).map { PackedMatrix(weight: $0, type) }
         let (height, width) = kernel.fineSize(x.shape)
-        let y = kernel.fine(
-            from: input, weights: matrices, Epilogue(bias: bias?.value, activation: activation), height: height,
-            width: width)
+        let matrices = {
+            let packed = weight.packedMatrices
+            return packed.isEmpty ? kernel.fineWeights(weight.value).map { PackedMatrix(weight: $0, type) } : packed
+        }
+        let epilogue = Epilogue(bias: bias?.value, activation: activation)
+        let y =
+            weight.winograd?.convolve(input, epilogue)
+            ?? kernel.fine(from: input, weights: matrices(), epilogue, height: height, width: width)
         let step = KernelGradients(x, input, weight, bias)
         return record(y, from: [x, weight, bias]) { dy in
             let d = step.throughEpilogue(dy, as: type)
@@ -76,8 +78,11 @@ extension Parameter {
         }
     }
 
-    /// For inference: packs the weight of a `convTranspose2d` of this stride once and takes no more gradients.
-    package func freezeTransposedConvolution(stride: Int, _ precision: Precision) {
+    /// For inference: packs the weight of a `convTranspose2d` of this stride and padding once and takes no more gradients.
+    package func freezeTransposedConvolution(stride: Int, padding: Int, _ precision: Precision) {
+        if WinogradConvolution.serves(transposed: fullShape, stride: stride, padding: padding, precision) {
+            return freezePacked(winograd: { WinogradConvolution(transposed: $0) }) { _, _ in [] }
+        }
         freezePacked { weight, scales in
             let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: 0)
             return kernel.fineWeights(weight).map { precision.pack($0, scales: scales) }

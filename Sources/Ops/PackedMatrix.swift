@@ -47,12 +47,9 @@ package final class PackedMatrix: EngineMatrix, @unchecked Sendable {
 
     func tiles(of tiling: Tiling) -> any TileProduct { Tiles(matrix: self, tiling: tiling) }
 
-    /// All outputs of some rows on the calling thread, `[rows, outputs]`.
-    func multiply(_ a: Operand, rows: Int, into c: UnsafeMutablePointer<Float>) {
-        multiply(a, rows: rows, outputs: 0..<outputs, into: c)
-    }
-
-    private func multiply(_ a: Operand, rows: Int, outputs: Range<Int>, into c: UnsafeMutablePointer<Float>) {
+    /// Some outputs of some rows on the calling thread, `[rows, outputs]`.
+    /// - Parameter outputs: begins with a whole panel.
+    func multiply(_ a: Operand, rows: Int, outputs: Range<Int>, into c: UnsafeMutablePointer<Float>) {
         precondition(a.elementType == inputType, "\(a.elementType) for a matrix of \(inputType)")
         panels.multiply(a, rows: rows, values.address, outputs: outputs, c, ldc: outputs.count)
     }

@@ -77,7 +77,7 @@ package final class Parameter: Variable {
     /// The weights in the layout of the matrix engine, once they are frozen so: one matrix for a linear layer or a
     /// convolution, one for each phase of a transposed convolution.
     private(set) var packedMatrices: [any EngineMatrix] = []
-    /// In the place of the matrix of a convolution, or of the first one of a joined convolution.
+    /// In the place of the matrices of a convolution, or of the first one of a joined convolution.
     private(set) var winograd: WinogradConvolution?
     var packed: (any EngineMatrix)? { packedMatrices.first }
     package var isPacked: Bool { packed != nil || winograd != nil }

@@ -98,7 +98,7 @@ private func pixels(_ images: Int, _ height: Int, _ width: Int) -> [(Int, Int, I
             let inputs = [size.input, size.transposedWeight, size.bias].map { Parameter($0) }
             let expected = size.plain(transposed: true)
             #expect(difference(size.convTranspose2d(Tape(.inference), inputs).value, expected) < 1e-5)
-            inputs[1].freezeTransposedConvolution(stride: size.stride, .fp32)
+            inputs[1].freezeTransposedConvolution(stride: size.stride, padding: size.padding, .fp32)
             #expect(difference(size.convTranspose2d(Tape(.inference), inputs).value, expected) < 1e-5)
         }
     }

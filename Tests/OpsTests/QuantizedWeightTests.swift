@@ -70,7 +70,7 @@ import Testing
         quantized.expand(into: floats.value)
         kernel.hold(quantized)
         if scaled { for parameter in [floats, kernel] { parameter.scaleOutputs(by: [-0.3, 1.7, 0.01]) } }
-        kernel.freezeTransposedConvolution(stride: 2, .int8)
+        kernel.freezeTransposedConvolution(stride: 2, padding: 0, .int8)
         // The input of a product in bytes, as floats.
         let steps = x.convertedMap(to: .uint8)
         let (scale, zero) = (steps.quantization!.scales[0], steps.quantization!.zeros[0])
@@ -86,7 +86,7 @@ import Testing
     @Test func phasesOfDifferentTypes() {
         let weight = randomTensor([6, 3, 3, 3], seed: 7), x = Variable(randomTensor([2, 4, 5, 6], seed: 8))
         let (floats, bytes) = (Parameter(weight, outputAxis: 1), Parameter(weight, outputAxis: 1))
-        bytes.freezeTransposedConvolution(stride: 2, .int8)
+        bytes.freezeTransposedConvolution(stride: 2, padding: 0, .int8)
         #expect(Set(bytes.packedMatrices.map(\.inputType)) == [.uint8, .float32])
         let want = Tape(.inference).convTranspose2d(x, weight: floats, stride: 2, padding: 1).value
         let found = Tape(.inference).convTranspose2d(x, weight: bytes, stride: 2, padding: 1).value

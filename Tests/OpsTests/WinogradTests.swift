@@ -49,6 +49,95 @@ import Testing
             }
         }
     }
+
+    /// The results of a tile of the transposed convolution: each sees two by two pixels.
+    @Test(arguments: levels, [1, 3, 17, 64, 67, 130]) func aFineTile(_ level: Int32, _ channels: Int) throws {
+        let kernels = try #require(beitseg_kernels_at(level)).pointee
+        let (height, width) = (7, 5)
+        // The phases lie side by side, with room behind them.
+        let stride = 4 * channels + 3
+        let map = randomTensor([height, width, channels], seed: 1).values
+        let kernel = randomTensor([channels, 4, 4], seed: 2).values
+        for (top, left) in [(-1, -1), (-1, 2), (5, -1), (5, 2), (0, 0), (9, 9)] {
+            var tile = [Float](repeating: .nan, count: 16 * stride), weight = tile
+            var result = [Float](repeating: .nan, count: 36 * channels + 1)
+            kernels.winograd_fine_input(map, height, width, channels, top, left, &tile, stride)
+            kernels.winograd_fine_weight(kernel, channels, &weight, stride, channels)
+            for index in 0..<16 * stride {
+                #expect(tile[index].isNaN == (index % stride >= channels))
+                #expect(weight[index].isNaN == (index % stride >= 4 * channels))
+            }
+            let products = weight.enumerated().map { index, value in
+                let (element, column) = index.quotientAndRemainder(dividingBy: stride)
+                return value * tile[element * stride + column % channels]
+            }
+            kernels.winograd_fine_output(products, stride, channels, &result)
+            #expect(result.removeLast().isNaN)
+            for (index, value) in result.enumerated() {
+                let (pixel, channel) = index.quotientAndRemainder(dividingBy: channels)
+                // Where the result is on the fine map; tap k of pixel y goes to 2y + k − 1.
+                let (fineY, fineX) = (2 * top + 1 + pixel / 6, 2 * left + 1 + pixel % 6)
+                let want = (0..<16).reduce(0.0) { sum, tap in
+                    let (y, x) = (fineY + 1 - tap / 4, fineX + 1 - tap % 4)
+                    guard y >= 0, x >= 0, y % 2 == 0, x % 2 == 0, y / 2 < height, x / 2 < width else { return sum }
+                    let value = map[(y / 2 * width + x / 2) * channels + channel]
+                    return sum + Double(value) * Double(kernel[channel * 16 + tap])
+                }
+                #expect(abs(Double(value) - want) < 2e-5)
+            }
+        }
+    }
+}
+
+/// The transposed convolution 4×4 of stride 2.
+@Suite struct TransposedWinogradTests {
+    static let cases = [
+        (2, 7, 5, 3, 4), (1, 1, 1, 1, 1), (1, 3, 6, 70, 1), (3, 14, 27, 17, 33), (2, 73, 61, 2, 3), (1, 9, 8, 65, 401),
+    ]
+    .map { ConvolutionCase(images: $0, height: $1, width: $2, inputs: $3, outputs: $4, kernel: 4, stride: 2) }
+
+    @Test(arguments: MatrixEngine.available, cases)
+    func valuesAreThoseOfTheDefinition(_ engine: MatrixEngine, _ size: ConvolutionCase) {
+        let found = MatrixEngine.$current.withValue(engine) {
+            WinogradConvolution(transposed: size.transposedWeight).convolve(size.input, Epilogue(bias: size.bias))
+        }
+        #expect(difference(found, size.plain(transposed: true)) < 3e-6)
+    }
+
+    @Test(arguments: cases) func threadsDoNotMatter(_ size: ConvolutionCase) {
+        let bits = [1, 2, 5].map { threads in
+            WorkerPool.$scoped.withValue(WorkerPool(threads: threads)) {
+                let convolution = WinogradConvolution(transposed: size.transposedWeight)
+                return convolution.convolve(size.input, Epilogue(bias: size.bias)).values.map(\.bitPattern)
+            }
+        }
+        #expect(bits[0] == bits[1] && bits[0] == bits[2])
+    }
+
+    /// Frozen in float32, where there are channels enough and not too many.
+    @Test func whereItIsUsed() {
+        let size = ConvolutionCase(height: 9, width: 14, inputs: 48, outputs: 32, kernel: 4, stride: 2)
+        let inputs = [size.input, size.transposedWeight, size.bias].map { Parameter($0) }
+        let direct = size.convTranspose2d(Tape(.inference), inputs).value
+        for (activation, precision) in [
+            (Activation.relu, Precision.fp32), (.gelu, .fp32), (.none, .fp32), (.none, .bf16),
+        ] {
+            let weight = Parameter(size.transposedWeight)
+            weight.freezeTransposedConvolution(stride: 2, padding: 1, precision)
+            #expect((weight.winograd != nil) == (precision == .fp32) && weight.isPacked && weight.value.count == 0)
+            guard precision == .fp32 else { continue }
+            let found = Tape(.inference).convTranspose2d(
+                inputs[0], weight: weight, bias: inputs[2], stride: 2, padding: 1, activation: activation)
+            let expected = Tape(.inference).convTranspose2d(
+                inputs[0], weight: inputs[1], bias: inputs[2], stride: 2, padding: 1, activation: activation)
+            #expect(difference(found.value, expected.value) < 3e-6)
+            #expect(activation != .none || found.value.values != direct.values, "it is not in use")
+        }
+        let serves = { WinogradConvolution.serves(transposed: $0, stride: $1, padding: $2, .fp32) }
+        #expect(serves([128, 64, 4, 4], 2, 1))
+        #expect(!serves([256, 128, 4, 4], 2, 1) && !serves([48, 31, 4, 4], 2, 1) && !serves([64, 32, 2, 2], 2, 0))
+        #expect(!serves([64, 32, 4, 4], 4, 0) && !serves([64, 32, 4, 4], 2, 0) && !serves([64, 32, 4, 4], 1, 1))
+    }
 }
 
 @Suite struct WinogradTests {
