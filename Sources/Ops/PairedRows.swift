@@ -31,22 +31,13 @@ struct PairedRows {
         beitseg_pack_pairs_bf16(x, stride, rows, columns, width, panels.bfloats, panelCount)
     }
 
-    /// Packs rows `positions` of a window's matrix, of each the columns of the window's rows `kernelRows`, on the calling
-    /// thread: some rows at a time, so that they come from the first-level cache.
-    init(_ window: Window, _ positions: Range<Int>, kernelRows: Range<Int>, of map: Tensor, _ side: Side) {
-        let columns = kernelRows.count * window.lineLength
-        self.init(rows: positions.count, columns: columns, side)
-        let height = max(2, (8 << 10) / columns / 2 * 2)
-        let gathered = Storage(count: height * columns, .bfloat16)
-        for first in Swift.stride(from: 0, to: positions.count, by: height) {
-            let count = min(height, positions.count - first), start = positions.lowerBound + first
-            window.gather(
-                start..<start + count, kernelRows: kernelRows, elementBytes: 2, padding: 0, from: map.address,
-                into: gathered.address)
-            beitseg_pack_pairs_bf16(
-                gathered.bfloats, columns, count, columns, width, panels.bfloats + first * width, panelCount)
+    /// Packs rows `positions` of a window's matrix, from where they lie on the map, on the calling thread.
+    init(_ window: Window, _ positions: Range<Int>, of map: Tensor) {
+        self.init(rows: positions.count, columns: window.columns, .right)
+        window.withLines(positions, of: map) { lines in
+            beitseg_pack_pair_lines(
+                lines.addresses, lines.count, lines.length, positions.count, panels.bfloats, panelCount)
         }
-        withExtendedLifetime(gathered) {}
     }
 
     /// As above, of floats.

@@ -24,26 +24,21 @@ struct Window {
             && gridWidth == width
     }
 
-    /// Writes the rows `positions` of the matrix, of each the columns of the window's rows `kernelRows`.
-    func gather(
-        _ positions: Range<Int>, kernelRows: Range<Int>, from map: UnsafePointer<Float>,
-        into matrix: UnsafeMutablePointer<Float>
-    ) {
-        var window = forKernels
-        beitseg_gather_window(
-            &window, map, positions.lowerBound, positions.count, kernelRows.lowerBound, kernelRows.upperBound, matrix)
+    /// Some rows of the window alone.
+    func rows(_ kernelRows: Range<Int>) -> Window {
+        Window(
+            images: images, height: height, width: width, channels: channels, kernelHeight: kernelRows.count,
+            kernelWidth: kernelWidth, stride: stride, top: top + kernelRows.lowerBound, left: left,
+            gridHeight: gridHeight, gridWidth: gridWidth)
     }
 
-    /// Writes the rows `positions` of the matrix of a map of other elements; each byte of the padding is `padding`.
+    /// Writes the rows `positions` of the matrix; each byte of the padding is `padding`.
     func gather(
-        _ positions: Range<Int>, kernelRows: Range<Int>? = nil, elementBytes: Int, padding: UInt8,
-        from map: UnsafeRawPointer, into matrix: UnsafeMutableRawPointer
+        _ positions: Range<Int>, elementBytes: Int, padding: UInt8 = 0, from map: UnsafeRawPointer,
+        into matrix: UnsafeMutableRawPointer
     ) {
         var window = forKernels
-        let kernelRows = kernelRows ?? 0..<kernelHeight
-        beitseg_gather_window_bytes(
-            &window, map, elementBytes, padding, positions.lowerBound, positions.count, kernelRows.lowerBound,
-            kernelRows.upperBound, matrix)
+        beitseg_gather_window(&window, map, elementBytes, padding, positions.lowerBound, positions.count, matrix)
     }
 
     /// Writes where the lines of rows `positions` of the matrix are.
@@ -53,14 +48,13 @@ struct Window {
         into lines: UnsafeMutablePointer<UnsafeRawPointer?>, spare: UnsafeMutableRawPointer
     ) {
         var window = forKernels
-        beitseg_window_lines(
-            &window, map, elementBytes, positions.lowerBound, positions.count, kernelHeight, lines, spare)
+        beitseg_window_lines(&window, map, elementBytes, positions.lowerBound, positions.count, lines, spare)
     }
 
     private var forKernels: beitseg_window {
         beitseg_window(
-            height: height, width: width, channels: channels, kernel_width: kernelWidth, stride: stride, top: top,
-            left: left, grid_height: gridHeight, grid_width: gridWidth)
+            height: height, width: width, channels: channels, kernel_height: kernelHeight, kernel_width: kernelWidth,
+            stride: stride, top: top, left: left, grid_height: gridHeight, grid_width: gridWidth)
     }
 }
 

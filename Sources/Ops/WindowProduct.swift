@@ -71,9 +71,9 @@ struct WindowProduct {
                     body(zeros)
                 }
             }
-            let multiply = { (a: Operand) in tiles.run(chunk: index / tiling.rowTiles, rows: rows, a, body) }
+            func multiply(_ a: Operand) { tiles.run(chunk: index / tiling.rowTiles, rows: rows, a, body) }
             if !window.isIdentity && product.weights.takesLines(of: window.lineLength) {
-                window.withLines(positions, of: map, multiply)
+                window.withLines(positions, of: map) { multiply(Operand($0, on: map)) }
             } else {
                 window.withRows(positions, of: map, multiply)
             }
@@ -84,7 +84,7 @@ struct WindowProduct {
 extension Window {
     /// Calls `body` with rows `positions` of the matrix of a map of floats or bfloat16, where they are: nothing of them is
     /// copied but what is partly in the padding.
-    func withLines(_ positions: Range<Int>, of map: Tensor, _ body: (Operand) -> Void) {
+    func withLines(_ positions: Range<Int>, of map: Tensor, _ body: (Lines) -> Void) {
         let count = positions.count * kernelHeight, size = map.elementType.byteCount ?? 1
         let addresses = Storage(byteCount: count * MemoryLayout<UnsafeRawPointer?>.stride)
         let spare = Storage(byteCount: (count + 1) * lineLength * size)
@@ -92,7 +92,7 @@ extension Window {
             addresses: addresses.address.assumingMemoryBound(to: UnsafeRawPointer?.self), count: kernelHeight,
             length: lineLength)
         locate(positions, elementBytes: size, on: map.address, into: lines.addresses, spare: spare.address)
-        withExtendedLifetime((addresses, spare)) { body(Operand(lines, on: map)) }
+        withExtendedLifetime((addresses, spare)) { body(lines) }
     }
 
     /// Calls `body` with rows `positions` of the matrix, of the map's own type.
@@ -105,7 +105,7 @@ extension Window {
         let start = rows.map { UnsafeRawPointer($0.address) }
         let address = start ?? UnsafeRawPointer(map.address + positions.lowerBound * columns * size)
         guard let quantization = map.quantization else {
-            if let rows { gather(positions, elementBytes: size, padding: 0, from: map.address, into: rows.address) }
+            if let rows { gather(positions, elementBytes: size, from: map.address, into: rows.address) }
             return withExtendedLifetime(rows) { body(Operand(address, map.elementType, columns: columns)) }
         }
         // Images have scales of their own, and padding is their zero.
@@ -128,19 +128,14 @@ extension Window {
         withExtendedLifetime((rows, scales)) {}
     }
 
-    /// Calls `body` with rows `positions` of the matrix (`kernelRows` of each), row stride `kernelRows·kernelWidth·
-    /// channels`: the map itself, or gathered from it.
+    /// Calls `body` with rows `positions` of the matrix of a map of floats: the map itself, or gathered from it.
     func withRows(
-        _ positions: Range<Int>, kernelRows: Range<Int>? = nil, of map: UnsafePointer<Float>,
-        _ body: (UnsafePointer<Float>) -> Void
+        _ positions: Range<Int>, of map: UnsafePointer<Float>, _ body: (UnsafePointer<Float>) -> Void
     ) {
         if isIdentity { return body(map + positions.lowerBound * channels) }
-        let kernelRows = kernelRows ?? 0..<kernelHeight
-        let count = positions.count * kernelRows.count * lineLength
-        let rows = Storage(byteCount: count * MemoryLayout<Float>.stride)
-        let matrix = rows.address.assumingMemoryBound(to: Float.self)
-        gather(positions, kernelRows: kernelRows, from: map, into: matrix)
-        withExtendedLifetime(rows) { body(matrix) }
+        let rows = Storage(byteCount: positions.count * columns * MemoryLayout<Float>.stride)
+        gather(positions, elementBytes: MemoryLayout<Float>.stride, from: map, into: rows.address)
+        withExtendedLifetime(rows) { body(rows.address.assumingMemoryBound(to: Float.self)) }
     }
 }
 
@@ -185,17 +180,17 @@ struct OuterProduct {
         _ engine: MatrixEngine, _ a: Tensor, _ map: Tensor, _ positions: Range<Int>, _ band: Range<Int>,
         _ kernelRows: Range<Int>, _ sums: UnsafeMutablePointer<Float>
     ) {
-        let columns = kernelRows.count * window.lineLength
+        let lines = window.rows(kernelRows), columns = lines.columns
         let c = sums + band.lowerBound * window.columns + kernelRows.lowerBound * window.lineLength
         for (index, part) in tiles(of: positions, columns: columns).enumerated() {
             let (first, adds) = (part.lowerBound * rows + band.lowerBound, index > 0)
             if a.elementType == .bfloat16 {
                 PairedRows.multiply(
                     PairedRows(a.bfloats + first, stride: rows, rows: part.count, columns: band.count, .left),
-                    PairedRows(window, part, kernelRows: kernelRows, of: map, .right), into: c, stride: window.columns,
+                    PairedRows(lines, part, of: map), into: c, stride: window.columns,
                     adds: adds)
             } else {
-                window.withRows(part, kernelRows: kernelRows, of: map.pointer) { m in
+                lines.withRows(part, of: map.pointer) { m in
                     engine.multiply(
                         m: band.count, n: columns, k: part.count, a.pointer + first, lda: rows, transposeA: true, m,
                         ldb: columns, beta: adds ? 1 : 0, c, ldc: window.columns)

@@ -61,6 +61,24 @@ import Testing
         }
     }
 
+    /// Rows in lines that lie anywhere are packed as those that follow one another.
+    @Test(arguments: levels) func rowsOfLinesInPairs(_ level: Int32) throws {
+        let kernels = try kernels(level)
+        for (k, count, length) in [(1, 1, 1), (2, 3, 48), (5, 3, 9), (16, 1, 32), (17, 2, 21), (39, 7, 23)] {
+            let columns = count * length, panel = (k + 1) / 2 * 2 * Int(beitseg_panel)
+            let x = random(k * columns, UInt64(k)).map(half)
+            let wanted = pairs(x, columns, k, columns, Int(beitseg_panel))
+            var packed = [UInt16](repeating: 77, count: wanted.count)
+            // The last line comes first in memory.
+            let lines = (0..<k * count).map { Array(x[$0 * length..<($0 + 1) * length]) }
+            lines.reversed().flatMap { $0 }.withUnsafeBytes { memory in
+                let addresses = lines.indices.reversed().map { memory.baseAddress?.advanced(by: 2 * length * $0) }
+                kernels.pack_pair_lines(addresses, count, length, k, &packed, panel)
+            }
+            #expect(packed == wanted, "\(k) rows of \(count) x \(length)")
+        }
+    }
+
     /// Of small whole numbers, so that sums are exact.
     @Test(arguments: levels) func sumsOverRows(_ level: Int32) throws {
         let kernels = try kernels(level)

@@ -179,28 +179,27 @@ import Testing
     /// A window of 3 × 4 pixels, two steps at a time, over two maps of 5 × 6 with padding on all sides.
     @Test(arguments: levels, [1, 3, 8, 17, 150]) func gatherWindow(_ level: Int32, _ n: Int) throws {
         let map = randomTensor([2, 5, 6, n], seed: 1).values
-        try gather(map, padding: 0) { window, matrix, rows, positions in
+        try gather(map, padding: 0) { window, matrix, positions in
             try kernels(level).gather_window(
-                window, map, positions.lowerBound, positions.count, rows.lowerBound, rows.upperBound, &matrix)
+                window, map, 4, 0, positions.lowerBound, positions.count, &matrix)
         }
     }
 
     /// What the lines hold is what is gathered.
     @Test(arguments: levels, [1, 3, 8, 150]) func windowLines(_ level: Int32, _ n: Int) throws {
         let map = randomTensor([2, 5, 6, n], seed: 1).values, kernels = try kernels(level)
-        try gather(map, padding: 0) { window, matrix, rows, positions in
-            // All rows of the window are located, and those that are asked for read.
+        try gather(map, padding: 0) { window, matrix, positions in
             let line = window.pointee.kernel_width * n, height = 3
             var lines = [UnsafeRawPointer?](repeating: nil, count: positions.count * height)
             var spare = [Float](repeating: .nan, count: (lines.count + 1) * line)
             spare.withUnsafeMutableBytes { spare in
                 map.withUnsafeBytes { map in
                     kernels.window_lines(
-                        window, map.baseAddress, 4, positions.lowerBound, positions.count, height, &lines,
+                        window, map.baseAddress, 4, positions.lowerBound, positions.count, &lines,
                         spare.baseAddress)
                     for place in matrix.indices {
-                        let (position, rest) = place.quotientAndRemainder(dividingBy: rows.count * line)
-                        let from = lines[position * height + rows.lowerBound + rest / line]
+                        let (position, rest) = place.quotientAndRemainder(dividingBy: height * line)
+                        let from = lines[position * height + rest / line]
                         matrix[place] = from?.load(fromByteOffset: rest % line * 4, as: Float.self) ?? .nan
                     }
                 }
@@ -210,32 +209,30 @@ import Testing
 
     @Test(arguments: levels, [1, 2, 3, 15, 47, 700]) func gatherWindowOfBytes(_ level: Int32, _ n: Int) throws {
         let bytes = (0..<60 * n).map { UInt8(truncatingIfNeeded: 7 * $0) }
-        try gather(bytes, padding: 0x5A) { window, matrix, rows, positions in
-            try kernels(level).gather_window_bytes(
-                window, bytes, 1, 0x5A, positions.lowerBound, positions.count, rows.lowerBound, rows.upperBound,
-                &matrix)
+        try gather(bytes, padding: 0x5A) { window, matrix, positions in
+            try kernels(level).gather_window(
+                window, bytes, 1, 0x5A, positions.lowerBound, positions.count, &matrix)
         }
         let pairs = (0..<60 * n).map { UInt16(truncatingIfNeeded: 777 * $0) }
-        try gather(pairs, padding: 0x5A5A) { window, matrix, rows, positions in
-            try kernels(level).gather_window_bytes(
-                window, pairs, 2, 0x5A, positions.lowerBound, positions.count, rows.lowerBound, rows.upperBound,
-                &matrix)
+        try gather(pairs, padding: 0x5A5A) { window, matrix, positions in
+            try kernels(level).gather_window(
+                window, pairs, 2, 0x5A, positions.lowerBound, positions.count, &matrix)
         }
     }
 
     private func gather<Element: Equatable>(
         _ map: [Element], padding: Element,
-        _ run: (UnsafePointer<beitseg_window>, inout [Element], Range<Int>, Range<Int>) throws -> Void
+        _ run: (UnsafePointer<beitseg_window>, inout [Element], Range<Int>) throws -> Void
     ) throws {
         let n = map.count / 60
         var window = beitseg_window(
-            height: 5, width: 6, channels: n, kernel_width: 4, stride: 2, top: -1, left: -2, grid_height: 3,
-            grid_width: 4)
-        let rows = 1..<3, positions = 2..<23
-        var matrix = [Element](repeating: map[1 % map.count], count: positions.count * rows.count * 4 * n)
-        try run(&window, &matrix, rows, positions)
+            height: 5, width: 6, channels: n, kernel_height: 3, kernel_width: 4, stride: 2, top: -1, left: -2,
+            grid_height: 3, grid_width: 4)
+        let positions = 2..<23
+        var matrix = [Element](repeating: map[1 % map.count], count: positions.count * 12 * n)
+        try run(&window, &matrix, positions)
         let want = positions.flatMap { position in
-            rows.flatMap { row in
+            (0..<3).flatMap { row in
                 (0..<4).flatMap { column in
                     (0..<n).map { channel -> Element in
                         let y = position / 4 % 3 * 2 - 1 + row, x = position % 4 * 2 - 2 + column

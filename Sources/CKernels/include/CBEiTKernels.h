@@ -16,7 +16,7 @@ static inline void beitseg_pause(void) {
 /// A window that slides over channels-last maps of `height` × `width` pixels; `top` and `left` are the pixel below its
 /// first corner at the first of grid_height × grid_width positions, negative in the padding.
 typedef struct {
-  long height, width, channels, kernel_width, stride, top, left, grid_height, grid_width;
+  long height, width, channels, kernel_height, kernel_width, stride, top, left, grid_height, grid_width;
 } beitseg_window;
 
 /// Packed weights lie in panels of so many outputs; see panels.def.
