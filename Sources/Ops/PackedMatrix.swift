@@ -48,22 +48,20 @@ package final class PackedMatrix: EngineMatrix, @unchecked Sendable {
     func tiles(of tiling: Tiling) -> any TileProduct { Tiles(matrix: self, tiling: tiling) }
 
     /// Some outputs of some rows on the calling thread, `[rows, outputs]`.
-    /// - Parameter outputs: begins with a whole panel.
-    func multiply(_ a: Operand, rows: Int, outputs: Range<Int>, into c: UnsafeMutablePointer<Float>) {
+    /// - Parameters:
+    ///   - outputs: begins with a whole panel.
+    ///   - stride: from one row of `c` to the next.
+    func multiply(_ a: Operand, rows: Int, outputs: Range<Int>, into c: UnsafeMutablePointer<Float>, stride: Int) {
         precondition(a.elementType == inputType, "\(a.elementType) for a matrix of \(inputType)")
-        panels.multiply(a, rows: rows, values.address, outputs: outputs, c, ldc: outputs.count)
+        panels.multiply(a, rows: rows, values.address, outputs: outputs, c, ldc: stride)
     }
 
     private struct Tiles: TileProduct {
         let matrix: PackedMatrix
         let tiling: Tiling
 
-        func run(chunk: Int, rows: Int, _ a: Operand, _ body: (UnsafeMutablePointer<Float>) -> Void) {
-            let outputs = tiling.columnRange(chunk)
-            withScratch(rows * outputs.count) { c in
-                matrix.multiply(a, rows: rows, outputs: outputs, into: c)
-                body(c)
-            }
+        func run(chunk: Int, rows: Int, _ a: Operand, into c: UnsafeMutablePointer<Float>, stride: Int) {
+            matrix.multiply(a, rows: rows, outputs: tiling.columnRange(chunk), into: c, stride: stride)
         }
     }
 }

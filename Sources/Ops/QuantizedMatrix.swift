@@ -73,17 +73,14 @@ final class QuantizedMatrix: EngineMatrix, @unchecked Sendable {
         let matrix: QuantizedMatrix
         let tiling: Tiling
 
-        func run(chunk: Int, rows: Int, _ a: Operand, _ body: (UnsafeMutablePointer<Float>) -> Void) {
+        func run(chunk: Int, rows: Int, _ a: Operand, into c: UnsafeMutablePointer<Float>, stride: Int) {
             let columns = tiling.columnRange(chunk)
             let (first, inputs) = (columns.lowerBound, matrix.inputs)
-            withScratch(rows * columns.count) { c in
-                beitseg_int8_product(
-                    a.bytes, inputs, a.scales, a.zeros, rows, inputs,
-                    matrix.panels.address.assumingMemoryBound(to: Int8.self) + first * inputs,
-                    matrix.scales.floats + first, matrix.sums.address.assumingMemoryBound(to: Int32.self) + first,
-                    columns.count, c, columns.count)
-                body(c)
-            }
+            beitseg_int8_product(
+                a.bytes, inputs, a.scales, a.zeros, rows, inputs,
+                matrix.panels.address.assumingMemoryBound(to: Int8.self) + first * inputs,
+                matrix.scales.floats + first, matrix.sums.address.assumingMemoryBound(to: Int32.self) + first,
+                columns.count, c, stride)
         }
     }
 }

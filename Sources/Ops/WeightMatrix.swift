@@ -30,11 +30,30 @@ protocol EngineMatrix: WeightMatrix {
 
 /// Computes tiles of one product on the calling thread.
 protocol TileProduct {
-    /// Calls `body` with a·Wᵀ for the outputs of one chunk, dense, in memory that lasts until it returns.
+    /// a·Wᵀ for the outputs of one chunk, a column of tiles.
     /// - Parameters:
-    ///   - chunk: a column of tiles.
     ///   - rows: of `a`.
-    func run(chunk: Int, rows: Int, _ a: Operand, _ body: (UnsafeMutablePointer<Float>) -> Void)
+    ///   - c: its rows are `stride` elements apart.
+    func run(chunk: Int, rows: Int, _ a: Operand, into c: UnsafeMutablePointer<Float>, stride: Int)
+}
+
+extension TileProduct {
+    /// The rows `a` of a product and the outputs of one chunk, finished, at their place in `target`, the whole result: what
+    /// needs no finishing goes straight there.
+    func run(
+        chunk: Int, _ rows: Range<Int>, _ columns: Range<Int>, _ a: Operand, _ epilogue: Epilogue,
+        into target: TileTarget
+    ) {
+        let target = target.at(row: rows.lowerBound, column: columns.lowerBound)
+        if epilogue.isIdentity && target.elementType == .float32 {
+            return run(chunk: chunk, rows: rows.count, a, into: target.floats, stride: target.stride)
+        }
+        let width = columns.count
+        withScratch(rows.count * width) { tile in
+            run(chunk: chunk, rows: rows.count, a, into: tile, stride: width)
+            epilogue.finish(tile, stride: width, rows: rows, columns: columns, into: target)
+        }
+    }
 }
 
 /// y = epilogue(x·Wᵀ): the sizes and the end of a product, all that an engine chooses its kernel by.
@@ -118,11 +137,8 @@ extension EngineMatrix {
         let target = TileTarget(y)
         WorkerPool.current.run(tiling.count) { index in
             let (rows, columns) = tiling.tile(index)
-            tiles.run(chunk: index / tiling.rowTiles, rows: rows.count, a.from(rows.lowerBound)) { tile in
-                product.epilogue.finish(
-                    tile, stride: columns.count, rows: rows, columns: columns,
-                    into: target.at(row: rows.lowerBound, column: columns.lowerBound))
-            }
+            tiles.run(
+                chunk: index / tiling.rowTiles, rows, columns, a.from(rows.lowerBound), product.epilogue, into: target)
         }
     }
 }
@@ -163,14 +179,11 @@ final class PlainMatrix: EngineMatrix {
         let inputs: Int
         let tiling: Tiling
 
-        func run(chunk: Int, rows: Int, _ a: Operand, _ body: (UnsafeMutablePointer<Float>) -> Void) {
+        func run(chunk: Int, rows: Int, _ a: Operand, into c: UnsafeMutablePointer<Float>, stride: Int) {
             let columns = tiling.columnRange(chunk)
-            withScratch(rows * columns.count) { c in
-                engine.multiply(
-                    m: rows, n: columns.count, k: inputs, a.floats, lda: inputs,
-                    weight.pointer + columns.lowerBound * inputs, ldb: inputs, transposeB: true, c, ldc: columns.count)
-                body(c)
-            }
+            engine.multiply(
+                m: rows, n: columns.count, k: inputs, a.floats, lda: inputs,
+                weight.pointer + columns.lowerBound * inputs, ldb: inputs, transposeB: true, c, ldc: stride)
         }
     }
 }

@@ -43,39 +43,33 @@ struct WindowProduct {
         func compute(_ map: Tensor, _ epilogue: Epilogue, into output: Tensor) {
             let (window, lattice) = (product.window, product.lattice)
             let (positions, columns) = tiling.tile(index)
-            withProduct(positions, columns, map) { tile in
-                let width = columns.count
-                if lattice.isDense {
-                    epilogue.finish(
-                        tile, stride: width, rows: positions, columns: columns,
-                        into: TileTarget(output).at(row: positions.lowerBound, column: columns.lowerBound))
-                } else {
-                    if !epilogue.isIdentity {
-                        epilogue.finish(
-                            tile, stride: width, rows: positions, columns: columns,
-                            into: TileTarget(tile, stride: width))
-                    }
-                    lattice.scatter(tile, positions, of: window, columns: columns, into: output.pointer)
+            let (chunk, rows, width) = (index / tiling.rowTiles, positions.count, columns.count)
+            if lattice.isDense, let tiles {
+                return withOperand(positions, map) {
+                    tiles.run(chunk: chunk, positions, columns, $0, epilogue, into: TileTarget(output))
                 }
+            }
+            withScratch(rows * width) { tile in
+                if let tiles {
+                    withOperand(positions, map) { tiles.run(chunk: chunk, rows: rows, $0, into: tile, stride: width) }
+                } else {
+                    tile.update(repeating: 0, count: rows * width)
+                }
+                if !epilogue.isIdentity {
+                    epilogue.finish(
+                        tile, stride: width, rows: positions, columns: columns, into: TileTarget(tile, stride: width))
+                }
+                lattice.scatter(tile, positions, of: window, columns: columns, into: output.pointer)
             }
         }
 
-        private func withProduct(
-            _ positions: Range<Int>, _ columns: Range<Int>, _ map: Tensor,
-            _ body: (UnsafeMutablePointer<Float>) -> Void
-        ) {
-            let (window, rows) = (product.window, positions.count)
-            guard let tiles else {
-                return withScratch(rows * columns.count) { zeros in
-                    zeros.update(repeating: 0, count: rows * columns.count)
-                    body(zeros)
-                }
-            }
-            func multiply(_ a: Operand) { tiles.run(chunk: index / tiling.rowTiles, rows: rows, a, body) }
+        /// Calls `body` with rows `positions` of the window's matrix.
+        private func withOperand(_ positions: Range<Int>, _ map: Tensor, _ body: (Operand) -> Void) {
+            let window = product.window
             if !window.isIdentity && product.weights.takesLines(of: window.lineLength) {
-                window.withLines(positions, of: map) { multiply(Operand($0, on: map)) }
+                window.withLines(positions, of: map) { body(Operand($0, on: map)) }
             } else {
-                window.withRows(positions, of: map, multiply)
+                window.withRows(positions, of: map, body)
             }
         }
     }
