@@ -149,7 +149,8 @@ final class WinogradConvolution: Sendable {
                 for element in 0..<form.elements {
                     let a = Operand(transformed, columns: inputs).from(element * tiles.count + rows.lowerBound)
                     let chosen = element * height..<element * height + columns
-                    matrix.multiply(a, rows: rows.count, outputs: chosen, into: sums + element * size, stride: chosen.count)
+                    matrix.multiply(
+                        a, rows: rows.count, outputs: chosen, into: sums + element * size, stride: chosen.count)
                 }
                 for row in 0..<rows.count {
                     grid.finish(
