@@ -90,6 +90,29 @@ import Testing
         }
     }
 
+    /// Of UperNet, whose last convolution goes through the joined maps tap by tap: the bytes of a file, and bytes made of floats
+    /// when they are read.
+    @Test func upernetInBytes() throws {
+        var (description, upernet) = (Sample.segmenter.description, UperNetConfiguration())
+        (upernet.channels, upernet.features, upernet.auxiliary) = (8, [0, 0, 0, 1], nil)
+        description.configuration.decoder = DecoderConfiguration(.upernet(upernet), classes: 5)
+        let model = Model(description.configuration, Initializer(seed: 5, style: .finetuning)), folder = try Scratch()
+        try Checkpoint.save(model.module, description, as: .float32, to: folder["float.h5"])
+        try Checkpoint.save(model.module, description, as: .int8, to: folder["int8.h5"])
+        var generator = Philox(seed: 9)
+        let pixels = Tensor((0..<2 * 3 * 8 * 12).map { _ in generator.normal() }, [2, 3, 8, 12])
+        func logits(_ name: String, _ precision: Precision?) throws -> [Float] {
+            guard case .segmentation(let model) = try Checkpoint.load(folder[name], for: .inference(precision)).model
+            else { return [] }
+            return model(Variable(pixels), Tape(.inference)).value.values
+        }
+        let floats = try logits("float.h5", .fp32), size = floats.map(abs).max() ?? 0
+        for (name, precision) in [("float.h5", Precision.int8), ("int8.h5", nil), ("int8.h5", .fp32)] {
+            let error = zip(try logits(name, precision), floats).map { abs($0 - $1) }.max() ?? 0
+            #expect(error > 1e-6 * size && error < 0.05 * size, "\(name) in \(precision ?? .int8)")
+        }
+    }
+
     @Test func bfloat16IsRead() throws {
         let folder = try Scratch(), path = folder["model.h5"]
         let model = try save(.segmenter, as: .bfloat16, to: path)
