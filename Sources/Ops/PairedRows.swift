@@ -40,7 +40,7 @@ struct PairedRows {
         }
     }
 
-    /// As above, of floats.
+    /// Packs rows of floats `stride` numbers apart on the calling thread.
     init(_ x: UnsafePointer<Float>, stride: Int, rows: Int, columns: Int, _ side: Side) {
         self.init(rows: rows, columns: columns, side)
         beitseg_pack_pairs(x, stride, rows, columns, width, panels.bfloats, panelCount)
