@@ -225,23 +225,26 @@ import Testing
         _ run: (UnsafePointer<beitseg_window>, inout [Element], Range<Int>) throws -> Void
     ) throws {
         let n = map.count / 60
-        var window = beitseg_window(
-            height: 5, width: 6, channels: n, kernel_height: 3, kernel_width: 4, stride: 2, top: -1, left: -2,
-            grid_height: 3, grid_width: 4)
-        let positions = 2..<23
-        var matrix = [Element](repeating: map[1 % map.count], count: positions.count * 12 * n)
-        try run(&window, &matrix, positions)
-        let want = positions.flatMap { position in
-            (0..<3).flatMap { row in
-                (0..<4).flatMap { column in
-                    (0..<n).map { channel -> Element in
-                        let y = position / 4 % 3 * 2 - 1 + row, x = position % 4 * 2 - 2 + column
-                        guard (0..<5).contains(y), (0..<6).contains(x) else { return padding }
-                        return map[((position / 12 * 5 + y) * 6 + x) * n + channel]
+        // From an even and from an odd place left of the map.
+        for left in [-2, -1] {
+            var window = beitseg_window(
+                height: 5, width: 6, channels: n, kernel_height: 3, kernel_width: 4, stride: 2, top: -1, left: left,
+                grid_height: 3, grid_width: 4)
+            let positions = 2..<23
+            var matrix = [Element](repeating: map[1 % map.count], count: positions.count * 12 * n)
+            try run(&window, &matrix, positions)
+            let want = positions.flatMap { position in
+                (0..<3).flatMap { row in
+                    (0..<4).flatMap { column in
+                        (0..<n).map { channel -> Element in
+                            let y = position / 4 % 3 * 2 - 1 + row, x = position % 4 * 2 + left + column
+                            guard (0..<5).contains(y), (0..<6).contains(x) else { return padding }
+                            return map[((position / 12 * 5 + y) * 6 + x) * n + channel]
+                        }
                     }
                 }
             }
+            #expect(matrix == want, "from \(left)")
         }
-        #expect(matrix == want)
     }
 }
