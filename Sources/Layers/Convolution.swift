@@ -34,14 +34,14 @@ package final class Conv2d: Module {
         bias.freeze()
     }
 
-    /// The parameters behind x as of ``Tape/conv2d(_:weight:bias:stride:padding:activation:residual:gain:as:)``.
+    /// The parameters behind x as of ``Tape/conv2d(_:weight:bias:stride:padding:rectifies:activation:residual:gain:as:)``.
     package func callAsFunction(
-        _ x: Variable, _ tape: Tape, activation: Activation = .none, residual: Variable? = nil, gain: Float = 1,
-        as type: ElementType = .float32
+        _ x: Variable, _ tape: Tape, rectifies: Bool = false, activation: Activation = .none,
+        residual: Variable? = nil, gain: Float = 1, as type: ElementType = .float32
     ) -> Variable {
         tape.conv2d(
-            x, weight: weight, bias: bias, stride: stride, padding: padding, activation: activation,
-            residual: residual, gain: gain, as: type)
+            x, weight: weight, bias: bias, stride: stride, padding: padding, rectifies: rectifies,
+            activation: activation, residual: residual, gain: gain, as: type)
     }
 
     /// What a map that only this convolution reads is best made of: what it multiplies, unless that is bytes, whose

@@ -28,9 +28,11 @@ private final class ResidualBlock: Module {
     }
 
     func callAsFunction(_ x: Variable, _ tape: Tape) -> Variable {
-        var inner = tape.relu(x, as: convolutions[0].sourceType(tape))
-        for (convolution, reader) in zip(convolutions, convolutions.dropFirst() + [last]) {
-            inner = convolution(inner, tape, activation: .relu, as: reader.sourceType(tape))
+        var inner = x
+        for (index, convolution) in convolutions.enumerated() {
+            let reader = index + 1 < convolutions.count ? convolutions[index + 1] : last
+            inner = convolution(
+                inner, tape, rectifies: index == 0, activation: .relu, as: reader.sourceType(tape))
         }
         return last(inner, tape, residual: idPath?(x, tape) ?? x, gain: gain)
     }
@@ -100,7 +102,7 @@ package final class DiscreteVAEHalf: Module {
             x = blocks.reduce(x) { $1($0, tape) }
             if index < groups.count - 1 { x = changeResolution(x, tape) }
         }
-        return output(tape.relu(x, as: output.sourceType(tape)), tape)
+        return output(x, tape, rectifies: true)
     }
 }
 

@@ -5,12 +5,14 @@ extension Tape {
     /// Convolution (cross-correlation) with zero padding: `[B, H, W, in]` to
     /// `[B, (H + 2·padding − kH) / stride + 1, …, out]`, weight `[out, in, kH, kW]`, bias `[out]`.
     /// - Parameters:
+    ///   - rectifies: x goes through a ReLU first.
     ///   - activation: in the same pass; in training none or ReLU.
     ///   - residual: of the result's shape: the result is residual + gain·convolution, in the same pass.
     ///   - type: of the result, float32 or bfloat16; its gradient is of floats.
     package func conv2d(
         _ x: Variable, weight: Parameter, bias: Parameter? = nil, stride: Int = 1, padding: Int = 0,
-        activation: Activation = .none, residual: Variable? = nil, gain: Float = 1, as type: ElementType = .float32
+        rectifies: Bool = false, activation: Activation = .none, residual: Variable? = nil, gain: Float = 1,
+        as type: ElementType = .float32
     ) -> Variable {
         precondition(activation != .gelu || !isTraining, "an activation that has no way back")
         precondition(activation == .none || residual == nil && gain == 1, "an activation under a residual")
@@ -19,24 +21,28 @@ extension Tape {
         let epilogue = Epilogue(
             bias: bias?.value, activation: activation,
             gamma: gain == 1 ? nil : Tensor(repeating: gain, [weight.fullShape[0]]), residual: residual?.value)
-        let (operandType, input) = (operandType, x.value.convertedMap(to: inputType(of: weight)))
+        let (operandType, inputType) = (operandType, inputType(of: weight))
+        let source = rectifies ? rectified(x.value, as: inputType == .bfloat16 ? .bfloat16 : .float32) : x.value
+        let input = source.convertedMap(to: inputType)
         let y =
             weight.winograd?.convolve(input, epilogue).converted(to: type)
             ?? weight.packed.map { kernel.coarse(from: input, weights: $0, epilogue, as: type) }
             ?? kernel.coarse(from: input, kernel: weight.value, inference: !isTraining, epilogue, as: type)
         precondition(residual.map { $0.shape == y.shape } ?? true, "residual of another shape than \(y.shape)")
-        let (height, width) = (x.shape[1], x.shape[2])
+        let way = WayBack(x, input, rectifies: rectifies, stride: stride)
         let step = KernelGradients(x, input, weight, bias, gain: gain)
-        let (residualSlot, rectified) = (residual?.slot, activation == .relu ? y : nil)
-        return record(y, from: [x, weight, bias, residual]) { dy in
-            let d = step.throughEpilogue(dy, rectified, as: operandType)
-            step.input { weight in
+        let (residualSlot, result) = (residual?.slot, activation == .relu ? y : nil)
+        let variable = record(y, from: [x, weight, bias, residual]) { dy in
+            let d = step.throughEpilogue(dy, result, as: operandType)
+            step.input { weight, slot in
                 let matrices = kernel.fineWeights(weight).map { PackedMatrix(weight: $0, operandType) }
-                return kernel.fine(from: d, weights: matrices, height: height, width: width)
+                way.add(to: slot) { kernel.fine(from: d, weights: matrices, $0, into: $1) }
             }
             step.weight { x in kernel.weightGradient(coarse: d, fine: x) }
             residualSlot?.add(dy)
         }
+        variable.isRectified = activation == .relu
+        return variable
     }
 
     /// Transposed convolution: `[B, h, w, in]` to `[B, (h − 1)·stride − 2·padding + kH, …, out]`, weight
@@ -61,8 +67,8 @@ extension Tape {
         let step = KernelGradients(x, input, weight, bias)
         return record(y, from: [x, weight, bias]) { dy in
             let d = step.throughEpilogue(dy, as: type)
-            step.input { weight in
-                kernel.coarse(from: d, weights: PackedMatrix(weight: kernel.coarseWeights(weight), type))
+            step.input { weight, slot in
+                slot.add(kernel.coarse(from: d, weights: PackedMatrix(weight: kernel.coarseWeights(weight), type)))
             }
             step.weight { x in kernel.weightGradient(coarse: x, fine: d) }
         }
@@ -90,6 +96,44 @@ extension Parameter {
     }
 }
 
+/// How the gradient of a convolution's input gets to its slot: through the ReLU before it in the pass that makes it.
+private struct WayBack {
+    private enum Kind {
+        case plain
+        /// The convolution's own ReLU, whose result this is.
+        case own(Tensor)
+        /// The ReLU at the end of the operation that made the input; the gradient is one of bfloat16, unless there are
+        /// more of them.
+        case earlier(Tensor)
+    }
+    private let kind: Kind
+    private let shape: [Int]
+
+    init(_ x: Variable, _ input: Tensor, rectifies: Bool, stride: Int) {
+        precondition(!rectifies || stride == 1, "a ReLU before a convolution of stride \(stride)")
+        let isEarlier = x.isRectified && stride == 1 && x.value.elementType == .bfloat16
+        (kind, shape) = (rectifies ? .own(input) : isEarlier ? .earlier(x.value) : .plain, x.shape)
+    }
+
+    /// - Parameter product: makes the gradient with the end that it is given, in a map.
+    func add(to slot: GradientSlot, _ product: (Epilogue, Tensor) -> Void) {
+        switch kind {
+        case .own(let rectified):
+            slot.accumulate(shape) { product(Epilogue(rectified: rectified, adds: !$1), $0) }
+        case .earlier(let rectified) where slot.tensor == nil:
+            slot.add(made(.bfloat16, Epilogue(rectified: rectified), product))
+        default:
+            slot.add(made(.float32, Epilogue(), product))
+        }
+    }
+
+    private func made(_ type: ElementType, _ epilogue: Epilogue, _ product: (Epilogue, Tensor) -> Void) -> Tensor {
+        let gradient = Tensor(uninitialized: shape, type)
+        product(epilogue, gradient)
+        return gradient
+    }
+}
+
 /// What the backward steps of both convolutions keep, and whom they serve.
 private struct KernelGradients {
     private let inputSlot, weightSlot, biasSlot: GradientSlot?
@@ -106,10 +150,10 @@ private struct KernelGradients {
         self.gain = gain
     }
 
-    func input(_ gradient: (_ weight: Tensor) -> Tensor) {
+    func input(_ add: (_ weight: Tensor, _ slot: GradientSlot) -> Void) {
         guard let inputSlot, let weight else { return }
         precondition(weight.count > 0, "a kernel that was packed for inference has no backward")
-        inputSlot.add(gradient(timesGain(weight)))
+        add(timesGain(weight), inputSlot)
     }
 
     func weight(_ gradient: (_ input: Tensor) -> Tensor) {
@@ -118,27 +162,20 @@ private struct KernelGradients {
     }
 
     /// The gradient of product + bias as the products take it; hands the bias its share.
-    /// - Parameter rectified: the result, where the product went through a ReLU; dy is then used up.
+    /// - Parameter rectified: the result, where the product went through a ReLU; dy is then used up. One of bfloat16 has
+    ///   come back through the ReLU already.
     func throughEpilogue(_ dy: Tensor, _ rectified: Tensor? = nil, as type: ElementType) -> Tensor {
-        let isRounded = type == .bfloat16 && rectified?.elementType == .bfloat16
-        if let rectified, !isRounded { reluBackward(rectified, dy) }
-        guard let biasSlot else {
-            if let rectified, isRounded { reluBackward(rectified, dy) }
-            return dy.converted(to: type)
-        }
+        if let rectified, dy.elementType == .float32 { reluBackward(rectified, dy) }
+        guard let biasSlot else { return dy.converted(to: type) }
         let (channels, sums) = (dy.shape.last ?? 1, Tensor.zeros([dy.shape.last ?? 1]))
-        let d = type == .float32 ? dy : Tensor(uninitialized: dy.shape, type)
+        let d = dy.elementType == type ? dy : Tensor(uninitialized: dy.shape, type)
         RowSums.reduce(rows: dy.count / channels, columns: channels, into: sums) { range, partial in
             let (rows, at) = (range.count, range.lowerBound * channels)
-            let from = dy.pointer + at
-            switch type {
-            case .bfloat16:
-                if let rectified, isRounded {
-                    beitseg_rectified_gradient(rectified.bfloats + at, from, rows, channels, d.bfloats + at, partial)
-                } else {
-                    beitseg_scaled_gradient(from, rows, channels, nil, nil, nil, d.bfloats + at, partial, nil)
-                }
-            default: beitseg_add_column_sums(from, channels, rows, channels, partial)
+            switch (dy.elementType, type) {
+            case (.bfloat16, _): beitseg_add_column_sums_bf16(dy.bfloats + at, rows, channels, partial)
+            case (_, .bfloat16):
+                beitseg_scaled_gradient(dy.pointer + at, rows, channels, nil, nil, nil, d.bfloats + at, partial, nil)
+            default: beitseg_add_column_sums(dy.pointer + at, channels, rows, channels, partial)
             }
         }
         biasSlot.add(timesGain(sums))

@@ -97,8 +97,16 @@ struct ConvolutionKernel {
     func fine(
         from coarse: Tensor, weights: [any EngineMatrix], _ epilogue: Epilogue = Epilogue(), height: Int, width: Int
     ) -> Tensor {
-        precondition(coarse.shape.count == 4 && coarse.shape[3] == coarseChannels, "map \(coarse.shape)")
         let result = Tensor(uninitialized: [coarse.shape[0], height, width, fineChannels])
+        fine(from: coarse, weights: weights, epilogue, into: result)
+        return result
+    }
+
+    /// As ``fine(from:weights:_:height:width:)``, to a map `[B, height, width, b]`; what the epilogue takes of each pixel,
+    /// and bfloat16, only with stride 1.
+    func fine(from coarse: Tensor, weights: [any EngineMatrix], _ epilogue: Epilogue, into result: Tensor) {
+        precondition(coarse.shape.count == 4 && coarse.shape[3] == coarseChannels, "map \(coarse.shape)")
+        let (height, width) = (result.shape[1], result.shape[2])
         let products = weights.enumerated().map { phase, matrix in
             let y = Phase(phase / stride, of: self, kernel: self.height, fine: height)
             let x = Phase(phase % stride, of: self, kernel: self.width, fine: width)
@@ -112,7 +120,6 @@ struct ConvolutionKernel {
                     height: height, width: width, channels: fineChannels, step: stride, top: y.first, left: x.first))
         }
         WindowProduct.run(products, coarse, epilogue, into: result)
-        return result
     }
 
     /// One direction of the fine pixels that see the kernel taps of one remainder.

@@ -2,6 +2,8 @@ import BEiTTensorCore
 
 /// The gradient of one variable while the tape plays backwards.
 package final class GradientSlot {
+    /// Of floats; of bfloat16 where it is the only one of a variable that ``Variable/isRectified``, and has come back
+    /// through the ReLU.
     package private(set) var tensor: Tensor?
     /// Where the gradient is made, as a part of a larger buffer; nil for memory of its own.
     package var place: Tensor?
@@ -17,15 +19,18 @@ package final class GradientSlot {
             return
         }
         precondition(tensor.count == gradient.count, "gradient \(gradient.shape) for \(tensor.shape)")
-        Elementwise.add(gradient, into: tensor)
+        let sum = tensor.converted(to: .float32)
+        Elementwise.add(gradient, into: sum)
+        self.tensor = sum
     }
 
     /// Lets `write` add to the gradient in place. `fresh`: the elements are not initialised yet, so store (β = 0)
     /// instead of adding.
     package func accumulate(_ shape: [Int], _ write: (_ gradient: Tensor, _ fresh: Bool) -> Void) {
-        if let tensor {
-            precondition(tensor.count == shape.elementCount, "gradient \(shape) for \(tensor.shape)")
-            write(tensor, false)
+        if let sum = tensor?.converted(to: .float32) {
+            precondition(sum.count == shape.elementCount, "gradient \(shape) for \(sum.shape)")
+            write(sum, false)
+            tensor = sum
         } else {
             let fresh = place ?? Tensor(uninitialized: shape)
             write(fresh, true)
@@ -39,7 +44,9 @@ package final class GradientSlot {
             place?.buffer.update(repeating: 0)
             tensor = place ?? .zeros(shape)
         }
-        tensor.map(write)
+        guard let sum = tensor?.converted(to: .float32) else { return }
+        write(sum)
+        tensor = sum
     }
 
     /// Takes a gradient that was made elsewhere, or forgets the one that is there.
@@ -53,6 +60,8 @@ package class Variable {
     package fileprivate(set) var value: Tensor
     /// Nil where no gradient is wanted: pixels, labels, frozen parameters, inference.
     package fileprivate(set) var slot: GradientSlot?
+    /// Whether the value is what a ReLU has left: a reader may take its gradient back through it, in bfloat16.
+    var isRectified = false
 
     /// A constant, or with `needsGradient` a leaf whose gradient is asked for.
     package init(_ value: Tensor, needsGradient: Bool = false) {

@@ -48,13 +48,23 @@ import Testing
             let type = tape.inputType(of: inputs[1])
             let x = tape.scale(inputs[0], 1)  // whose gradient has two shares
             let first = tape.conv2d(
-                tape.relu(x, as: type), weight: inputs[1], bias: inputs[2], padding: 1, activation: .relu, as: type)
+                x, weight: inputs[1], bias: inputs[2], padding: 1, rectifies: true, activation: .relu, as: type)
             let second = tape.conv2d(first, weight: inputs[3], bias: inputs[4], padding: 1, activation: .relu, as: type)
             return tape.conv2d(second, weight: inputs[5], bias: inputs[6], residual: x, gain: 0.5)
         },
         Case(name: "convolutions with ReLU to floats", shapes: [[2, 6, 7, 5], [6, 5, 3, 3], [6], [4, 6, 1, 1]]) {
             let first = $0.conv2d($1[0], weight: $1[1], bias: $1[2], padding: 1, activation: .relu)
             return $0.conv2d(first, weight: $1[3], activation: .relu)
+        },
+        Case(
+            name: "two readers of what a ReLU has left",
+            shapes: [[2, 6, 7, 5], [6, 5, 3, 3], [6], [4, 6, 1, 1], [4, 6, 3, 3]]
+        ) { tape, inputs in
+            let first = tape.conv2d(
+                inputs[0], weight: inputs[1], bias: inputs[2], padding: 1, activation: .relu,
+                as: tape.inputType(of: inputs[3]))
+            return tape.add(
+                tape.conv2d(first, weight: inputs[3]), tape.conv2d(first, weight: inputs[4], padding: 1))
         },
         Case(name: "transposed convolutions", shapes: [[2, 5, 6, 20], [20, 16, 4, 4], [16], [16], [16, 3, 4, 4]]) {
             let norm = $0.groupNorm(

@@ -136,7 +136,7 @@ private func pixels(_ images: Int, _ height: Int, _ width: Int) -> [(Int, Int, I
         #expect(try isSameForAnyThreads([size.input, size.transposedWeight, size.bias], size.convTranspose2d))
     }
 
-    /// ReLU, residual and gain in the convolution's own pass, against operations of their own.
+    /// ReLU before and after, residual and gain in the convolution's own pass, against operations of their own.
     @Test(arguments: ConvolutionCase.large) func endsInTheSamePass(_ size: ConvolutionCase) throws {
         func check(_ inputs: [Tensor], _ fused: Operation, _ plain: Operation) throws {
             for (result, wanted) in zip(try resultAndGradients(inputs, fused), try resultAndGradients(inputs, plain)) {
@@ -148,7 +148,20 @@ private func pixels(_ images: Int, _ height: Int, _ width: Int) -> [(Int, Int, I
             $0.conv2d(
                 $1[0], weight: $1[1], bias: $1[2], stride: size.stride, padding: size.padding, activation: .relu)
         } _: {
-            $0.relu(size.conv2d($0, $1))
+            $0.plainRelu(size.conv2d($0, $1))
+        }
+        if size.stride == 1 {
+            // What is added to the gradient that is there, and what is not.
+            for isRead in [false, true] {
+                try check(inputs) {
+                    let y = $0.conv2d(
+                        $1[0], weight: $1[1], bias: $1[2], padding: size.padding, rectifies: true)
+                    return isRead ? $0.add(y, size.conv2d($0, $1)) : y
+                } _: {
+                    let y = $0.conv2d($0.plainRelu($1[0]), weight: $1[1], bias: $1[2], padding: size.padding)
+                    return isRead ? $0.add(y, size.conv2d($0, $1)) : y
+                }
+            }
         }
         let residual = randomTensor(size.plain(transposed: false).shape, seed: 4)
         try check(inputs + [residual]) {

@@ -12,6 +12,16 @@ func randomTensor(_ shape: [Int], seed: UInt64) -> Tensor {
 /// An operation of some inputs; the inputs are parameters, so that it may be one of weights too.
 typealias Operation = (Tape, [Parameter]) -> Variable
 
+extension Tape {
+    /// max(x, 0) as an operation of its own, in plain loops.
+    func plainRelu(_ x: Variable) -> Variable {
+        let value = x.value.copy(), slot = x.slot
+        return record(Tensor(value.values.map { max($0, 0) }, value.shape), from: [x]) { dy in
+            slot?.add(Tensor(zip(value.values, dy.values).map { $0 > 0 ? $1 : 0 }, value.shape))
+        }
+    }
+}
+
 /// The result of an operation and the gradients of its inputs under a random upstream gradient.
 func resultAndGradients(_ inputs: [Tensor], _ operation: Operation) throws -> [Tensor] {
     let parameters = inputs.map { Parameter($0) }

@@ -77,8 +77,32 @@ import Testing
         try kernels(level).relu_backward(y, &dx, n)
         #expect(y == x.map { max($0, 0) })
         #expect(dx == zip(x, dy).map { $0 > 0 ? $1 : 0 })
-        try kernels(level).add_relu_backward(y, dy, &dx, n)
-        #expect(dx == zip(x, dy).map { $0 > 0 ? 2 * $1 : 0 })
+    }
+
+    /// Two rows of a tile whose rows lie farther apart than those of the result.
+    @Test(arguments: levels, [1, 3, 17, 67]) func backThroughARelu(_ level: Int32, _ n: Int) throws {
+        let kernels = try kernels(level), rows = 2, (ldc, ldy) = (n + 5, n + 2)
+        let tile = randomTensor([rows, ldc], seed: 1).values, rest = randomTensor([rows, ldy], seed: 2).values
+        var result = randomTensor([rows, ldy], seed: 3).values
+        result.replaceSubrange(0..<1, with: [-0.0])
+        var halves = result.map(rounded)
+        halves[1] = 0x7FC0
+        func want(_ isPositive: (Int) -> Bool, _ add: Bool) -> [Float] {
+            rest.indices.map { at in
+                guard at % ldy < n else { return rest[at] }
+                return (add ? rest[at] : 0) + (isPositive(at) ? tile[at / ldy * ldc + at % ldy] : 0)
+            }
+        }
+        for add in [false, true] {
+            var (y, rounding) = (rest, rest)
+            kernels.rectified_epilogue(tile, ldc, rows, n, result, add ? 1 : 0, &y, ldy)
+            #expect(y == want({ result[$0] > 0 }, add))
+            kernels.rectified_epilogue_bf16(tile, ldc, rows, n, halves, add ? 1 : 0, &rounding, ldy)
+            #expect(rounding == want({ halves[$0] > 0 && halves[$0] <= 0x7F80 }, add))
+        }
+        var y = rest.map(rounded)
+        kernels.rectified_epilogue_to_bf16(tile, ldc, rows, n, halves, &y, ldy)
+        #expect(y == want({ halves[$0] > 0 && halves[$0] <= 0x7F80 }, false).map(rounded))
     }
 
     @Test(arguments: levels, [1, 3, 17, 67]) func columnMoments(_ level: Int32, _ n: Int) throws {
@@ -154,21 +178,14 @@ import Testing
         let kernels = try kernels(level), rows = MapKernelTests.rows
         var x = randomTensor([rows, n], seed: 1).values
         x.replaceSubrange(0..<3, with: [.nan, -0.0, .leastNonzeroMagnitude])
-        let dy = randomTensor([rows, n], seed: 2).values, rest = randomTensor([rows, n], seed: 3).values
+        var dy = randomTensor([rows, n], seed: 2).values
         var y = [UInt16](repeating: 9, count: x.count)
         kernels.relu_bf16(x, &y, x.count)
         #expect(y == x.map { rounded($0 > 0 ? $0 : 0) })
         y[0] = 0x7FC0
         let through = dy.indices.map { y[$0] > 0 && y[$0] < 0x7F81 ? dy[$0] : 0 }
-        var (alone, added) = (dy, rest)
-        kernels.relu_backward_bf16(y, dy, 0, &alone, x.count)
-        kernels.relu_backward_bf16(y, dy, 1, &added, x.count)
-        #expect(alone == through)
-        #expect(added == zip(rest, through).map { $0 + $1 })
-        var (d, sums) = ([UInt16](repeating: 9, count: x.count), [Float](repeating: 1, count: n))
-        kernels.rectified_gradient(y, dy, rows, n, &d, &sums)
-        #expect(d == through.map(rounded))
-        #expect(close(sums, (0..<n).map { j in (0..<rows).reduce(1) { $0 + Double(through[$1 * n + j]) } }))
+        kernels.relu_backward_bf16(y, &dy, x.count)
+        #expect(dy == through)
     }
 
     /// As bfloat16, to nearest even.
