@@ -5,10 +5,10 @@ extension Tape {
     /// Convolution (cross-correlation) with zero padding: `[B, H, W, in]` to
     /// `[B, (H + 2·padding − kH) / stride + 1, …, out]`, weight `[out, in, kH, kW]`, bias `[out]`.
     /// - Parameters:
-    ///   - rectifies: x goes through a ReLU first.
+    ///   - rectifies: x, of floats, goes through a ReLU first; in training with stride 1 alone.
     ///   - activation: in the same pass; in training none or ReLU.
     ///   - residual: of the result's shape: the result is residual + gain·convolution, in the same pass.
-    ///   - type: of the result, float32 or bfloat16; its gradient is of floats.
+    ///   - type: of the result, float32 or bfloat16.
     package func conv2d(
         _ x: Variable, weight: Parameter, bias: Parameter? = nil, stride: Int = 1, padding: Int = 0,
         rectifies: Bool = false, activation: Activation = .none, residual: Variable? = nil, gain: Float = 1,
@@ -16,33 +16,40 @@ extension Tape {
     ) -> Variable {
         precondition(activation != .gelu || !isTraining, "an activation that has no way back")
         precondition(activation == .none || residual == nil && gain == 1, "an activation under a residual")
+        precondition(!rectifies || stride == 1 || !isTraining, "a ReLU before a convolution of stride \(stride)")
         precondition(weight.winograd == nil || stride == 1 && padding == 1, "stride \(stride), padding \(padding)")
         let kernel = ConvolutionKernel(weight.shape, stride: stride, padding: padding)
         let epilogue = Epilogue(
             bias: bias?.value, activation: activation,
             gamma: gain == 1 ? nil : Tensor(repeating: gain, [weight.fullShape[0]]), residual: residual?.value)
         let (operandType, inputType) = (operandType, inputType(of: weight))
-        let source = rectifies ? rectified(x.value, as: inputType == .bfloat16 ? .bfloat16 : .float32) : x.value
+        let source = rectifies ? relu(x.value, as: inputType == .bfloat16 ? .bfloat16 : .float32) : x.value
         let input = source.convertedMap(to: inputType)
         let y =
             weight.winograd?.convolve(input, epilogue).converted(to: type)
             ?? weight.packed.map { kernel.coarse(from: input, weights: $0, epilogue, as: type) }
             ?? kernel.coarse(from: input, kernel: weight.value, inference: !isTraining, epilogue, as: type)
         precondition(residual.map { $0.shape == y.shape } ?? true, "residual of another shape than \(y.shape)")
-        let way = WayBack(x, input, rectifies: rectifies, stride: stride)
+        let (shape, residualSlot) = (x.shape, residual?.slot)
         let step = KernelGradients(x, input, weight, bias, gain: gain)
-        let (residualSlot, result) = (residual?.slot, activation == .relu ? y : nil)
-        let variable = record(y, from: [x, weight, bias, residual]) { dy in
-            let d = step.throughEpilogue(dy, result, as: operandType)
+        return record(y, from: [x, weight, bias, residual], throughRelu: activation == .relu) { dy in
+            let d = step.throughEpilogue(dy, as: operandType)
             step.input { weight, slot in
                 let matrices = kernel.fineWeights(weight).map { PackedMatrix(weight: $0, operandType) }
-                way.add(to: slot) { kernel.fine(from: d, weights: matrices, $0, into: $1) }
+                if rectifies {
+                    return slot.accumulate(shape) {
+                        kernel.fine(from: d, weights: matrices, Epilogue(mask: input, adds: !$1), into: $0)
+                    }
+                }
+                let mask = stride == 1 ? slot.mask : nil
+                let isRounded = mask?.elementType == .bfloat16 && slot.tensor == nil
+                let gradient = Tensor(uninitialized: shape, isRounded ? operandType : .float32)
+                kernel.fine(from: d, weights: matrices, Epilogue(mask: mask), into: gradient)
+                slot.add(gradient, masked: mask != nil)
             }
             step.weight { x in kernel.weightGradient(coarse: d, fine: x) }
             residualSlot?.add(dy)
         }
-        variable.isRectified = activation == .relu
-        return variable
     }
 
     /// Transposed convolution: `[B, h, w, in]` to `[B, (h − 1)·stride − 2·padding + kH, …, out]`, weight
@@ -96,44 +103,6 @@ extension Parameter {
     }
 }
 
-/// How the gradient of a convolution's input gets to its slot: through the ReLU before it in the pass that makes it.
-private struct WayBack {
-    private enum Kind {
-        case plain
-        /// The convolution's own ReLU, whose result this is.
-        case own(Tensor)
-        /// The ReLU at the end of the operation that made the input; the gradient is one of bfloat16, unless there are
-        /// more of them.
-        case earlier(Tensor)
-    }
-    private let kind: Kind
-    private let shape: [Int]
-
-    init(_ x: Variable, _ input: Tensor, rectifies: Bool, stride: Int) {
-        precondition(!rectifies || stride == 1, "a ReLU before a convolution of stride \(stride)")
-        let isEarlier = x.isRectified && stride == 1 && x.value.elementType == .bfloat16
-        (kind, shape) = (rectifies ? .own(input) : isEarlier ? .earlier(x.value) : .plain, x.shape)
-    }
-
-    /// - Parameter product: makes the gradient with the end that it is given, in a map.
-    func add(to slot: GradientSlot, _ product: (Epilogue, Tensor) -> Void) {
-        switch kind {
-        case .own(let rectified):
-            slot.accumulate(shape) { product(Epilogue(rectified: rectified, adds: !$1), $0) }
-        case .earlier(let rectified) where slot.tensor == nil:
-            slot.add(made(.bfloat16, Epilogue(rectified: rectified), product))
-        default:
-            slot.add(made(.float32, Epilogue(), product))
-        }
-    }
-
-    private func made(_ type: ElementType, _ epilogue: Epilogue, _ product: (Epilogue, Tensor) -> Void) -> Tensor {
-        let gradient = Tensor(uninitialized: shape, type)
-        product(epilogue, gradient)
-        return gradient
-    }
-}
-
 /// What the backward steps of both convolutions keep, and whom they serve.
 private struct KernelGradients {
     private let inputSlot, weightSlot, biasSlot: GradientSlot?
@@ -162,10 +131,8 @@ private struct KernelGradients {
     }
 
     /// The gradient of product + bias as the products take it; hands the bias its share.
-    /// - Parameter rectified: the result, where the product went through a ReLU; dy is then used up. One of bfloat16 has
-    ///   come back through the ReLU already.
-    func throughEpilogue(_ dy: Tensor, _ rectified: Tensor? = nil, as type: ElementType) -> Tensor {
-        if let rectified, dy.elementType == .float32 { reluBackward(rectified, dy) }
+    func throughEpilogue(_ dy: Tensor, as type: ElementType) -> Tensor {
+        let dy = dy.elementType == .bfloat16 ? dy.converted(to: type) : dy
         guard let biasSlot else { return dy.converted(to: type) }
         let (channels, sums) = (dy.shape.last ?? 1, Tensor.zeros([dy.shape.last ?? 1]))
         let d = dy.elementType == type ? dy : Tensor(uninitialized: dy.shape, type)

@@ -106,6 +106,7 @@ struct ConvolutionKernel {
     /// and bfloat16, only with stride 1.
     func fine(from coarse: Tensor, weights: [any EngineMatrix], _ epilogue: Epilogue, into result: Tensor) {
         precondition(coarse.shape.count == 4 && coarse.shape[3] == coarseChannels, "map \(coarse.shape)")
+        precondition(stride == 1 || epilogue.mask == nil, "pixels a stride apart back through a ReLU")
         let (height, width) = (result.shape[1], result.shape[2])
         let products = weights.enumerated().map { phase, matrix in
             let y = Phase(phase / stride, of: self, kernel: self.height, fine: height)

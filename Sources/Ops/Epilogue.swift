@@ -16,15 +16,17 @@ struct Epilogue {
     var keep: Tensor?
     /// `[rows, outputs]`
     var residual: Tensor?
-    /// On the way back through a ReLU, with nothing else: its result, `[rows, outputs]`, of floats or of bfloat16. Where it
-    /// is not above 0 the product counts nothing.
-    var rectified: Tensor?
-    /// With ``rectified``: the product is added to what the result holds.
+    /// On the way back through a ReLU, with nothing else: its result, `[rows, outputs]`, of floats or of bfloat16. The
+    /// product counts as 0 where that is not above 0.
+    var mask: Tensor?
+    /// With ``mask``: the product is added to what the result holds.
     var adds = false
 
-    var isIdentity: Bool {
+    var isIdentity: Bool { isPlain && mask == nil }
+
+    /// Whether there is nothing but a mask.
+    private var isPlain: Bool {
         bias == nil && saved == nil && activation == .none && gamma == nil && keep == nil && residual == nil
-            && rectified == nil
     }
 
     /// Finishes a tile of the product.
@@ -34,7 +36,7 @@ struct Epilogue {
     func finish(
         _ tile: UnsafePointer<Float>, stride: Int, rows: Range<Int>, columns: Range<Int>, into target: TileTarget
     ) {
-        if let rectified { return finish(tile, stride: stride, rows, columns, rectified, into: target) }
+        if let mask { return finish(tile, stride: stride, rows, columns, mask, into: target) }
         let (row, column) = (rows.lowerBound, columns.lowerBound)
         let outputs = saved?.shape.last ?? residual?.shape.last ?? 0
         let at = row * outputs + column
@@ -65,22 +67,22 @@ struct Epilogue {
     }
 
     private func finish(
-        _ tile: UnsafePointer<Float>, stride: Int, _ rows: Range<Int>, _ columns: Range<Int>, _ rectified: Tensor,
+        _ tile: UnsafePointer<Float>, stride: Int, _ rows: Range<Int>, _ columns: Range<Int>, _ mask: Tensor,
         into target: TileTarget
     ) {
-        precondition(target.stride == rectified.shape.last, "rows of \(target.stride) back through \(rectified.shape)")
+        precondition(isPlain && target.stride == mask.shape.last, "rows of \(target.stride) behind \(mask.shape)")
         let at = rows.lowerBound * target.stride + columns.lowerBound, add: Int32 = adds ? 1 : 0
-        switch (rectified.elementType, target.elementType) {
+        switch (mask.elementType, target.elementType) {
         case (.bfloat16, .bfloat16):
             precondition(!adds, "a sum of bfloat16")
-            beitseg_rectified_epilogue_to_bf16(
-                tile, stride, rows.count, columns.count, rectified.bfloats + at, target.bfloats, target.stride)
+            beitseg_masked_epilogue_to_bf16(
+                tile, stride, rows.count, columns.count, mask.bfloats + at, target.bfloats, target.stride)
         case (.bfloat16, _):
-            beitseg_rectified_epilogue_bf16(
-                tile, stride, rows.count, columns.count, rectified.bfloats + at, add, target.floats, target.stride)
+            beitseg_masked_epilogue_bf16(
+                tile, stride, rows.count, columns.count, mask.bfloats + at, add, target.floats, target.stride)
         default:
-            beitseg_rectified_epilogue(
-                tile, stride, rows.count, columns.count, rectified.pointer + at, add, target.floats, target.stride)
+            beitseg_masked_epilogue(
+                tile, stride, rows.count, columns.count, mask.pointer + at, add, target.floats, target.stride)
         }
     }
 }

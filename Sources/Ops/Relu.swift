@@ -3,7 +3,7 @@ import CBEiTKernels
 
 /// y = max(x, 0) of floats.
 /// - Parameter type: of y, float32 or bfloat16.
-func rectified(_ x: Tensor, as type: ElementType) -> Tensor {
+func relu(_ x: Tensor, as type: ElementType) -> Tensor {
     let y = Tensor(uninitialized: x.shape, type)
     WorkerPool.current.run(y.count, grain: Elementwise.grain) {
         if type == .bfloat16 {

@@ -2,35 +2,51 @@ import BEiTTensorCore
 
 /// The gradient of one variable while the tape plays backwards.
 package final class GradientSlot {
-    /// Of floats; of bfloat16 where it is the only one of a variable that ``Variable/isRectified``, and has come back
-    /// through the ReLU.
+    /// Of floats; of bfloat16 where that is how the value's one reader makes it.
     package private(set) var tensor: Tensor?
+    /// The value, where a ReLU has made it: a reader may take its gradient back through the ReLU as it makes it.
+    private(set) var mask: Tensor?
+    /// Whether the gradient has come back through the ReLU.
+    private var isMasked = false
     /// Where the gradient is made, as a part of a larger buffer; nil for memory of its own.
     package var place: Tensor?
 
-    package init() {}
+    package init(mask: Tensor? = nil) { self.mask = mask }
 
     /// Adds `gradient`. The first one is kept as it is, without a copy (unless it has its ``place``): a backward step hands
     /// the same tensor to at most one slot, and reads it no more once it has returned.
-    package func add(_ gradient: Tensor) {
+    /// - Parameter masked: whether it has come back through the ReLU of ``mask``.
+    package func add(_ gradient: Tensor, masked: Bool = false) {
         guard let tensor else {
             if let place { place.pointer.update(from: gradient.pointer, count: gradient.count) }
-            self.tensor = place ?? gradient
+            (self.tensor, isMasked) = (place ?? gradient, masked)
             return
         }
         precondition(tensor.count == gradient.count, "gradient \(gradient.shape) for \(tensor.shape)")
         let sum = tensor.converted(to: .float32)
-        Elementwise.add(gradient, into: sum)
-        self.tensor = sum
+        Elementwise.add(gradient.converted(to: .float32), into: sum)
+        (self.tensor, isMasked) = (sum, isMasked && masked)
+    }
+
+    /// Takes out what has been added up, come back through the ReLU.
+    func take() -> Tensor? {
+        guard var gradient = tensor else { return nil }
+        if let mask, !isMasked {
+            gradient = gradient.converted(to: .float32)
+            reluBackward(mask, gradient)
+        }
+        tensor = nil
+        return gradient
     }
 
     /// Lets `write` add to the gradient in place. `fresh`: the elements are not initialised yet, so store (β = 0)
     /// instead of adding.
     package func accumulate(_ shape: [Int], _ write: (_ gradient: Tensor, _ fresh: Bool) -> Void) {
+        isMasked = false
         if let sum = tensor?.converted(to: .float32) {
             precondition(sum.count == shape.elementCount, "gradient \(shape) for \(sum.shape)")
-            write(sum, false)
             tensor = sum
+            write(sum, false)
         } else {
             let fresh = place ?? Tensor(uninitialized: shape)
             write(fresh, true)
@@ -44,9 +60,7 @@ package final class GradientSlot {
             place?.buffer.update(repeating: 0)
             tensor = place ?? .zeros(shape)
         }
-        guard let sum = tensor?.converted(to: .float32) else { return }
-        write(sum)
-        tensor = sum
+        tensor.map(write)
     }
 
     /// Takes a gradient that was made elsewhere, or forgets the one that is there.
@@ -60,14 +74,13 @@ package class Variable {
     package fileprivate(set) var value: Tensor
     /// Nil where no gradient is wanted: pixels, labels, frozen parameters, inference.
     package fileprivate(set) var slot: GradientSlot?
-    /// Whether the value is what a ReLU has left: a reader may take its gradient back through it, in bfloat16.
-    var isRectified = false
 
     /// A constant, or with `needsGradient` a leaf whose gradient is asked for.
-    package init(_ value: Tensor, needsGradient: Bool = false) {
-        self.value = value
-        slot = needsGradient ? GradientSlot() : nil
+    package convenience init(_ value: Tensor, needsGradient: Bool = false) {
+        self.init(value, needsGradient ? GradientSlot() : nil)
     }
+
+    fileprivate init(_ value: Tensor, _ slot: GradientSlot?) { (self.value, self.slot) = (value, slot) }
 
     package var shape: [Int] { value.shape }
     package var gradient: Tensor? { slot?.tensor }
@@ -103,7 +116,7 @@ package final class Parameter: Variable {
     package init(_ value: Tensor, decays: Bool = true, outputAxis: Int? = nil) {
         (self.decays, self.outputAxis) = (decays, outputAxis)
         fullShape = value.shape
-        super.init(value, needsGradient: true)
+        super.init(value, GradientSlot())
     }
 
     package override var shape: [Int] { fullShape }
@@ -233,22 +246,20 @@ package final class Tape {
     func note(_ update: StatisticsUpdate) { statistics.append(update) }
 
     /// A result that depends on `inputs`; `backward` receives its gradient, which it may keep or overwrite.
-    package func record(_ value: Tensor, from inputs: [Variable?], _ backward: @escaping (Tensor) -> Void) -> Variable {
+    /// - Parameter throughRelu: the value has gone through a ReLU at last, and the gradient comes back through it first.
+    package func record(
+        _ value: Tensor, from inputs: [Variable?], throughRelu: Bool = false, _ backward: @escaping (Tensor) -> Void
+    ) -> Variable {
         guard isTraining, inputs.contains(where: { $0?.slot != nil }) else { return Variable(value) }
-        let result = Variable(value, needsGradient: true)
-        guard let slot = result.slot else { return result }
+        let slot = GradientSlot(mask: throughRelu ? value : nil)
         for case let parameter as Parameter in inputs {
             if let slot = parameter.slot, used.insert(ObjectIdentifier(slot)).inserted {
                 firstUses.append((steps.count, slot))
             }
         }
         // The step holds the slot, not the variable: values that no backward needs are free to go.
-        steps.append {
-            guard let gradient = slot.tensor else { return }
-            slot.clear()
-            backward(gradient)
-        }
-        return result
+        steps.append { slot.take().map(backward) }
+        return Variable(value, slot)
     }
 
     /// Plays the tape back from `result`, whose gradient is `gradient` (ones if nil). The tape is empty afterwards.
@@ -288,8 +299,7 @@ package final class Tape {
         let result = Variable(value, needsGradient: true)
         guard let slot = result.slot else { return result }
         steps.append {
-            guard let gradient = slot.tensor else { return }
-            slot.clear()
+            guard let gradient = slot.take() else { return }
             let tape = makeTape()
             let input = Variable(inputValue)
             input.slot = inputSlot

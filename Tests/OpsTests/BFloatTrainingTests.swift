@@ -57,14 +57,24 @@ import Testing
             return $0.conv2d(first, weight: $1[3], activation: .relu)
         },
         Case(
-            name: "two readers of what a ReLU has left",
-            shapes: [[2, 6, 7, 5], [6, 5, 3, 3], [6], [4, 6, 1, 1], [4, 6, 3, 3]]
+            name: "readers of what a ReLU has left",
+            shapes: [[2, 6, 7, 5], [6, 5, 3, 3], [6], [4, 6, 1, 1], [4, 6, 3, 3], [4, 6]]
         ) { tape, inputs in
             let first = tape.conv2d(
-                inputs[0], weight: inputs[1], bias: inputs[2], padding: 1, activation: .relu,
-                as: tape.inputType(of: inputs[3]))
-            return tape.add(
+                inputs[0], weight: inputs[1], bias: inputs[2], padding: 1, activation: .relu, as: .bfloat16)
+            let both = tape.add(
                 tape.conv2d(first, weight: inputs[3]), tape.conv2d(first, weight: inputs[4], padding: 1))
+            return tape.add(both, tape.linear(first, weight: inputs[5]))
+        },
+        Case(name: "a linear layer behind a ReLU", shapes: [[2, 6, 7, 5], [6, 5, 3, 3], [6], [4, 6]]) {
+            let first = $0.conv2d(
+                $1[0], weight: $1[1], bias: $1[2], padding: 1, activation: .relu, as: $0.inputType(of: $1[3]))
+            return $0.linear(first, weight: $1[3])
+        },
+        Case(name: "a ReLU before steps of two pixels", shapes: [[2, 6, 7, 5], [6, 5, 3, 3], [6], [4, 6, 3, 3]]) {
+            let first = $0.conv2d(
+                $1[0], weight: $1[1], bias: $1[2], padding: 1, activation: .relu, as: .bfloat16)
+            return $0.conv2d(first, weight: $1[3], stride: 2, padding: 1)
         },
         Case(name: "transposed convolutions", shapes: [[2, 5, 6, 20], [20, 16, 4, 4], [16], [16], [16, 3, 4, 4]]) {
             let norm = $0.groupNorm(

@@ -95,13 +95,13 @@ import Testing
         }
         for add in [false, true] {
             var (y, rounding) = (rest, rest)
-            kernels.rectified_epilogue(tile, ldc, rows, n, result, add ? 1 : 0, &y, ldy)
+            kernels.masked_epilogue(tile, ldc, rows, n, result, add ? 1 : 0, &y, ldy)
             #expect(y == want({ result[$0] > 0 }, add))
-            kernels.rectified_epilogue_bf16(tile, ldc, rows, n, halves, add ? 1 : 0, &rounding, ldy)
+            kernels.masked_epilogue_bf16(tile, ldc, rows, n, halves, add ? 1 : 0, &rounding, ldy)
             #expect(rounding == want({ halves[$0] > 0 && halves[$0] <= 0x7F80 }, add))
         }
         var y = rest.map(rounded)
-        kernels.rectified_epilogue_to_bf16(tile, ldc, rows, n, halves, &y, ldy)
+        kernels.masked_epilogue_to_bf16(tile, ldc, rows, n, halves, &y, ldy)
         #expect(y == want({ halves[$0] > 0 && halves[$0] <= 0x7F80 }, false).map(rounded))
     }
 
