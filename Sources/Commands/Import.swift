@@ -43,7 +43,7 @@ struct Import: Command {
         help: ArgumentHelp("Another input size, to which positions are resized.", valueName: "n|hxw"))
     var size: SizeArgument?
 
-    @Option(name: .customLong("as"), help: "Type of the weights: float32 or float16.")
+    @Option(name: .customLong("as"), help: "Type of the weights: float32, float16, bfloat16 or int8.")
     var type = WeightType.float32
 
     @Option(

@@ -22,7 +22,7 @@ struct InferenceArguments: ParsableArguments {
     @Flag(help: "Slide windows of the model's size over the photo's own pixels, or over those of --size.")
     var slide = false
 
-    @Option(help: ArgumentHelp("Slide windows of this side, in pixels of the photo.", valueName: "pixels"))
+    @Option(help: ArgumentHelp("Slide windows of this side, in pixels of the photo; with or without --slide.", valueName: "pixels"))
     var crop: Int?
 
     @Option(help: ArgumentHelp("From one window to the next (default: two thirds of a window).", valueName: "pixels"))
@@ -45,7 +45,7 @@ struct InferenceArguments: ParsableArguments {
     var maxPixels = ImageLimits().maximumPixels
 
     func validate() throws {
-        if crop != nil, size != nil || slide { throw ValidationError("--crop excludes --size and --slide") }
+        if crop != nil, size != nil { throw ValidationError("--crop excludes --size") }
         let numbers = [
             ("size", size, 1...65_536), ("crop", crop, 1...65_536), ("stride", stride, 1...65_536),
             ("batch", batch, 1...1024), ("max-pixels", maxPixels, 1...1 << 40),

@@ -145,7 +145,7 @@ import Testing
             (["eval", "--miou", "--data", "x", "--images", "y", "--masks", "z"], 64, "--data"),
             (["predict"], 64, "predict --help"), (["predict", "nowhere.jpg"], 66, "nowhere.jpg"),
             (["predict", "x", "--shard", "3/2"], 64, "3/2"), (["predict", "x", "--scales", "1,b"], 64, "1,b"),
-            (["predict", "x", "--slide", "--crop", "9"], 64, "--slide"),
+            (["predict", "x", "--size", "9", "--crop", "9"], 64, "--size"),
             (["predict", "x", "--format", "jpeg"], 64, "jpeg"),
         ] as [([String], Int32, String)])
     func wrongUsageIsOneLine(_ arguments: [String], _ status: Int32, _ word: String) throws {

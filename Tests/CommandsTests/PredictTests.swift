@@ -113,6 +113,17 @@ import Testing
         for (one, other) in zip(results[0], results[1]) { #expect(one == other) }
     }
 
+    @Test func windowsOfAChosenSideSlideAnyway() throws {
+        let folder = try workshop()
+        let results = try [[], ["--slide"]].map { more in
+            let output = folder["out\(more.count)"]
+            let arguments = ["predict", folder["photos"], "-m", folder["model.h5"], "-o", output, "--crop", "30"]
+            #expect(try Program(arguments: arguments + ["--stride", "11"] + more).status == 0)
+            return try Data(contentsOf: URL(fileURLWithPath: output + "/a.png"))
+        }
+        #expect(results[0] == results[1])
+    }
+
     @Test func smallAndDamagedImagesAmongStrips() throws {
         let folder = try workshop()
         try "no image".write(toFile: folder["photos/aa.jpg"], atomically: true, encoding: .utf8)
