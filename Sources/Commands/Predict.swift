@@ -22,7 +22,9 @@ struct InferenceArguments: ParsableArguments {
     @Flag(help: "Slide windows of the model's size over the photo's own pixels, or over those of --size.")
     var slide = false
 
-    @Option(help: ArgumentHelp("Slide windows of this side, in pixels of the photo; with or without --slide.", valueName: "pixels"))
+    @Option(
+        help: ArgumentHelp(
+            "Slide windows of this side, in pixels of the photo; with or without --slide.", valueName: "pixels"))
     var crop: Int?
 
     @Option(help: ArgumentHelp("From one window to the next (default: two thirds of a window).", valueName: "pixels"))
